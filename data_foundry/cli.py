@@ -1,0 +1,224 @@
+"""What the phase scripts share: the common flags, dry-run, progress, the phase report and the exit code.
+
+Exit codes: 0 done, or nothing to do; 1 a step failed, the others still ran; 2 the user's mistake, nothing was started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import resource
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from data_foundry.compute import RunStep, add_log_file, run_steps
+from data_foundry.config import PROJECT_ROOT, Settings, load_settings
+from data_foundry.errors import FoundryError
+from data_foundry.lake import Lake, write_atomically
+from data_foundry.records import AIEngine
+from data_foundry.report import (
+    Action,
+    DatasetReport,
+    EngineReport,
+    Outcome,
+    PhaseReport,
+    Step,
+    StepResult,
+    status_of,
+)
+
+log = logging.getLogger("data_foundry")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase: `plan` is pure and starts from the wish; `run_step` is a module-level function; `describe` reads the
+    lake after the run and returns what the report says of each dataset and engine."""
+
+    name: str
+    title: str
+    plan: Callable[[Settings, Lake], list[Step]]
+    run_step: RunStep
+    describe: Callable[[Settings, Lake], tuple[dict[str, DatasetReport], dict[str, EngineReport]]]
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that the orchestrator and every phase script take."""
+    parser.add_argument("--dry-run", action="store_true", help="say what each step would do and why; write nothing")
+    parser.add_argument("--profile", metavar="NAME", help="lay config/NAME.json over the default (offline: sample)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="use this file instead of the default config")
+    parser.add_argument("--base-path", type=Path, metavar="DIR", help="where storage, models, reports and logs lie")
+    parser.add_argument("--datasets", nargs="+", metavar="ID", help="only these datasets (owner/name)")
+    parser.add_argument("--engines", nargs="+", metavar="NAME", help=f"only these engines: {', '.join(AIEngine)}")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes to use (default 2)")
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """Resolve settings from parsed flags. Raises FoundryError."""
+    unknown = [name for name in arguments.engines or () if name not in set(AIEngine)]
+    if unknown:
+        raise FoundryError(f"Unknown engine: {', '.join(unknown)}.", f"Engines: {', '.join(AIEngine)}.")
+    if arguments.config is not None:
+        arguments.config = arguments.config.resolve()
+    flags = {
+        "base_path": None if arguments.base_path is None else str(arguments.base_path.resolve()),
+        "datasets": arguments.datasets,
+        "engines": arguments.engines,
+        "workers": arguments.workers,
+    }
+    return load_settings(arguments.config, arguments.profile, flags)
+
+
+def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None) -> int:
+    """Run a phase script: parse, plan, run or preview, report. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_common_flags(parser)
+    parser.add_argument("--report-file", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        settings = settings_from(arguments)
+        lake = Lake(settings)
+        check_hub_source(settings)
+        if arguments.dry_run:
+            steps = phase.plan(settings, lake)
+            print_plan(phase, steps)
+            return 0
+        return _execute(phase, settings, lake, arguments)
+    except FoundryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def print_plan(phase: Phase, steps: Sequence[Step]) -> None:
+    """Print what each step would do and why."""
+    counts = {action: sum(step.action is action for step in steps) for action in Action}
+    summary = ", ".join(f"{count} would {action}" for action, count in counts.items() if count) or "nothing to do"
+    print(f"{phase.name} {phase.title}: {summary}")
+    width = max((len(step.name) for step in steps), default=0)
+    for step in steps:
+        print(f"  {step.action:<5} {step.name:<{width}}  {step.reason}")
+
+
+def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with lake.lock(phase.name):
+        stamp_hub_source(settings)
+        start_log(settings.base_path)
+        log.info("%s %s, base path %s", phase.name, phase.title, settings.base_path)
+        results = _run_to_the_end(phase, settings, lake)
+        datasets, engines = phase.describe(settings, lake)
+        for result in results:
+            if result.failed and result.subject in datasets:
+                datasets[result.subject].status = result.outcome.value
+                datasets[result.subject].reason = result.reason
+            if result.failed and result.subject in engines:
+                engines[result.subject].status = result.outcome.value
+                engines[result.subject].reason = result.reason
+        status = status_of(results)
+        report = PhaseReport(
+            status=status,
+            command=command,
+            exit_code=0 if status == "completed" else 1,
+            seconds=round(time.monotonic() - started, 3),
+            peak_rss_bytes=peak_rss_bytes(),
+            steps=results,
+            reasons=[f"{result.name}: {result.reason}" for result in results if result.failed],
+            datasets=datasets,
+            engines=engines,
+        )
+        file = arguments.report_file or settings.base_path / "reports" / f"{phase.name}_report.json"
+        write_atomically(file, report.model_dump_json(indent=1) + "\n")
+    done = sum(result.outcome is Outcome.DONE for result in results)
+    log.info("%s %s: %d of %d steps done now, %.1f s", phase.name, status, done, len(results), report.seconds)
+    return report.exit_code
+
+
+def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepResult]:
+    """Run what can run, plan again for what waited, until nothing moves."""
+    results: dict[str, StepResult] = {}
+    while True:
+        steps = phase.plan(settings, lake)
+        order = [step.name for step in steps]
+        ready = [step for step in steps if step.action is Action.RUN and step.name not in results]
+        if not ready:
+            break
+        for step in ready:
+            log.info("run   %s: %s", step.name, step.reason)
+        for result in _with_progress(run_steps(phase.run_step, settings, ready), len(ready), phase.title):
+            results[result.name] = result
+            level = logging.ERROR if result.failed else logging.INFO
+            log.log(level, "%s %s: %s (%.1f s)", result.outcome, result.name, result.reason, result.seconds)
+    outcomes = {Action.SKIP: Outcome.SKIPPED, Action.WAIT: Outcome.WAITING}
+    for step in steps:
+        if step.name not in results:
+            outcome = outcomes[step.action]
+            log.info("%-5s %s: %s", outcome, step.name, step.reason)
+            results[step.name] = StepResult(
+                name=step.name, key=step.key, outcome=outcome, reason=step.reason, subject=step.subject
+            )
+    return [results[name] for name in order]
+
+
+def _with_progress(results: Any, total: int, title: str) -> Any:
+    if not sys.stderr.isatty():
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=total, desc=title, unit="step")
+
+
+def start_log(base_path: Path) -> None:
+    """Log to the terminal, and to a file under the base path whose name holds the time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+    folder = base_path / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    add_log_file(str(folder / f"data_foundry_{stamp}.log"))
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.INFO)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(console)
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident set of this process or any child that ended, in bytes."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    scale = 1 if sys.platform == "darwin" else 1024
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * scale
+
+
+def hub_source(settings: Settings) -> str:
+    """Name where data comes from: "hub", or the folder (relative to the project where it lies inside it)."""
+    source = settings.hub.source
+    if source is None:
+        return "hub"
+    return str(source.relative_to(PROJECT_ROOT)) if source.is_relative_to(PROJECT_ROOT) else str(source)
+
+
+def check_hub_source(settings: Settings) -> None:
+    """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all."""
+    stamp = settings.base_path / "storage" / "hub_source.json"
+    try:
+        known = json.loads(stamp.read_text(encoding="utf-8"))["hub_source"]
+    except FileNotFoundError:
+        return
+    if known != hub_source(settings):
+        raise FoundryError(
+            f"The lake under {settings.base_path} holds data of {known!r}; this run reads {hub_source(settings)!r}.",
+            "Give this run its own folder with --base-path DIR, or delete storage/raw, silver, gold and models/ first "
+            f"(and {stamp}).",
+        )
+
+
+def stamp_hub_source(settings: Settings) -> None:
+    """Write down which Hub the lake's data comes from."""
+    stamp = settings.base_path / "storage" / "hub_source.json"
+    if not stamp.exists():
+        write_atomically(stamp, json.dumps({"hub_source": hub_source(settings)}) + "\n")

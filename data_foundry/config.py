@@ -1,0 +1,298 @@
+"""Settings of a run: defaults < config file < environment < flags; unknown keys refused, every mistake shown at once.
+
+Secrets are not settings: tokens are read from the environment where they are used and stand in no file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from data_foundry.errors import FoundryError
+from data_foundry.records import AIEngine
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CONFIG = PROJECT_ROOT / "config" / "data_foundry_config.json"
+ENVIRONMENT_PREFIX = "DATA_FOUNDRY_"
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Storage(Section):
+    """Where and how the lake keeps its files.
+
+    `type` "local": one machine's disk, locked by the operating system. "shared": a network file system that several
+    machines mount, locked by a lease file with a heartbeat, and every published file is read back and hashed.
+    `backup_enabled` keeps a second, hashed copy of what cannot be derived again (raw data, registered adapters)
+    under `backup_path` (default: `backup/` under the base path).
+    """
+
+    type: Literal["local", "shared"] = "local"
+    backup_enabled: bool = False
+    backup_path: Path | None = None
+
+
+class Hub(Section):
+    """Where datasets and base models come from: the Hub (None, or HF_ENDPOINT), or a folder laid out like it."""
+
+    source: Path | None = None
+    max_parallel_downloads: Annotated[int, Field(ge=1, le=32)] = 4
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+
+
+class Licensing(Section):
+    """`commercial_use` true keeps non-commercial and unknown licences out of gold."""
+
+    commercial_use: bool = True
+
+
+class AudioGates(Section):
+    """Limits of a usable clip; durations in seconds, level in dBFS, speaking rate in aksharas per second."""
+
+    max_segment_seconds: Annotated[float, Field(gt=0)] = 30.0
+    min_seconds: Annotated[float, Field(ge=0)] = 0.3
+    max_source_seconds: Annotated[float, Field(gt=0)] = 7200.0
+    min_rms_dbfs: float = -60.0
+    max_clipping_share: Share = 0.05
+    max_aksharas_per_second: Annotated[float, Field(gt=0)] = 16.0
+
+
+class TextGates(Section):
+    """`min_malayalam_ratio`: share of Malayalam letters and marks among all letters and marks of an utterance."""
+
+    profile: Literal["encoding", "modern"] = "modern"
+    min_malayalam_ratio: Share = 0.70
+
+
+class Splits(Section):
+    """Shares of groups (speakers, texts) that go to validation and test where a dataset publishes no split."""
+
+    validation: Share = 0.1
+    test: Share = 0.15
+    seed: int = 0
+
+
+class TrainingConfig(Section):
+    """How one engine's adapter is trained.
+
+    `base` is a model repo id on the Hub, `licence` its licence and `why` the reason for the choice. `target_modules`
+    are names of linear layers (PEFT matches suffixes). `replay_share`: rows of the base's own domain mixed into
+    training, as a share of the training rows (needs a control file in the base's repo or `control`).
+    `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain.
+    """
+
+    base: str
+    revision: str | None = None
+    licence: str = "unknown"
+    why: str = ""
+    lora_rank: Annotated[int, Field(ge=1)] = 16
+    lora_alpha: Annotated[int, Field(ge=1)] = 32
+    lora_dropout: Share = 0.0
+    use_rslora: bool = False
+    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    gradient_accumulation: Annotated[int, Field(ge=1)] = 1
+    warmup_share: Share = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_length: Annotated[int, Field(ge=8)] = 256
+    max_train_rows: Annotated[int, Field(ge=1)] | None = None
+    replay_share: Share = 0.0
+    seed: int = 0
+    min_score: Share | None = None
+    max_base_regression: Share = 0.02
+    min_test_rows: Annotated[int, Field(ge=1)] = 30
+    control: str | None = None
+
+
+def _optional(field: FieldInfo) -> Any:
+    return Annotated[field.annotation, *field.metadata] | None if field.metadata else field.annotation | None
+
+
+# The same fields, each optional: what a config file may set for an engine over that engine's own defaults.
+TrainingOverrides = create_model(
+    "TrainingOverrides",
+    __base__=Section,
+    **{name: (_optional(field), None) for name, field in TrainingConfig.model_fields.items()},
+)
+
+
+class Training(Section):
+    """Switches for every engine's training.
+
+    `gpu_enabled` false trains on the CPU even where a GPU is present. `mixed_precision` trains in bfloat16 (float16
+    on GPUs without it). `use_wandb` sends curves to Weights & Biases when WANDB_API_KEY is set, and keeps an offline
+    run otherwise. `threads` is the number of CPU threads of one training process.
+    """
+
+    use_wandb: bool = False
+    gpu_enabled: bool = True
+    mixed_precision: bool = True
+    threads: Annotated[int, Field(ge=1)] = 1
+    engines: dict[AIEngine, TrainingOverrides] = {}  # type: ignore[valid-type]
+
+
+class Gates(Section):
+    """`min_score`: what an engine's primary score (0..1, see the report) must reach before it may hear a call."""
+
+    min_score: Share = 0.85
+
+
+class Deployment(Section):
+    """`shadow_share` of calls is mirrored to a candidate; `rollback_enabled` lets harm take a candidate back."""
+
+    shadow_testing: bool = True
+    shadow_share: Share = 0.10
+    rollback_enabled: bool = True
+
+
+class Settings(Section):
+    """Everything a run depends on, resolved."""
+
+    base_path: Path = PROJECT_ROOT
+    profile: str | None = None
+    workers: Annotated[int, Field(ge=1, le=256)] = 2
+    datasets: tuple[str, ...] = ()
+    engines: tuple[AIEngine, ...] = ()
+    storage: Storage = Storage()
+    hub: Hub = Hub()
+    licensing: Licensing = Licensing()
+    audio: AudioGates = AudioGates()
+    text: TextGates = TextGates()
+    splits: Splits = Splits()
+    training: Training = Training()
+    gates: Gates = Gates()
+    deployment: Deployment = Deployment()
+
+
+def load_settings(
+    config: Path | None = None,
+    profile: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings of a run.
+
+    `config` replaces the default file; `profile` NAME lays config/NAME.json over it. `flags` are nested like
+    `Settings` and None means not given. Relative paths in a file mean: relative to the project's root.
+    Raises FoundryError naming every mistake and where it came from.
+    """
+    environ = os.environ if environ is None else environ
+    config_given = config is not None
+    files = [config or DEFAULT_CONFIG]
+    if profile:
+        files.append(PROJECT_ROOT / "config" / f"{profile}.json")
+    layers: list[tuple[str, dict[str, Any]]] = []
+    for file in files:
+        if not config_given and file == DEFAULT_CONFIG and not file.exists():
+            continue
+        layers.append((str(file), _read_json(file)))
+    layers.append(("the environment", _from_environment(environ)))
+    layers.append(("the flags", {**_without_none(flags or {}), **({"profile": profile} if profile else {})}))
+    merged: dict[str, Any] = {}
+    for _, layer in layers:
+        _merge(merged, layer)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise FoundryError(_explain(error, layers), "Keys and their meanings: data_foundry/config.py.") from None
+    return settings.model_copy(
+        update={
+            "base_path": _absolute(settings.base_path),
+            "hub": settings.hub.model_copy(update={"source": _absolute(settings.hub.source)}),
+        }
+    )
+
+
+def training_config(settings: Settings, engine: AIEngine, default: TrainingConfig) -> TrainingConfig:
+    """Return an engine's training configuration: its own default with the settings' overrides laid over it."""
+    overrides = settings.training.engines.get(engine)
+    given = overrides.model_dump(exclude_none=True) if overrides else {}
+    return TrainingConfig.model_validate({**default.model_dump(), **given})
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else (PROJECT_ROOT / path.expanduser()).resolve()
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in (PROJECT_ROOT / "config").glob("*.json"))) or "none"
+        raise FoundryError(f"No config file at {file}.", f"Profiles and files in config/: {known}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FoundryError(f"{file} can't be read: {error}.", "Give a readable JSON file in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise FoundryError(f"{file} is not JSON: {error}.", "Mend the line that the message names.") from None
+    if not isinstance(content, dict):
+        raise FoundryError(f"{file} holds a {type(content).__name__}, not an object.", "Write { ... } with sections.")
+    return content
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """DATA_FOUNDRY_BASE_PATH, and DATA_FOUNDRY_<SECTION>__<KEY> for a key in a section."""
+    found: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or not value:
+            continue
+        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        target = found
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[key] = _decoded(value)
+    return found
+
+
+def _decoded(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    return {key: value for key, value in nested.items() if value is not None and value != {}}
+
+
+def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(error: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -> str:
+    lines = []
+    for mistake in error.errors():
+        keys = [str(part) for part in mistake["loc"]]
+        source = next((name for name, layer in reversed(layers) if _holds(layer, keys)), "the settings")
+        text = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
+        lines.append(f"  {'.'.join(keys)} = {json.dumps(mistake['input'], default=str)} in {source}: {text}")
+    count = f"{len(lines)} mistake" + ("s" if len(lines) > 1 else "")
+    return "\n".join([f"{count} in the configuration:", *lines])
+
+
+def _holds(layer: Any, keys: list[str]) -> bool:
+    for key in keys:
+        if not isinstance(layer, Mapping):
+            return True
+        if key not in layer:
+            return False
+        layer = layer[key]
+    return True

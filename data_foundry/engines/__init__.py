@@ -1,0 +1,16 @@
+"""The six engines. A new one is a file, a member of AIEngine, and a line in ENGINES."""
+
+from data_foundry.engines.dialect import DIALECT
+from data_foundry.engines.nlu import NLU
+from data_foundry.engines.sentiment import SENTIMENT
+from data_foundry.engines.spec import EngineSpec, Requirement
+from data_foundry.engines.stt import STT
+from data_foundry.engines.translation import TRANSLATION
+from data_foundry.engines.tts import TTS
+from data_foundry.records import AIEngine
+
+ENGINES: dict[AIEngine, EngineSpec] = {
+    spec.engine: spec for spec in (STT, DIALECT, NLU, SENTIMENT, TRANSLATION, TTS)
+}
+
+__all__ = ["ENGINES", "AIEngine", "EngineSpec", "Requirement"]

@@ -1,0 +1,29 @@
+"""Speech to text: transcribed audio."""
+
+from data_foundry.config import TrainingConfig
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, EngineSpec
+from data_foundry.records import AIEngine
+
+STT = EngineSpec(
+    engine=AIEngine.STT,
+    title="speech to text",
+    task="speech-to-text",
+    requirements=(HAS_AUDIO, HAS_TEXT),
+    columns=("audio", "text", "duration", "speaker", "gender", "district", "dialect", "malayalam_ratio"),
+    label="text",
+    primary_metric="cer",
+    score="1 - CER of the Malayalam-safe scoring form over the whole test set, not below 0",
+    training=TrainingConfig(
+        base="openai/whisper-small",
+        licence="apache-2.0",
+        why="multilingual with a Malayalam token, 244 M parameters fit one small GPU, licence allows business use",
+        lora_rank=32,
+        lora_alpha=64,
+        target_modules=("q_proj", "v_proj", "k_proj", "out_proj", "fc1", "fc2"),
+        learning_rate=1e-3,
+        epochs=3,
+        batch_size=16,
+        max_length=448,
+    ),
+    uses_audio=True,
+)

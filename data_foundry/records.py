@@ -1,0 +1,119 @@
+"""The unified schema: what one silver row holds, as a pydantic model and, derived from it, as an Arrow schema."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Seconds = float
+Hertz = int
+Decibels = float
+
+SAMPLE_RATE: Hertz = 16_000
+
+
+class AIEngine(StrEnum):
+    """The six engines of the phone line that data is routed to."""
+
+    STT = "stt"
+    DIALECT = "dialect"
+    NLU = "nlu"
+    SENTIMENT = "sentiment"
+    TRANSLATION = "translation"
+    TTS = "tts"
+
+
+class Rejected(Exception):
+    """A row that a gate refused: `reason` is a snake_case code that is counted, `detail` is for a person."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+# Arrow type names, resolved by `arrow_schema`, so that planning never has to import pyarrow.
+String = Annotated[str, "string"]
+Int64 = Annotated[int, "int64"]
+Float64 = Annotated[float, "float64"]
+
+
+class Audio(BaseModel):
+    """Encoded audio as the Hub's Audio feature stores it: 16 kHz mono PCM16 WAV in `bytes`, a file name in `path`."""
+
+    bytes: bytes
+    path: str
+
+
+class SilverRow(BaseModel):
+    """One standardized row; `None` means that the source does not say.
+
+    `text` is the Malayalam side, normalised; `text_raw` the same as found. `translation` is the English side and
+    `direction` ("ml-en" or "en-ml") which side was the source. `codes` are codec tokens, one list per layer.
+    `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    row_id: String
+    dataset: String
+    revision: String
+    source_file: String
+    source_row: Int64
+    source_split: String
+    text: Annotated[str | None, "string"] = None
+    text_raw: Annotated[str | None, "string"] = None
+    malayalam_ratio: Annotated[float | None, "float64"] = None
+    audio: Annotated[Audio | None, "audio"] = None
+    duration: Annotated[Seconds | None, "float64"] = None
+    source_rate: Annotated[Hertz | None, "int32"] = None
+    segment_start: Annotated[Seconds | None, "float64"] = None
+    segment_end: Annotated[Seconds | None, "float64"] = None
+    speaker: Annotated[str | None, "string"] = None
+    gender: Annotated[str | None, "string"] = None
+    district: Annotated[str | None, "string"] = None
+    dialect: Annotated[str | None, "string"] = None
+    label: Annotated[str | None, "string"] = None
+    translation: Annotated[str | None, "string"] = None
+    direction: Annotated[str | None, "string"] = None
+    codes: Annotated[list[list[int]] | None, "codes"] = None
+    codec: Annotated[str | None, "string"] = None
+    licence: String = "unknown"
+    flags: Annotated[list[str], "strings"] = []
+
+
+class RejectedRow(SilverRow):
+    """A silver row that a gate refused, without its audio: the raw file still holds it, at `source_row`."""
+
+    reason: String
+    detail: Annotated[str | None, "string"] = None
+
+
+@cache
+def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
+    """Return the Arrow schema of a row model, field for field in the model's order."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = {
+        "string": pa.string(),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "strings": pa.list_(pa.string()),
+        "codes": pa.list_(pa.list_(pa.int32())),
+        "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    }
+    return pa.schema([(name, types[field.metadata[0]]) for name, field in model.model_fields.items()])
+
+
+def row_id(dataset: str, source_file: str, source_row: int, segment: int = 0) -> str:
+    """Return the id of a row: 16 hex digits that depend on where it came from, not on the commit or on its content."""
+    origin = f"{dataset}\n{source_file}\n{source_row}\n{segment}"
+    return hashlib.sha256(origin.encode()).hexdigest()[:16]

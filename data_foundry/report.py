@@ -1,0 +1,174 @@
+"""What a run says of itself: steps, their outcomes, phases, and the pipeline report with its published JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+PHASES = ("phase1", "phase2", "phase3", "phase4")
+Status = Literal["completed", "partial", "failed"]
+
+
+class Action(StrEnum):
+    """What a plan intends for a step: RUN it, SKIP it because its manifest matches, WAIT for another step."""
+
+    RUN = "run"
+    SKIP = "skip"
+    WAIT = "wait"
+
+
+class Outcome(StrEnum):
+    """What became of a step. REFUSED: it ran and its gate said no, which is an answer and not a failure."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class Step(BaseModel):
+    """One unit of a plan. `key` identifies inputs, rules and settings; `subject` is the dataset or engine it serves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    key: str
+    action: Action
+    reason: str
+    subject: str
+    payload: dict[str, Any] = {}
+
+
+class StepResult(BaseModel):
+    """What a step did. `rejected` counts rows by reason; rows_in = rows_out + all rejected."""
+
+    name: str
+    key: str
+    outcome: Outcome
+    reason: str
+    subject: str = ""
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: dict[str, int] = {}
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome in (Outcome.FAILED, Outcome.WAITING)
+
+
+class DatasetReport(BaseModel):
+    """One dataset in the report. What was not measured is None and `reason` says why."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str = "not ingested"
+    revision: str | None = None
+    licence: str | None = None
+    bytes: int | None = None
+    rows: int | None = None
+    declared_engine: str | None = None
+    served_engines: list[str] = []
+    findings: list[dict[str, Any]] = []
+    metrics: dict[str, Any] = {}
+    reason: str | None = None
+
+
+class GateVerdict(BaseModel):
+    """One gate of one engine: `verdict` is pass, fail or inconclusive, with the value and the bound it was held to."""
+
+    gate: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    value: float | None = None
+    bound: float | None = None
+    reason: str
+
+
+class EngineReport(BaseModel):
+    """One engine in the report: rows per split, base and adapted metrics on the same held-out rows, gates, stage."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str = "not trained"
+    rows: dict[str, int] = {}
+    primary_metric: str | None = None
+    base: dict[str, Any] | None = None
+    adapted: dict[str, Any] | None = None
+    gates: list[GateVerdict] = []
+    stage: str = "none"
+    reason: str | None = None
+
+
+class PhaseReport(BaseModel):
+    """One phase: the command a person would type, its exit code, and every step."""
+
+    status: Status
+    command: str
+    exit_code: int
+    seconds: float
+    peak_rss_bytes: int
+    steps: list[StepResult] = []
+    reasons: list[str] = []
+    datasets: dict[str, DatasetReport] = {}
+    engines: dict[str, EngineReport] = {}
+
+
+class PipelineReport(BaseModel):
+    """The pipeline report: `completed` only if everything that was asked for was done."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Status
+    started_at: str
+    finished_at: str
+    command: str
+    profile: str | None = None
+    code_version: str
+    reasons: list[str] = []
+    phases: dict[str, PhaseReport] = {}
+    datasets: dict[str, DatasetReport] = {}
+    engines: dict[str, EngineReport] = {}
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def status_of(results: Iterable[StepResult]) -> Status:
+    """Return completed if nothing failed or waits, failed if nothing was achieved, partial otherwise."""
+    results = list(results)
+    failed = [result for result in results if result.failed]
+    if not failed:
+        return "completed"
+    return "failed" if len(failed) == len(results) else "partial"
+
+
+def merge_phases(phases: Mapping[str, PhaseReport]) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
+    """Return datasets and engines of a run: what a later phase says of one is laid over what an earlier one said."""
+    datasets: dict[str, DatasetReport] = {}
+    engines: dict[str, EngineReport] = {}
+    for phase in phases.values():
+        for name, dataset in phase.datasets.items():
+            datasets[name] = _overlay(datasets.get(name), dataset)
+        for name, engine in phase.engines.items():
+            engines[name] = _overlay(engines.get(name), engine)
+    return datasets, engines
+
+
+def _overlay(earlier: Any, later: Any) -> Any:
+    if earlier is None:
+        return later
+    values = earlier.model_dump()
+    for field, value in later.model_dump(exclude_unset=True).items():
+        if field == "findings":
+            value = values[field] + [finding for finding in value if finding not in values[field]]
+        elif isinstance(value, dict) and isinstance(values.get(field), dict):
+            value = {**values[field], **value}
+        values[field] = value
+    return type(later).model_validate(values)
