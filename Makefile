@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sample test check bench clean
+.PHONY: sample test check schemas clean
 
 # The whole pipeline on the bundled sample: offline, about ten minutes on two cores the first time, seconds after that.
 sample: $(VENV)/.installed
@@ -15,6 +15,10 @@ test: $(VENV)/.installed
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The JSON Schema of the pipeline report, written from the models that make the report.
+schemas: $(VENV)/.installed
+	$(BIN)/python -c "import json; from data_foundry.report import PipelineReport as P; print(json.dumps(P.model_json_schema(), indent=1))" > schemas/pipeline_report.schema.json
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -108,7 +108,7 @@ def run(phases: Sequence[str], flags: list[str], settings: Settings, command: st
         code_version=__version__,
         reasons=[f"{phase}: {reason}" for phase, each in reports.items() for reason in each.reasons]
         + [f"{phase}: not run" for phase in phases if phase not in reports],
-        phases={phase: each.model_copy(update={"datasets": {}, "engines": {}}) for phase, each in reports.items()},
+        phases=reports,
         datasets=datasets,
         engines=engines,
     )
@@ -167,7 +167,8 @@ def write_report(report: PipelineReport, folder: Path) -> Path:
     at = datetime.now(UTC)
     while (file := folder / f"pipeline_report_{at:%Y%m%d_%H%M%S}.json").exists():
         at += timedelta(seconds=1)
-    text = report.model_dump_json(indent=1) + "\n"
+    # Datasets and engines stand once in the report, merged over the phases.
+    text = report.model_dump_json(indent=1, exclude={"phases": {"__all__": {"datasets", "engines"}}}) + "\n"
     write_atomically(file, text)
     write_atomically(folder / "latest_pipeline_summary.json", text)
     return file

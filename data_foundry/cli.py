@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import resource
 import shlex
 import sys
@@ -86,6 +87,9 @@ def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None)
         settings = settings_from(arguments)
         lake = Lake(settings)
         check_hub_source(settings)
+        if settings.hub.source is not None:
+            # Nothing may look for the network behind a folder Hub; the clients read this when they are imported.
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
         if arguments.dry_run:
             steps = phase.plan(settings, lake)
             print_plan(phase, steps)
@@ -161,9 +165,8 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
         if step.name not in results:
             outcome = outcomes[step.action]
             log.info("%-5s %s: %s", outcome, step.name, step.reason)
-            results[step.name] = StepResult(
-                name=step.name, key=step.key, outcome=outcome, reason=step.reason, subject=step.subject
-            )
+            carried = step.model_dump(exclude={"action", "payload"})
+            results[step.name] = StepResult(outcome=outcome, **carried)
     return [results[name] for name in order]
 
 

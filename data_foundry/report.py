@@ -33,7 +33,10 @@ class Outcome(StrEnum):
 
 
 class Step(BaseModel):
-    """One unit of a plan. `key` identifies inputs, rules and settings; `subject` is the dataset or engine it serves."""
+    """One unit of a plan. `key` identifies inputs, rules and settings; `subject` is the dataset or engine it serves.
+
+    A step to be skipped says from its manifest how many rows went in, came out and were rejected when it ran.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,6 +46,9 @@ class Step(BaseModel):
     reason: str
     subject: str
     payload: dict[str, Any] = {}
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: dict[str, int] = {}
 
 
 class StepResult(BaseModel):

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from data_foundry.cli import Phase, run_phase
+from data_foundry.errors import FoundryError
+from data_foundry.lake import Layer
+from data_foundry.report import Action, DatasetReport, Outcome, PhaseReport, Step, StepResult
+
+CHAIN = ("o/first", "o/second")
+
+
+def plan(settings, lake):
+    """Two steps, the second of which waits for what the first publishes; a third fails when it is asked for."""
+    steps = []
+    for name in (*CHAIN, *settings.datasets):
+        before = CHAIN[0] if name == CHAIN[1] else None
+        if manifest := lake.manifest(Layer.RAW, name):
+            action, reason = Action.SKIP, f"its manifest matches (key {manifest.key})"
+        elif before and lake.manifest(Layer.RAW, before) is None:
+            action, reason = Action.WAIT, f"waiting for {before}"
+        else:
+            action, reason = Action.RUN, "nothing there yet"
+        steps.append(Step(name=f"make {name}", key="k", action=action, reason=reason, subject=name))
+    return steps
+
+
+def run_step(settings, step):
+    from data_foundry.lake import Lake
+
+    if step.subject == "o/broken":
+        raise FoundryError("its file is garbage", "fetch it again")
+    with Lake(settings).commit(Layer.RAW, step.subject, step.key) as commit:
+        commit.path("a").write_text(step.subject)
+        commit.publish(rows_in=2, rows_out=1, rejected={"empty_text": 1})
+    return StepResult(
+        name=step.name, key=step.key, outcome=Outcome.DONE, reason="made", rows_in=2, rows_out=1, rejected={"empty_text": 1}
+    )
+
+
+def describe(settings, lake):
+    return {name: DatasetReport(status="ingested") for name in (*CHAIN, *settings.datasets)}, {}
+
+
+PHASE = Phase(name="phase1", title="test", plan=plan, run_step=run_step, describe=describe)
+
+
+@pytest.fixture
+def run(tmp_path, capfd):
+    def start(*flags):
+        code = run_phase(PHASE, "Help.", ["--base-path", str(tmp_path), "--workers", "1", *flags])
+        output = capfd.readouterr()
+        report = tmp_path / "reports" / "phase1_report.json"
+        return code, output.out + output.err, PhaseReport.model_validate_json(report.read_bytes()) if report.exists() else None
+
+    return start
+
+
+def test_a_dry_run_prints_every_step_with_its_reason_and_writes_nothing(run, tmp_path):
+    code, output, report = run("--dry-run")
+    assert code == 0 and report is None and not list(tmp_path.iterdir())
+    assert "run   make o/first" in output and "nothing there yet" in output
+    assert "wait  make o/second" in output and "waiting for o/first" in output
+
+
+def test_steps_that_waited_run_when_what_they_waited_for_is_there(run):
+    code, _, report = run()
+    assert code == 0 and report.status == "completed"
+    assert [step.outcome for step in report.steps] == [Outcome.DONE, Outcome.DONE]
+
+
+def test_a_second_run_skips_everything_and_still_reports_the_rows(run):
+    run()
+    code, output, report = run()
+    assert code == 0 and {step.outcome for step in report.steps} == {Outcome.SKIPPED}
+    assert "its manifest matches" in output
+
+
+def test_a_failed_step_gives_exit_code_1_and_its_reason_while_the_others_are_done(run):
+    code, output, report = run("--datasets", "o/broken")
+    assert code == 1 and report.status == "partial" and report.exit_code == 1
+    assert [step.outcome for step in report.steps] == [Outcome.DONE, Outcome.DONE, Outcome.FAILED]
+    assert "its file is garbage" in output and "fetch it again" in output
+    assert report.datasets["o/broken"].status == "failed" and "garbage" in report.datasets["o/broken"].reason
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--engines", "speech"], "Unknown engine: speech"),
+        (["--profile", "nonsense"], "No config file"),
+        (["--config", "/nowhere/c.json"], "No config file"),
+        (["--workers", "0"], "workers = 0"),
+    ],
+)
+def test_a_users_mistake_gives_exit_code_2_one_message_and_no_traceback(run, flags, words, tmp_path):
+    code, output, report = run(*flags)
+    assert code == 2 and report is None and not list(tmp_path.iterdir())
+    assert words in output and "Traceback" not in output
+
+
+def test_data_of_another_hub_is_not_mixed_into_a_lake(run, tmp_path):
+    assert run()[0] == 0
+    code, output, _ = run("--profile", "sample")
+    assert code == 2 and "holds data of 'hub'" in output and "--base-path" in output
+
+
+def test_the_log_lies_under_the_base_path_and_holds_the_traceback_of_a_failure(run, tmp_path):
+    run("--datasets", "o/broken")
+    logs = list((tmp_path / "logs").glob("data_foundry_*.log"))
+    assert len(logs) == 1
+    assert "its file is garbage" in logs[0].read_text() and "Traceback" in logs[0].read_text()
+
+
+def test_the_report_says_what_a_step_did(run, tmp_path):
+    run()
+    step = json.loads((tmp_path / "reports" / "phase1_report.json").read_text())["steps"][0]
+    assert (step["rows_in"], step["rows_out"], step["rejected"]) == (2, 1, {"empty_text": 1})
+    assert step["name"] == "make o/first" and step["key"] == "k" and step["seconds"] >= 0

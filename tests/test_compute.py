@@ -1,0 +1,42 @@
+import os
+import signal
+
+import pytest
+
+from data_foundry.compute import run_steps
+from data_foundry.errors import FoundryError
+from data_foundry.report import Action, Outcome, Step, StepResult
+
+
+def act(settings, step):
+    """What a step does in these tests is its subject."""
+    if step.subject == "complain":
+        raise FoundryError("no such row", "look elsewhere")
+    if step.subject == "crash":
+        raise ZeroDivisionError("division by zero")
+    if step.subject == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason="done", rows_in=1, rows_out=1)
+
+
+def steps(*subjects: str) -> list[Step]:
+    return [
+        Step(name=f"{index} {subject}", key="k", action=Action.RUN, reason="", subject=subject)
+        for index, subject in enumerate(subjects)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_step_costs_no_other_step(with_settings, workers):
+    results = {r.subject: r for r in run_steps(act, with_settings(workers=workers), steps("complain", "a", "crash", "b"))}
+    assert {name: r.outcome for name, r in results.items()} == {
+        "complain": Outcome.FAILED, "a": Outcome.DONE, "crash": Outcome.FAILED, "b": Outcome.DONE,
+    }  # fmt: skip
+    assert "look elsewhere" in results["complain"].reason
+    assert "ZeroDivisionError" in results["crash"].reason
+
+
+def test_a_killed_worker_fails_its_own_step_only(with_settings):
+    results = {r.subject: r for r in run_steps(act, with_settings(workers=2), steps("a", "die", "b", "c", "d"))}
+    assert results.pop("die").outcome is Outcome.FAILED
+    assert set(results) == {"a", "b", "c", "d"} and all(r.outcome is Outcome.DONE for r in results.values())

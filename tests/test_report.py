@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from data_foundry.config import PROJECT_ROOT
+from data_foundry.report import (
+    DatasetReport,
+    EngineReport,
+    Outcome,
+    PhaseReport,
+    PipelineReport,
+    StepResult,
+    merge_phases,
+    status_of,
+)
+
+SCHEMA = PROJECT_ROOT / "schemas" / "pipeline_report.schema.json"
+
+
+def result(outcome: Outcome) -> StepResult:
+    return StepResult(name="s", key="k", outcome=outcome, reason="")
+
+
+def phase(**more) -> PhaseReport:
+    return PhaseReport(status="completed", command="c", exit_code=0, seconds=1.0, peak_rss_bytes=1, **more)
+
+
+def test_the_published_schema_is_the_models_own():
+    text = json.dumps(PipelineReport.model_json_schema(), indent=1) + "\n"
+    assert SCHEMA.read_text(encoding="utf-8") == text, f"write it anew: make schemas ({SCHEMA})"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ([], "completed"),
+        ([Outcome.DONE, Outcome.SKIPPED, Outcome.REFUSED], "completed"),
+        ([Outcome.DONE, Outcome.FAILED], "partial"),
+        ([Outcome.DONE, Outcome.WAITING], "partial"),
+        ([Outcome.FAILED, Outcome.WAITING], "failed"),
+    ],
+)
+def test_a_run_is_completed_only_if_everything_was_done(outcomes, status):
+    assert status_of([result(outcome) for outcome in outcomes]) == status
+
+
+def test_later_phases_add_to_what_earlier_ones_said_and_keep_the_rest():
+    first = phase(datasets={"o/n": DatasetReport(status="ingested", rows=9, findings=[{"kind": "a"}], metrics={"x": 1})})
+    second = phase(
+        datasets={"o/n": DatasetReport(status="standardized", findings=[{"kind": "b"}], metrics={"y": 2})},
+        engines={"stt": EngineReport(status="allocated", rows={"train": 3})},
+    )
+    third = phase(engines={"stt": EngineReport(status="evaluated", stage="shadow")})
+    datasets, engines = merge_phases({"phase1": first, "phase2": second, "phase3": third})
+    merged = datasets["o/n"]
+    assert (merged.status, merged.rows, merged.metrics) == ("standardized", 9, {"x": 1, "y": 2})
+    assert [finding["kind"] for finding in merged.findings] == ["a", "b"]
+    assert engines["stt"].rows == {"train": 3} and engines["stt"].stage == "shadow"
