@@ -1,0 +1,1 @@
+"""Phase 2: raw dataset folders in, standardized silver rows and rejected rows with their reasons out."""

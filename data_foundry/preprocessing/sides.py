@@ -1,0 +1,81 @@
+"""Which cell of a row is the Malayalam text and which its English translation: by script, not by column names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.preprocessing.text import malayalam_ratio
+
+_MALAYALAM_NAMES = frozenset({"ml", "mal", "mal_mlym", "ml-in", "ml_in", "malayalam"})
+_MALAYALAM_SIDE = 0.5
+"""A side is Malayalam when at least half of its letters are; the gate on the accepted text is stricter."""
+
+
+@dataclass(slots=True)
+class Sides:
+    """The two sides of a row as found; `direction` is "ml-en" or "en-ml", and None without a translation."""
+
+    text: str | None
+    translation: str | None = None
+    direction: str | None = None
+    flags: list[str] = field(default_factory=list)
+
+
+def sides(entry: DatasetEntry, values: Mapping[str, Any]) -> Sides:
+    """Return the Malayalam and the English side of a row.
+
+    A dataset without a second side has only a text. Where the sides stand the other way round than the columns say,
+    they are swapped and flagged `sides_swapped`; an "English" side that is Malayalam is dropped and flagged
+    `translation_not_english`, a missing one `no_translation`.
+    """
+    text = _string(values.get("text"))
+    if "source_text" in values:
+        return _from_source_and_target(text, _string(values.get("source_text")), values)
+    if "translation" not in values:
+        return Sides(text)
+    translation = _string(values.get("translation"))
+    flags = []
+    if _is_malayalam(translation) and not _is_malayalam(text):
+        text, translation = translation, text
+        flags = ["sides_swapped"]
+    return _pair(text, translation, entry.direction or "ml-en", flags)
+
+
+def _from_source_and_target(target: str | None, source: str | None, values: Mapping[str, Any]) -> Sides:
+    """Rows of a speech translation corpus: `source` was spoken, `target` is its transcript or its translation."""
+    says_transcript = _named_malayalam(values.get("source_language")) and _named_malayalam(
+        values.get("target_language")
+    )
+    if _is_malayalam(source):
+        if says_transcript or (source or "").strip() == (target or "").strip():
+            into_english = not _named_malayalam(values.get("target_language"))
+            # The same Malayalam on both sides of what claims to be a translation is a transcript, and said to be one.
+            return Sides(target or source, flags=["translation_not_english"] if into_english else [])
+        return _pair(source, target, "ml-en", [])
+    if _is_malayalam(target):
+        swapped = _named_malayalam(values.get("source_language"))
+        return _pair(target, source, "en-ml", ["sides_swapped"] if swapped else [])
+    return Sides(target if target else source)
+
+
+def _pair(text: str | None, translation: str | None, direction: str, flags: list[str]) -> Sides:
+    if translation is None or not translation.strip():
+        return Sides(text, flags=[*flags, "no_translation"])
+    if _is_malayalam(translation):
+        return Sides(text, flags=[*flags, "translation_not_english"])
+    return Sides(text, translation, direction, flags)
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None if value is None else str(value)
+
+
+def _is_malayalam(text: str | None) -> bool:
+    return bool(text) and malayalam_ratio(text or "") >= _MALAYALAM_SIDE
+
+
+def _named_malayalam(language: Any) -> bool:
+    return isinstance(language, str) and language.strip().lower() in _MALAYALAM_NAMES

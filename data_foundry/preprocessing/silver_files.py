@@ -1,0 +1,104 @@
+"""Writing silver: rows in small batches to Parquet parts, a series of parts per split and one for rejected rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from data_foundry.records import RejectedRow, SilverRow, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from data_foundry.lake import Commit
+
+REJECTED = "rejected"
+ROWS_PER_GROUP = 64
+"""Small row groups: a reader holds one at a time, and 64 clips of 10 s are 20 MB."""
+PART_BYTES = 256 << 20
+
+
+class SilverFiles:
+    """The Parquet parts of one commit; `rows` counts what each holds. Call `close` before publishing."""
+
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
+        self.rows: dict[str, int] = {}
+        self._series: dict[str, _Series] = {}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Write a row to the parts of its split, or to the rejected ones where it has a reason."""
+        split = REJECTED if row["reason"] else row["source_split"]
+        series = self._series.get(split)
+        if series is None:
+            schema = arrow_schema(RejectedRow if split == REJECTED else SilverRow)
+            series = self._series[split] = _Series(self, split, schema)
+        series.add(row)
+
+    def close(self) -> None:
+        for series in self._series.values():
+            series.close()
+
+
+class _Series:
+    def __init__(self, files: SilverFiles, split: str, schema: pa.Schema) -> None:
+        self.files, self.split, self.schema = files, split, schema
+        self.batch: list[dict[str, Any]] = []
+        self.part = -1
+        self.bytes = 0
+        self.writer: pq.ParquetWriter | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.batch.append(row)
+        # Rows without audio or codes are small: groups of 64 of them would cost more than they hold.
+        if len(self.batch) >= (ROWS_PER_GROUP if row["audio"] or row["codes"] else ROWS_PER_GROUP * 32):
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.batch:
+            return
+        import pyarrow as pa
+
+        arrays = [pa.array([row[field.name] for row in self.batch], type=field.type) for field in self.schema]
+        table = pa.Table.from_arrays(arrays, schema=self.schema)
+        if self.writer is None or self.bytes >= PART_BYTES:
+            self._next_part()
+        assert self.writer is not None
+        self.writer.write_table(table)
+        self.files.rows[self.name] += len(self.batch)
+        self.bytes += table.nbytes
+        self.batch = []
+
+    @property
+    def name(self) -> str:
+        return f"{self.split}/part-{self.part:05d}.parquet"
+
+    def _next_part(self) -> None:
+        import pyarrow.parquet as pq
+
+        if self.writer is not None:
+            self.writer.close()
+        self.part += 1
+        self.bytes = 0
+        self.files.rows[self.name] = 0
+        # Audio neither compresses nor repeats, and statistics of it would copy whole clips into the footer.
+        small = [name for name in self.schema.names if name not in ("audio", "codes")]
+        compression = dict.fromkeys(small, "zstd") | {
+            "audio.bytes": "none", "audio.path": "zstd", "codes.list.element.list.element": "zstd",
+            "flags.list.element": "zstd",
+        }  # fmt: skip
+        compression.pop("flags", None)
+        self.writer = pq.ParquetWriter(
+            self.files.commit.path(self.name),
+            self.schema,
+            compression=compression,
+            use_dictionary=[
+                name for name in small if name not in ("text", "text_raw", "row_id", "translation", "flags")
+            ],
+            write_statistics=[name for name in small if name != "flags"],
+        )
+
+    def close(self) -> None:
+        self.flush()
+        if self.writer is not None:
+            self.writer.close()

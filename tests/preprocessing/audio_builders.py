@@ -1,0 +1,59 @@
+"""Builders of audio for tests: tones, speech-like bursts, and payloads in every format."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SOUNDFILE_FORMATS = {
+    "wav8": ("WAV", "PCM_U8"),
+    "wav16": ("WAV", "PCM_16"),
+    "wav24": ("WAV", "PCM_24"),
+    "wav32": ("WAV", "PCM_32"),
+    "float": ("WAV", "FLOAT"),
+    "mulaw": ("WAV", "ULAW"),
+    "alaw": ("WAV", "ALAW"),
+    "flac": ("FLAC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "vorbis": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+}
+
+
+def tone(seconds: float, rate: int = 16_000, frequency: float = 440.0, amplitude: float = 0.5) -> np.ndarray:
+    """A sine, float32, shape (n,)."""
+    time = np.arange(round(seconds * rate)) / rate
+    return (amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def encoded(samples: np.ndarray, rate: int, codec: str = "wav16") -> bytes:
+    """A payload of samples, shape (n,) or (n, channels), in one of SOUNDFILE_FORMATS."""
+    form, subtype = SOUNDFILE_FORMATS[codec]
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def through_ffmpeg(samples: np.ndarray, rate: int, name: str, folder: Path, *options: str) -> bytes:
+    """A payload in a format that only ffmpeg writes; `name` is the file name whose suffix says which."""
+    source, target = folder / "source.wav", folder / name
+    soundfile.write(source, samples, rate, subtype="PCM_16")
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source), *options, str(target)]
+    subprocess.run(command, check=True, timeout=60)
+    return target.read_bytes()
+
+
+def peak_frequency(samples: np.ndarray, rate: int) -> float:
+    """The strongest frequency in Hz, by the maximum of a windowed spectrum."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * rate / len(samples))
+
+
+def level(samples: np.ndarray) -> float:
+    """Root mean square in dB re full scale, edges left out."""
+    edge = len(samples) // 10
+    return float(10 * np.log10(np.mean(np.square(samples[edge:-edge], dtype=np.float64))))

@@ -1,0 +1,164 @@
+"""Readers: every layout gives rows with their roles, and a row that can't be read is still a row, with its reason."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from data_foundry.errors import FoundryError
+from data_foundry.preprocessing.readers import read_rows
+
+from .audio_builders import encoded, tone
+from .raw_builders import (
+    AUDIO_TYPE,
+    COMMENTS,
+    DIALECTS,
+    INDICST,
+    INDICVOICES,
+    NEWS,
+    STT,
+    TOKENS,
+    entry,
+    parquet_bytes,
+    write_files,
+)  # fmt: skip
+
+STRINGS = dict.fromkeys(("path", "text", "task", "source_text", "source_language", "tar_lang"), pa.string())
+
+
+def rows_of(name, tmp_path, files):
+    return list(read_rows(entry(name), tmp_path, write_files(tmp_path, files)))
+
+
+def test_parquet_rows_come_batch_by_batch_in_order_with_their_split(tmp_path):
+    types = {"audio": AUDIO_TYPE, "transcript": pa.string()}
+    made = [{"audio": {"bytes": bytes([i % 256]), "path": None}, "transcript": f"വരി {i}"} for i in range(150)]
+    files = {
+        "data/train-00000-of-00002.parquet": parquet_bytes(made[:100], types),
+        "data/train-00001-of-00002.parquet": parquet_bytes(made[100:], types),
+        "data/validation-00000-of-00001.parquet": parquet_bytes(made[:3], types),
+        "README.md": "---\n---\n",
+    }
+    rows = rows_of(STT, tmp_path, files)
+    assert [row.values["text"] for row in rows[:150]] == [row["transcript"] for row in made]
+    assert [row.payload for row in rows[:150]] == [row["audio"]["bytes"] for row in made]
+    assert [(row.source_file[5:9], row.source_row) for row in rows[98:102]] == [
+        ("trai", 98), ("trai", 99), ("trai", 0), ("trai", 1),
+    ]  # fmt: skip
+    assert {row.source_split for row in rows[150:]} == {"validation"}
+
+
+def test_a_text_column_of_another_name_is_an_alias(tmp_path):
+    data = parquet_bytes([{"Sentence": "മഴ"}], {"Sentence": pa.string()})
+    assert rows_of(STT, tmp_path, {"data/train-0.parquet": data})[0].values["text"] == "മഴ"
+
+
+def test_a_text_column_of_an_unknown_name_is_found_by_its_script(tmp_path):
+    data = parquet_bytes(
+        [{"comment_en": "rain", "ezhuthu": "മഴ പെയ്തു"}] * 3, {"comment_en": pa.string(), "ezhuthu": pa.string()}
+    )
+    assert rows_of(STT, tmp_path, {"data/train-0.parquet": data})[0].values["text"] == "മഴ പെയ്തു"
+
+
+def test_a_path_of_another_machine_is_not_audio(tmp_path):
+    row = {
+        "path": "/box/a.wav",
+        "text": "മഴ",
+        "task": "asr",
+        "source_text": "മഴ",
+        "source_language": "ml",
+        "tar_lang": "ml",
+    }
+    files = {f"data/{split}-00000-of-00001.parquet": parquet_bytes([row], STRINGS) for split in ("dev", "kathbath")}
+    rows = rows_of(INDICST, tmp_path, files)
+    assert [row.source_split for row in rows] == ["validation", "kathbath"]
+    assert not any(row.has_audio_column or row.payload for row in rows)
+
+
+def test_an_audio_column_that_holds_only_strings_is_none(tmp_path):
+    data = parquet_bytes(
+        [{"audio": "/box/a.wav", "transcript": "മഴ"}], {"audio": pa.string(), "transcript": pa.string()}
+    )
+    assert not rows_of(STT, tmp_path, {"data/train-0.parquet": data})[0].has_audio_column
+
+
+def test_codec_layers_are_read_in_the_order_of_their_numbers(tmp_path):
+    layers = {f"nano_layer_{n}": pa.list_(pa.int64()) for n in (2, 10, 1)}
+    data = parquet_bytes(
+        [{"text": "മഴ", "encoded_len": 1, "nano_layer_1": [1], "nano_layer_2": [2], "nano_layer_10": None}],
+        {"text": pa.string(), "encoded_len": pa.int64(), **layers},
+    )
+    assert rows_of(TOKENS, tmp_path, {"data/train-0.parquet": data})[0].codes == [[1], [2], None]
+
+
+def test_a_parquet_file_that_is_none_is_a_clear_error(tmp_path):
+    with pytest.raises(FoundryError, match=r"train-0.parquet can't be read"):
+        rows_of(STT, tmp_path, {"data/train-0.parquet": b"PAR1 no"})
+
+
+def test_a_dataset_without_files_of_its_layout_is_a_clear_error(tmp_path):
+    with pytest.raises(FoundryError, match=r"holds no file \*.parquet"):
+        rows_of(STT, tmp_path, {"README.md": "x"})
+
+
+def test_an_audiofolder_takes_its_splits_from_its_folders_and_finds_what_is_missing(tmp_path):
+    sound = encoded(tone(0.5), 16_000)
+    records = [
+        {"file_name": "Data/Train/a.wav", "sentence": "മഴ", "speaker_id": "S1", "district": "Kollam", "verbatim": []},
+        {"file_name": "Data/Valid/b.wav", "sentence": "വെയിൽ"},
+        {"file_name": "Data/Train/gone.wav", "sentence": "കാറ്റ്"},
+        {"file_name": "../../../etc/passwd", "sentence": "കാറ്റ്"},
+    ]
+    lines = [*(json.dumps(record, ensure_ascii=False) for record in records), "{broken", "[1]", ""]
+    files = {
+        "metadata.jsonl": "\n".join(lines), ".gitattributes": "*.wav -text\n",
+        **{f"Data/{name}": sound for name in ("Train/a.wav", "Valid/b.wav", "Train/stray.wav")},
+    }  # fmt: skip
+    rows = rows_of(INDICVOICES, tmp_path, files)
+    assert [row.source_split for row in rows[:2]] == ["train", "validation"]
+    assert [row.payload for row in rows[:2]] == [sound, sound]
+    assert rows[0].values["district"] == "Kollam"
+    assert [row.fault.reason for row in rows[2:]] == [
+        "audio_missing", "audio_missing", "malformed_row", "malformed_row", "no_metadata",
+    ]  # fmt: skip
+    assert rows[-1].source_file == "Data/Train/stray.wav"
+
+
+def test_a_tsv_takes_quote_marks_literally(tmp_path):
+    text = 'label\tquery\nPositive \tnalla "padam\nNegative\t"mosham\nPositive\tok"\n'
+    rows = rows_of(COMMENTS, tmp_path, {"a b.tsv": text})
+    assert [row.values["text"] for row in rows] == ['nalla "padam', '"mosham', 'ok"']
+    assert rows[0].values["label"] == "Positive "
+
+
+def test_a_tsv_without_its_header_loses_no_row(tmp_path):
+    rows = rows_of(COMMENTS, tmp_path, {"a.tsv": "Positive\tnalla padam\nNegative\tmosham\n"})
+    assert [(row.values["label"], row.values["text"], row.source_row) for row in rows] == [
+        ("Positive", "nalla padam", 0), ("Negative", "mosham", 1),
+    ]  # fmt: skip
+
+
+def test_a_row_with_more_cells_than_columns_is_malformed_and_one_with_fewer_has_none(tmp_path):
+    rows = rows_of(COMMENTS, tmp_path, {"a.tsv": "label\tquery\nPositive\tone\ttwo\nPositive\n\nNegative\tx\n"})
+    assert rows[0].fault.reason == "malformed_row"
+    assert rows[1].values["text"] is None
+    assert len(rows) == 3
+
+
+def test_a_csv_with_quotes_blank_columns_and_a_byte_order_mark(tmp_path):
+    text = '\ufeffid, translation ,,\n1,"ഒന്ന്, രണ്ട്",,\n2,"വരി\nമാറി",,\n'
+    rows = rows_of(DIALECTS, tmp_path, {"Dialects - Sheet1.csv": text})
+    assert [row.values["text"] for row in rows] == ["ഒന്ന്, രണ്ട്", "വരി\nമാറി"]
+
+
+def test_json_lines_keep_numbers_as_labels(tmp_path):
+    files = {
+        "malayalam-train.jsonl": '{"news": "മഴ", "class": 2}\nnot json\n', "malayalam-test.jsonl": '{"news": null}',
+        "metadata.json": "{}",
+    }  # fmt: skip
+    test, train, broken = rows_of(NEWS, tmp_path, files)
+    assert (test.source_split, test.values) == ("test", {"text": None})
+    assert (train.source_split, train.values) == ("train", {"text": "മഴ", "label": 2})
+    assert broken.fault.reason == "malformed_row"
