@@ -30,9 +30,10 @@ SPLITS = {
     "testing": "test",
 }
 TOPICS = {
-    # Whole numbers follow the alphabetical order in which the corpus lists its classes; no card states that order.
-    **dict(enumerate(("business", "entertainment", "sports", "technology"))),
+    **{topic: topic for topic in ("business", "entertainment", "sports", "technology")},
     **{"sport": "sports", "tech": "technology", "technologies": "technology"},
+    # The corpus lists its classes in alphabetical order; no card says that the numbers follow it.
+    **{"0": "business", "1": "entertainment", "2": "sports", "3": "technology"},
 }
 SENTIMENTS = {
     **dict.fromkeys(("positive", "pos", "positive_state"), "positive"),
@@ -45,11 +46,24 @@ SENTIMENTS = {
     ),
 }
 DIALECTS = {
-    **dict.fromkeys(("travancore", "thiruvithamkoor", "trivandrum", "thiruvananthapuram", "south", "southern"), "travancore"),
+    **dict.fromkeys(
+        ("travancore", "thiruvithamkoor", "trivandrum", "thiruvananthapuram", "south", "southern"), "travancore"
+    ),
     **dict.fromkeys(("cochin", "kochi", "ernakulam", "thrissur", "trichur", "central"), "cochin"),
     **dict.fromkeys(("malabar", "kozhikode", "calicut", "kannur", "north", "northern"), "malabar"),
 }
 
+TABLE_SUFFIXES: dict[Layout, tuple[str, ...]] = {
+    "parquet": (".parquet",),
+    "audiofolder": ("metadata.jsonl", "metadata.csv"),
+    "csv": (".csv",),
+    "tsv": (".tsv",),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+}
+NOT_TABLES = frozenset({"metadata.json", "dataset_infos.json", "dataset_info.json"})
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".amr", ".aiff", ".aif", ".au", ".caf",
+)  # fmt: skip
 AUDIO = ("audio", "audio_filepath", "chunked_audio_filepath", "file", "wav")
 TEXT = ("text", "transcript", "transcription", "sentence", "normalized", "raw_transcription", "verbatim")
 SPEAKER = ("speaker_id", "speaker", "client_id", "spk", "spk_id")
@@ -124,7 +138,7 @@ class DatasetEntry(BaseModel):
         return [name for _, name in sorted(numbered)]
 
     def split_of(self, path: str) -> str:
-        """Return the split of a file by its path: the nearest folder that names one, else a word of its name, else train.
+        """Return the split of a file by its path: its nearest folder that names one, a word of its name, or train.
 
         "Data/Valid/a.wav" is validation, "data/dev-00000-of-00001.parquet" validation, "rows.csv" train.
         """
@@ -133,6 +147,19 @@ class DatasetEntry(BaseModel):
         folders = [folder.lower() for folder in reversed(parts.parent.parts)]
         words = re.split(r"[^0-9a-z]+", parts.name.lower())
         return next((names[word] for word in [*folders, *words] if word in names), "train")
+
+    def is_table(self, path: str) -> bool:
+        """Return whether a file holds rows of the dataset, by its layout and the file's name."""
+        name = PurePosixPath(path).name
+        return name.lower().endswith(TABLE_SUFFIXES[self.layout]) and name not in NOT_TABLES
+
+    def lacks_header(self, first: list[str]) -> bool:
+        """Return whether a table file's first line is a row: as many cells as expected, a label among them, no name."""
+        cells = [cell.strip().lower() for cell in first]
+        names = {alias.lower() for aliases in self.roles.values() for alias in aliases}
+        if len(cells) != len(self.headerless_columns) or names & set(cells):
+            return False
+        return any(cell in self.labels for cell in cells)
 
     def canonical_label(self, value: Any) -> str | None:
         """Return a label's canonical name, or None for an empty or unknown one. 1, 1.0 and " 1" are the same label."""
@@ -277,7 +304,7 @@ _ENTRIES = (
         required=("text", "label"),
         codec=NANO_CODEC,
         licence="cc-by-4.0",
-        licence_note="Parent ai4bharat/Rasa is CC-BY-4.0 and gated; a third party lists it as CC-BY-ND-4.0. Not verified.",
+        licence_note="The parent ai4bharat/Rasa is CC-BY-4.0 and gated; a third party lists it as CC-BY-ND-4.0.",
         non_commercial=False,
         share_alike=False,
         traps=(
@@ -292,10 +319,10 @@ _ENTRIES = (
         declared_engine=AIEngine.NLU,
         roles={"text": ("news", "text", "article", "headline"), "label": ("class", "label", "category")},
         required=("text", "label"),
-        labels={str(name): topic for name, topic in TOPICS.items()},
+        labels=TOPICS,
         licence_found="cc-by-nc-4.0",
         licence="cc-by-nc-sa-4.0",
-        licence_note="The copy says CC-BY-NC-4.0, the corpus it was taken from CC-BY-NC-SA-4.0: the stricter one holds.",
+        licence_note="The copy says CC-BY-NC-4.0, the corpus it comes from CC-BY-NC-SA-4.0: the stricter one holds.",
         non_commercial=True,
         share_alike=True,
         traps=(

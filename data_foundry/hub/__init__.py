@@ -1,0 +1,71 @@
+"""Where datasets and base models come from: a Hub, or a folder laid out like one. Nothing else talks to a Hub.
+
+Both name what they hold by a commit (40 hex digits) and a list of files with hashes, and a file counts as fetched only
+when its bytes match that list. A folder's commit is the id that git gives to the folder's tree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_foundry.config import Settings
+from data_foundry.hub.files import (
+    TOKEN_VARIABLES,
+    Hub,
+    HubFile,
+    Kind,
+    Snapshot,
+    check_repo_id,
+    fetch,
+    git_tree_id,
+    hash_file,
+    licence_tag,
+    token_from,
+)
+
+__all__ = [
+    "TOKEN_VARIABLES",
+    "Hub",
+    "HubFile",
+    "Kind",
+    "Snapshot",
+    "fetch",
+    "git_tree_id",
+    "hash_file",
+    "licence_tag",
+    "model_folder",
+    "model_revision",
+    "open_hub",
+    "token_from",
+]
+
+
+def open_hub(settings: Settings) -> Hub:
+    """Return the folder that `hub.source` names, or the Hub at HF_ENDPOINT."""
+    if settings.hub.source is not None:
+        from data_foundry.hub.folder import FolderHub
+
+        return FolderHub(settings.hub.source, settings.base_path / "storage" / ".hub_index")
+    from data_foundry.hub.remote import RemoteHub
+
+    return RemoteHub(retries=settings.hub.retries, parallel=settings.hub.max_parallel_downloads)
+
+
+def model_folder(settings: Settings, repo_id: str, revision: str | None = None) -> Path:
+    """Return a local folder of a base model for from_pretrained; on a Hub its files are downloaded and verified.
+
+    A folder Hub holds one revision of each model, so `revision` is not looked at there. Raises FoundryError.
+    """
+    return open_hub(settings).model_folder(check_repo_id(repo_id), revision)
+
+
+def model_revision(settings: Settings, repo_id: str, revision: str | None = None, resolve: bool = False) -> str:
+    """Return the commit of a base model; where only the Hub could tell, the name of the ref, unless `resolve`.
+
+    Without `resolve` no request is made, so a plan may ask. Raises FoundryError for a model that a folder Hub lacks.
+    """
+    hub = open_hub(settings)
+    known = hub.known_revision("models", check_repo_id(repo_id), revision)
+    if known is None and resolve:
+        return hub.snapshot("models", repo_id, None, revision or "main").revision
+    return known or revision or "main"

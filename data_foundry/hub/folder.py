@@ -1,0 +1,144 @@
+"""A folder laid out like a Hub: datasets/<owner>/<name>/... and models/<owner>/<name>/..."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_foundry.errors import FoundryError
+from data_foundry.hub.files import (
+    HubFile,
+    Kind,
+    Snapshot,
+    check_repo_id,
+    git_blob_id,
+    git_tree_id,
+    hash_file,
+    licence_tag,
+)
+from data_foundry.lake import write_atomically
+
+# A plan hashes this much of a folder that no run has hashed yet, and leaves more to the run.
+PLANNED_BYTES = 256 * 1024 * 1024
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str
+    file: Path
+    mode: str
+    stamp: tuple[int, int, int]
+
+
+class FolderHub:
+    """A Hub in a folder: datasets/<owner>/<name>/... and models/<owner>/<name>/..., one revision of each.
+
+    `index` keeps the hashes of files by size and times of change, so that a plan need not read them again.
+    """
+
+    name = "folder"
+
+    def __init__(self, source: Path, index: Path) -> None:
+        self.source = source
+        self.index = index
+
+    def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
+        entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
+        if sum(entry.stamp[0] for entry in entries if entry.path not in known) > PLANNED_BYTES:
+            return None
+        return _tree(entries, {e.path: known[e.path][0] if e.path in known else git_blob_id(e.file) for e in entries})
+
+    def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
+        entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
+        hashes = {entry.path: known.get(entry.path) or self._hash(repo_id, entry.file) for entry in entries}
+        if known != hashes:
+            kept = {entry.path: [*entry.stamp, *hashes[entry.path]] for entry in entries}
+            text = json.dumps({"source": str(self.source), "files": kept}, ensure_ascii=False)
+            write_atomically(self._index_file(kind, repo_id), text)
+        files = tuple(
+            HubFile(e.path, e.stamp[0], sha256=hashes[e.path][1], git_blob=hashes[e.path][0]) for e in entries
+        )
+        return Snapshot(
+            kind, repo_id, _tree(entries, {path: git_blob for path, (git_blob, _) in hashes.items()}), self.name, files
+        )
+
+    def bring(self, snapshot: Snapshot, file: HubFile, folder: Path, again: bool) -> None:
+        source = self._folder(snapshot.kind, snapshot.repo_id) / file.path
+        if again:
+            fault = file.fault(source) if source.is_file() else "is gone"
+            if fault:
+                self._index_file(snapshot.kind, snapshot.repo_id).unlink(missing_ok=True)
+                raise FoundryError(f"{source} {fault}: it changed while it was read.", "Run again when it is at rest.")
+        target = folder / file.path
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            raise FoundryError(f"{source} is gone: the folder changed while it was read.", "Run again.") from None
+
+    def model_folder(self, repo_id: str, revision: str | None) -> Path:
+        self.snapshot("models", repo_id, None)
+        return self._folder("models", repo_id)
+
+    def access(self, kind: Kind, repo_id: str) -> dict[str, Any]:
+        folder = self._folder(kind, repo_id)
+        revision = self.known_revision(kind, repo_id, None)
+        return {"revision": revision, "gated": False, "licence": licence_tag(folder / "README.md")}
+
+    def _folder(self, kind: Kind, repo_id: str) -> Path:
+        folder = self.source / kind / check_repo_id(repo_id)
+        if folder.is_dir():
+            return folder
+        if not self.source.is_dir():
+            raise FoundryError(f"hub.source {self.source} is not a folder.", "Point hub.source at a folder Hub.")
+        there = sorted(f"{path.parent.name}/{path.name}" for path in (self.source / kind).glob("*/*") if path.is_dir())
+        raise FoundryError(
+            f"{repo_id} is missing from the folder Hub {self.source}.",
+            f"Put its files under {folder}. It has: {', '.join(there) or f'no {kind}'}.",
+        )
+
+    def _entries(self, kind: Kind, repo_id: str) -> list[_Entry]:
+        folder, found = self._folder(kind, repo_id), []
+        for root, folders, names in os.walk(folder):
+            at = Path(root)
+            relative = at.relative_to(folder)
+            hidden = {".git"} if at == folder else {"huggingface"} if relative == Path(".cache") else set()
+            folders[:] = [name for name in folders if name not in hidden]
+            for name in names:
+                status = (at / name).stat()
+                mode = "100755" if status.st_mode & 0o100 else "100644"
+                stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                found.append(_Entry((relative / name).as_posix(), at / name, mode, stamp))
+        return sorted(found, key=lambda entry: entry.path)
+
+    def _hash(self, repo_id: str, file: Path) -> tuple[str, str]:
+        if file.stat().st_size < 1024 and file.read_bytes().startswith(LFS_POINTER):
+            raise FoundryError(
+                f"{repo_id}: {file} is a Git LFS pointer, not the file it stands for.",
+                "Run `git lfs pull` in the folder Hub, then run again.",
+            )
+        return hash_file(file)
+
+    def _index_file(self, kind: Kind, repo_id: str) -> Path:
+        return self.index / kind / f"{repo_id}.json"
+
+    def _index(self, kind: Kind, repo_id: str) -> dict[str, tuple[str, str]]:
+        """Return {path: (git blob, sha256)} of the files that are unchanged since a run hashed them."""
+        try:
+            index = json.loads(self._index_file(kind, repo_id).read_text(encoding="utf-8"))
+            if index["source"] != str(self.source):
+                return {}
+            known = {path: (tuple(row[:3]), (row[3], row[4])) for path, row in index["files"].items()}
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+            return {}
+        there = ((e.path, e.stamp) for e in self._entries(kind, repo_id))
+        return {path: known[path][1] for path, stamp in there if path in known and known[path][0] == stamp}
+
+
+def _tree(entries: Sequence[_Entry], blobs: Mapping[str, str]) -> str:
+    return git_tree_id({entry.path: (entry.mode, blobs[entry.path]) for entry in entries})

@@ -1,0 +1,281 @@
+"""Inspection: rows, metrics and findings of raw files, trap by trap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.ingestion.findings import Findings
+from data_foundry.ingestion.inspect import Inspection, inspect_dataset
+from data_foundry.ingestion.payloads import parquet_payloads
+from tests.ingestion.builders import (
+    COMMENTS,
+    DIALECTS,
+    FOLDER_SPEECH,
+    NEWS,
+    PAIRS,
+    SENTENCES,
+    SPEECH,
+    TOKENS,
+    Files,
+    comments,
+    json_lines,
+    news,
+    parquet,
+    tone,
+)
+
+AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+@pytest.fixture
+def inspected(tmp_path: Path):
+    """Inspect files as the dataset they are given for; return the inspection and the findings by kind."""
+
+    def build(repo_id: str, files: Files) -> tuple[Inspection, dict[str, dict[str, Any]]]:
+        for name, data in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(data)
+        findings = Findings()
+        result = inspect_dataset(DATASET_REGISTRY[repo_id], {name: tmp_path / name for name in files}, findings)
+        return result, {finding["kind"]: finding for finding in findings.listed()}
+
+    return build
+
+
+def pairs(rows: list[dict[str, str | None]]) -> bytes:
+    names = ("path", "text", "task", "source_text", "source_language", "tar_lang")
+    return parquet({name: [row.get(name) for row in rows] for name in names}, **dict.fromkeys(names, pa.string()))
+
+
+def test_a_clean_dataset_has_no_finding(inspected):
+    result, findings = inspected(NEWS, news())
+    assert (result.rows, findings) == (8, {})
+    assert result.labels == {"business": 3, "entertainment": 2, "sports": 2, "technology": 1}
+    assert result.metrics == {
+        "completeness_score": 1.0, "content_ratio": 1.0, "duplicate_share": 0.0, "label_share": 1.0,
+        "mostly_malayalam_share": 1.0, "text_share": 1.0,
+    }  # fmt: skip
+
+
+def test_the_ratio_is_that_of_the_right_column_and_of_the_malayalam_side(inspected):
+    rows = [
+        {"text": "What is my balance", "source_text": SENTENCES[0], "tar_lang": "english"},
+        {"text": SENTENCES[1], "source_text": "Help me to pay the bill", "tar_lang": "malayalam"},
+        {"text": "hello", "source_text": "bye"},
+    ]
+    result, findings = inspected(PAIRS, {"data/train-00000-of-00001.parquet": pairs(rows)})
+    assert result.metrics["content_ratio"] == pytest.approx(2 / 3, abs=1e-4)
+    assert findings["no_malayalam_side"]["count"] == 1
+    assert findings["no_malayalam_side"]["examples"] == ["data/train-00000-of-00001.parquet row 2"]
+
+
+def test_a_speech_set_without_audio_is_a_finding_and_a_path_is_no_audio(inspected):
+    _, findings = inspected(PAIRS, {"data/train.parquet": pairs([{"path": "/x/a.wav", "text": SENTENCES[0]}])})
+    assert findings["declared_engine_not_served"]["message"].startswith("Declared for stt, but no column holds audio ")
+    audio_of_another_machine = parquet({"audio": ["/x/a.wav"], "text": [SENTENCES[0]]})
+    _, findings = inspected(PAIRS, {"data/train.parquet": audio_of_another_machine})
+    assert "no column holds audio " in findings["declared_engine_not_served"]["message"]
+
+
+def test_splits_follow_the_files_names_and_the_evaluation_split_stays_apart(inspected):
+    names = ("train", "dev", "test", "kathbath")
+    files = {f"data/{name}-00000-of-00001.parquet": pairs([{"text": f"{SENTENCES[0]} {name}"}]) for name in names}
+    result, _ = inspected(PAIRS, files)
+    assert set(result.splits) == {"train", "validation", "test", "kathbath"}
+
+
+def test_text_that_train_shares_with_a_held_out_split_is_counted(inspected):
+    files = {"data/train-0.parquet": pairs([{"text": text} for text in SENTENCES[:3]])}
+    files["data/kathbath-0.parquet"] = pairs([{"text": text} for text in SENTENCES[2:5]])
+    result, findings = inspected(PAIRS, files)
+    assert findings["text_in_two_splits"]["count"] == 1
+    assert findings["text_in_two_splits"]["examples"] == ["kathbath: 1 texts"]
+    assert findings["duplicate_text"]["count"] == 1 and result.metrics["duplicate_share"] == pytest.approx(
+        1 / 6, abs=1e-4
+    )
+
+
+def test_codec_tokens_in_a_set_declared_for_understanding_are_a_finding(inspected):
+    layers = {f"nano_layer_{n}": [[1, 2], [1, 2], [1, 2, 3], [1, 4032], []] for n in (1, 2, 3)}
+    layers["nano_layer_4"] = [[1, 2], [1], [1, 2, 3], [1, 2], []]
+    data = parquet({"text": [*SENTENCES[:5]], **layers, "encoded_len": [2, 2, 4, 2, 0]})
+    result, findings = inspected(TOKENS, {"data/train-00000-of-00001.parquet": data})
+    assert "no column holds label" in findings["declared_engine_not_served"]["message"]
+    assert findings["codec_tokens_found"]["message"] == "Declared for nlu, but it holds codec tokens: data for tts."
+    rows = {kind: finding["examples"] for kind, finding in findings.items() if kind.startswith("codes_")}
+    path = "data/train-00000-of-00001.parquet row"
+    assert rows == {
+        "codes_empty": [f"{path} 4"], "codes_ragged": [f"{path} 1"], "codes_outside": [f"{path} 3"],
+        "codes_length": [f"{path} 2"],
+    }  # fmt: skip
+    assert result.roles["codes"] == ["nano_layer_1", "nano_layer_2", "nano_layer_3", "nano_layer_4"]
+    assert result.metrics["completeness_score"] == pytest.approx((5 + 5 + 16) / 30, abs=1e-4)
+
+
+def test_another_number_of_layers_than_the_codecs_is_a_finding(inspected):
+    layers = {f"nano_layer_{n}": [[1]] for n in range(1, 9)}
+    _, findings = inspected(TOKENS, {"data/train.parquet": parquet({"text": [SENTENCES[0]], **layers})})
+    assert findings["codec_layers"]["message"].startswith("Rows have 8 codec layers;")
+
+
+def test_a_table_without_its_header_loses_no_row(inspected):
+    body = comments()["Malayalam_first_ready_for_sentiment.tsv"].split(b"\n", 1)[1]
+    result, findings = inspected(COMMENTS, {"x.tsv": body})
+    assert result.rows == 3 and findings["header_missing"]["count"] == 1
+    assert result.labels == {"mixed": 1, "negative": 1, "positive": 1}
+    result, findings = inspected(COMMENTS, comments())
+    assert result.rows == 3 and findings == {}
+
+
+def test_a_lone_quote_swallows_no_row_and_is_counted(inspected):
+    body = 'label\tquery\nPositive\t"super padam\nNegative\tkollilla"\nNegative\t"ok"\n'
+    result, findings = inspected(COMMENTS, {"x.tsv": body.encode()})
+    assert result.rows == 3 and findings["lone_quote"]["count"] == 2
+    assert findings["lone_quote"]["examples"] == ["x.tsv line 2", "x.tsv line 3"]
+
+
+def test_a_quote_that_swallows_lines_of_a_csv_is_a_finding(inspected):
+    body = 'id,translation,,\n1,"one,,\n2,two,,\n3,three",,\n4,four\n'
+    result, findings = inspected(DIALECTS, {"Dialects - Sheet1.csv": body.encode()})
+    assert result.rows == 2 and findings["multi_line_cell"]["count"] == 1
+    assert findings["blank_column"]["count"] == 2 and findings["ragged_row"]["count"] == 1
+    assert result.schemas[0]["columns"]["id"] == "int64" and result.schemas[0]["columns"]["Unnamed: 2"] == "null"
+
+
+def test_unknown_and_empty_labels_and_empty_texts_are_told_apart(inspected):
+    rows = [{"news": SENTENCES[0], "class": 9}, {"news": " ", "class": 1}, {"news": SENTENCES[1], "class": None}]
+    result, findings = inspected(NEWS, {"malayalam-train.jsonl": json_lines(rows)})
+    assert {kind: findings[kind]["count"] for kind in findings} == {
+        "unknown_label": 1,
+        "empty_text": 1,
+        "empty_label": 1,
+    }
+    assert result.metrics["text_share"] == pytest.approx(2 / 3, abs=1e-4)
+    assert result.metrics["completeness_score"] == pytest.approx(4 / 6, abs=1e-4)
+    assert result.nulls == {"news": 0, "class": 1}
+
+
+def test_a_broken_line_stays_a_row_and_is_counted(inspected):
+    data = news()["malayalam-train.jsonl"] + b'{"news": "cut of\n[1]\n'
+    result, findings = inspected(NEWS, {"malayalam-train.jsonl": data})
+    assert result.rows == 7 and findings["broken_line"]["count"] == 2
+
+
+def test_files_that_differ_in_their_columns_are_a_finding(inspected):
+    files = {f"data/train-{n}.parquet": parquet({"text": [SENTENCES[n]], "translation": ["x"]}) for n in (0, 1)}
+    files["data/train-2.parquet"] = parquet({"text": [SENTENCES[2]], "translation": [7], "extra": [1]})
+    result, findings = inspected(SPEECH, files)
+    assert "extra, translation" in findings["schema_drift"]["message"]
+    assert findings["schema_drift"]["examples"] == ["data/train-2.parquet"]
+    assert [len(schema["files"]) for schema in result.schemas] == [2, 1]
+
+
+def test_an_unreadable_file_is_an_error_and_the_others_count(inspected):
+    good = parquet({"text": [SENTENCES[0]], "translation": ["hello"]})
+    result, findings = inspected(
+        SPEECH, {"data/train-0.parquet": good, "data/train-1.parquet": good[:-9] + b"corrupted"}
+    )
+    assert result.rows == 1
+    assert findings["unreadable_file"]["severity"] == "error"
+    assert findings["unreadable_file"]["examples"] == ["data/train-1.parquet"]
+
+
+def test_sides_that_are_swapped_or_both_malayalam_are_counted(inspected):
+    columns = {"text": ["My balance", SENTENCES[1]], "translation": [SENTENCES[0], SENTENCES[1]]}
+    _, findings = inspected(SPEECH, {"data/train-0.parquet": parquet(columns)})
+    assert findings["swapped_sides"]["count"] == 1 and findings["no_english_side"]["count"] == 1
+
+
+def test_a_set_whose_text_column_is_unknown_has_no_ratio_rather_than_a_zero(inspected):
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": parquet({"utterance": [SENTENCES[0]]})})
+    assert "content_ratio" not in result.metrics and "no_text_column" in findings
+
+
+def audio_table(payloads: list[bytes | None]) -> bytes:
+    cells = [{"bytes": payload, "path": None} for payload in payloads]
+    rows = len(payloads)
+    texts = {"text": [f"{SENTENCES[n % 6]} {n}" for n in range(rows)], "translation": ["x"] * rows}
+    return parquet({"audio": cells, **texts}, audio=AUDIO)
+
+
+def test_audio_payloads_are_sniffed(inspected):
+    wav = tone(1, 8000)
+    payloads = [
+        wav,
+        tone(2, 16000, "FLAC"),
+        tone(31, 8000, subtype="ULAW"),
+        wav[:6000],
+        b"not audio at all",
+        None,
+        b"",
+        b"\0\0\0\x20ftypM4A " + bytes(64),
+        tone(0, 16000),
+    ]
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": audio_table(payloads)})
+    assert result.audio["payloads"] == result.audio["sampled"] == 9
+    assert result.audio["forms"] == {
+        "FLAC/PCM_16 16000 Hz 1 ch": 1, "MPEG-4 audio": 1, "WAV/PCM_16 16000 Hz 1 ch": 1, "WAV/PCM_16 8000 Hz 1 ch": 2,
+        "WAV/ULAW 8000 Hz 1 ch": 1,
+    }  # fmt: skip
+    found = {kind: (finding["count"], finding["examples"]) for kind, finding in findings.items()}
+    path = "data/train-0.parquet row"
+    assert found == {
+        "long_audio": (1, [f"{path} 2"]),
+        "truncated_audio": (1, [f"{path} 3"]),
+        "unreadable_audio": (1, [f"{path} 4"]),
+        "empty_audio": (3, [f"{path} 5", f"{path} 6", f"{path} 8"]),
+        "audio_needs_ffmpeg": (1, [f"{path} 7"]),
+        "mixed_sample_rates": (1, []),
+    }
+    assert result.audio["seconds"]["max"] == 31.0
+    # 8 of 9 payloads are there; an empty one that is not null counts as filled in the file's own statistics.
+    assert result.metrics["completeness_score"] == pytest.approx(26 / 27, abs=1e-4)
+
+
+def test_no_more_than_a_bounded_sample_of_payloads_is_read(inspected):
+    wav = tone(0.1, 8000)
+    result, _ = inspected(SPEECH, {f"data/train-{n}.parquet": audio_table([wav] * 400) for n in range(2)})
+    assert (result.audio["payloads"], result.audio["sampled"]) == (800, 512)
+
+
+@pytest.mark.parametrize("group", [100, 7, 3])
+def test_every_payload_of_a_small_file_is_looked_at_however_its_row_groups_lie(tmp_path, group):
+    cells = [{"bytes": str(row).encode(), "path": None} for row in range(102)]
+    pq.write_table(pa.table({"audio": pa.array(cells, type=AUDIO)}), tmp_path / "x.parquet", row_group_size=group)
+    file = pq.ParquetFile(tmp_path / "x.parquet")
+    assert list(parquet_payloads(file, "audio", 123)) == [(row, str(row).encode()) for row in range(102)]
+    picked = list(parquet_payloads(file, "audio", 10))
+    assert len(picked) == 10 and all(str(row).encode() == payload for row, payload in picked)
+
+
+def test_an_audio_folder_finds_the_split_that_the_hubs_loader_hides(inspected):
+    rows = [
+        {"file_name": "Data/Train/a.wav", "sentence": SENTENCES[0], "speaker_id": "1"},
+        {"file_name": "Data/Valid/b.wav", "sentence": SENTENCES[1], "speaker_id": "2"},
+        {"file_name": "Data/Train/gone.wav", "sentence": SENTENCES[2], "speaker_id": "3"},
+    ]
+    clips = {name: tone(0.5, 8000) for name in ("Data/Train/a.wav", "Data/Valid/b.wav", "Data/Train/extra.wav")}
+    result, findings = inspected(FOLDER_SPEECH, {"metadata.jsonl": json_lines(rows), **clips})
+    assert result.rows == 4
+    assert result.splits == {"train": {"rows": 3, "files": 2}, "validation": {"rows": 1, "files": 1}}
+    assert findings["hidden_split"]["examples"] == ["Data/Valid/b.wav"]
+    assert findings["missing_clip"]["examples"] == ["Data/Train/gone.wav"]
+    assert findings["clip_without_row"]["examples"] == ["Data/Train/extra.wav"]
+    assert set(findings) == {"hidden_split", "missing_clip", "clip_without_row"}
+    assert result.audio["sampled"] == 3
+
+
+def test_findings_name_places_and_never_repeat_a_rows_text(inspected):
+    secret = "9876543210"
+    rows = [
+        {"news": f"{SENTENCES[0]} {secret}", "class": "nonsense"},
+        {"news": f"{SENTENCES[0]} {secret}", "class": None},
+    ]
+    _, findings = inspected(NEWS, {"malayalam-train.jsonl": json_lines(rows)})
+    assert findings and secret not in str(findings)
