@@ -21,7 +21,7 @@ from data_foundry.lake import Lake, Layer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the commands. Returns 0, 1 when doctor finds something missing, or 2 for a user's mistake."""
+    """Run one of the commands. Returns 0, 1 when doctor finds an error, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(
         prog="python -m data_foundry", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,12 +70,14 @@ def doctor(settings: Settings, as_json: bool) -> int:
     """Print what a run would miss."""
     from data_foundry.ingestion.doctor import diagnose
 
-    findings = diagnose(settings)
+    diagnoses = diagnose(settings)
     if as_json:
-        print(json.dumps(findings, indent=1))
-    else:
-        print_table("doctor", findings)
-    return 1 if any(not finding["ok"] for finding in findings) else 0
+        print(json.dumps(diagnoses, indent=1))
+    for each in () if as_json else diagnoses:
+        print(f"{each['status']:<8} {each['check']:<8} {each['subject']}: {each['message']}")
+        if each["next_step"]:
+            print(f"{'':<18}-> {each['next_step']}")
+    return 1 if any(each["status"] == "error" for each in diagnoses) else 0
 
 
 def print_table(title: str, entries: Sequence[dict[str, Any]]) -> None:

@@ -13,11 +13,10 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from data_foundry.compute import RunStep, add_log_file, run_steps
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
@@ -170,12 +169,16 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
     return [results[name] for name in order]
 
 
-def _with_progress(results: Any, total: int, title: str) -> Any:
+def _with_progress(results: Iterator[StepResult], total: int, title: str) -> Iterator[StepResult]:
+    """Show a bar when a person watches; the log's lines are printed above it. Plain lines otherwise."""
     if not sys.stderr.isatty():
-        return results
+        yield from results
+        return
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
-    return tqdm(results, total=total, desc=title, unit="step")
+    with logging_redirect_tqdm(loggers=[log]):
+        yield from tqdm(results, total=total, desc=title, unit="step")
 
 
 def start_log(base_path: Path) -> None:

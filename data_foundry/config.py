@@ -152,11 +152,19 @@ class Gates(Section):
 
 
 class Deployment(Section):
-    """`shadow_share` of calls is mirrored to a candidate; `rollback_enabled` lets harm take a candidate back."""
+    """`shadow_share` of calls is mirrored to a candidate; `rollback_enabled` lets harm take a candidate back.
+
+    `shadow_testing` false leaves every adapter at stage none. A candidate that needs longer than
+    `shadow_timeout_seconds` for a call has failed it; `shadow_queue_size` calls may wait for it, more are dropped.
+    `max_replay_calls`: how many held-out rows at most are replayed as calls when an adapter enters shadow.
+    """
 
     shadow_testing: bool = True
     shadow_share: Share = 0.10
     rollback_enabled: bool = True
+    shadow_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    shadow_queue_size: Annotated[int, Field(ge=1)] = 64
+    max_replay_calls: Annotated[int, Field(ge=1)] = 1000
 
 
 class Settings(Section):

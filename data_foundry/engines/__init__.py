@@ -9,8 +9,14 @@ from data_foundry.engines.translation import TRANSLATION
 from data_foundry.engines.tts import TTS
 from data_foundry.records import AIEngine
 
-ENGINES: dict[AIEngine, EngineSpec] = {
-    spec.engine: spec for spec in (STT, DIALECT, NLU, SENTIMENT, TRANSLATION, TTS)
-}
+ENGINES: dict[AIEngine, EngineSpec] = {spec.engine: spec for spec in (STT, DIALECT, NLU, SENTIMENT, TRANSLATION, TTS)}
 
-__all__ = ["ENGINES", "AIEngine", "EngineSpec", "Requirement"]
+
+def engines_sharing_rows(engine: AIEngine) -> tuple[EngineSpec, ...]:
+    """Return the specs whose rows are split together with this engine's: itself, and with audio all that use audio."""
+    if not ENGINES[engine].uses_audio:
+        return (ENGINES[engine],)
+    return tuple(spec for spec in ENGINES.values() if spec.uses_audio)
+
+
+__all__ = ["ENGINES", "AIEngine", "EngineSpec", "Requirement", "engines_sharing_rows"]

@@ -9,15 +9,16 @@ from typing import Any, Literal
 from data_foundry.config import TrainingConfig
 from data_foundry.records import AIEngine
 
-Task = Literal[
-    "speech-to-text", "audio-classification", "text-classification", "text-to-text", "text-to-codes"
-]
+Task = Literal["speech-to-text", "audio-classification", "text-classification", "text-to-text", "text-to-codes"]
 Row = Mapping[str, Any]
 
 # Every gold row starts with these: where it came from, under which licence, and which split group it belongs to.
 LINEAGE_COLUMNS = (
     "row_id", "dataset", "revision", "source_file", "source_row", "source_split", "licence", "flags", "group",
 )  # fmt: skip
+
+# What links rows that hold speech; engines that share audio share these.
+SPEECH_LINKS = ("speaker", "recording", "audio", "text")
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,14 @@ class Requirement:
 class EngineSpec:
     """One engine's contract.
 
-    A silver row serves the engine when every requirement holds; `columns` are the silver columns its gold rows carry
-    after the lineage columns; `label` names the target column. `score` defines the primary score, in 0..1 where 1 is
-    best. `uses_audio` says that requirements need the audio column read; requirements themselves see `duration`
-    instead of audio bytes (not None exactly when the row has audio).
+    A silver row serves the engine when every requirement holds of it as the engine sees it (`derive`); `columns` are
+    the columns its gold rows carry after the lineage columns; `label` names the target column. `score` defines the
+    primary score, in 0..1 where 1 is best. `uses_audio`: engines with it share their audio rows, and so one split.
+    Requirements see `duration` instead of audio bytes (not None exactly when the row has audio).
+    `links` name what may not stand on two sides of a split (see allocation.links). `identity`: two rows with the same
+    values there are one example twice ("audio" and "codes" by content). `stratum`: the column whose values every split
+    should hold. `derive` returns values laid over a silver row before it is judged and projected; the columns in
+    `derived` come from it.
     """
 
     engine: AIEngine
@@ -47,11 +52,25 @@ class EngineSpec:
     primary_metric: str
     score: str
     training: TrainingConfig
+    identity: tuple[str, ...]
+    links: tuple[str, ...] = ("recording", "text")
+    stratum: str | None = None
+    derive: Callable[[Row], Row] | None = None
+    derived: tuple[str, ...] = ()
     uses_audio: bool = False
 
+    def view(self, row: Row) -> Row:
+        """Return a silver row as this engine sees it, with what it derives laid over."""
+        return {**row, **self.derive(row)} if self.derive else row
+
+    def unmet(self, row: Row) -> list[str]:
+        """Return the reasons of all requirements that a silver row does not meet, in the order they are stated."""
+        seen = self.view(row)
+        return [need.reason for need in self.requirements if not need.holds(seen)]
+
     def why_not(self, row: Row) -> str | None:
-        """Return the reason why a silver row can't serve this engine, or None when it can."""
-        return next((need.reason for need in self.requirements if not need.holds(row)), None)
+        """Return the first reason why a silver row can't serve this engine, or None when it can."""
+        return next(iter(self.unmet(row)), None)
 
     @property
     def gold_columns(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Speech to text: transcribed audio."""
 
 from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, EngineSpec
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SPEECH_LINKS, EngineSpec
 from data_foundry.records import AIEngine
 
 STT = EngineSpec(
@@ -11,6 +11,8 @@ STT = EngineSpec(
     requirements=(HAS_AUDIO, HAS_TEXT),
     columns=("audio", "text", "duration", "speaker", "gender", "district", "dialect", "malayalam_ratio"),
     label="text",
+    identity=("audio", "text"),
+    links=SPEECH_LINKS,
     primary_metric="cer",
     score="1 - CER of the Malayalam-safe scoring form over the whole test set, not below 0",
     training=TrainingConfig(

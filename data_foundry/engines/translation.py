@@ -17,6 +17,9 @@ TRANSLATION = EngineSpec(
     ),
     columns=("text", "translation", "direction", "malayalam_ratio"),
     label="translation",
+    identity=("text", "translation", "direction"),
+    links=("recording", "text", "translation"),
+    stratum="direction",
     primary_metric="chrf++",
     score="chrF++ / 100 over the whole test set",
     training=TrainingConfig(

@@ -11,6 +11,10 @@ TTS = EngineSpec(
     requirements=(HAS_TEXT, Requirement("no_codec_tokens", lambda row: bool(row["codec"]))),
     columns=("text", "codes", "codec", "speaker"),
     label="codes",
+    identity=("text", "codes", "codec"),
+    # No speaker link: a voice to be spoken with is meant to be heard in training.
+    links=("recording", "codes", "text"),
+    stratum="codec",
     primary_metric="token_accuracy",
     score="share of codec tokens predicted right, each given all true tokens before it",
     training=TrainingConfig(

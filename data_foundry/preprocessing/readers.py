@@ -13,24 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_registry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.text import malayalam_ratio
 from data_foundry.records import Rejected
 
 BATCH_ROWS = 64
 """Rows read at once from Parquet: a few megabytes of audio."""
-TABLE_SUFFIXES = {
-    "parquet": (".parquet",),
-    "audiofolder": ("metadata.jsonl", "metadata.csv"),
-    "csv": (".csv",),
-    "tsv": (".tsv",),
-    "jsonl": (".jsonl", ".ndjson", ".json"),
-}
-_NOT_TABLES = frozenset({"metadata.json", "dataset_infos.json", "dataset_info.json"})
-_AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".amr", ".aiff", ".aif", ".au", ".caf"}
-)
 
 
 @dataclass(slots=True)
@@ -58,7 +47,7 @@ def read_rows(entry: DatasetEntry, folder: Path, paths: Sequence[str]) -> Iterat
     `paths` are the files below `folder`, POSIX style. Raises FoundryError when none of them holds rows in the entry's
     layout, or a table can't be read.
     """
-    tables = sorted(path for path in paths if is_table(entry, path))
+    tables = sorted(path for path in paths if entry.is_table(path))
     if not tables:
         wanted = " or ".join(f"*{suffix}" for suffix in TABLE_SUFFIXES[entry.layout])
         raise FoundryError(
@@ -74,11 +63,6 @@ def read_rows(entry: DatasetEntry, folder: Path, paths: Sequence[str]) -> Iterat
         for path in tables:
             for number, record in enumerate(_records(entry, path, folder / path)):
                 yield _table_row(entry, path, number, record)
-
-
-def is_table(entry: DatasetEntry, path: str) -> bool:
-    """Return whether a file holds rows of the dataset, by the layout and the file's name."""
-    return path.lower().endswith(TABLE_SUFFIXES[entry.layout]) and PurePosixPath(path).name not in _NOT_TABLES
 
 
 def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRow]:
@@ -166,7 +150,7 @@ def _audiofolder_rows(
                     row.fault = Rejected("audio_missing", f"the dataset holds no file {name}")
             yield row
     for path in sorted(listed - named):
-        if PurePosixPath(path).suffix.lower() in _AUDIO_SUFFIXES:
+        if PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES:
             yield RawRow(
                 path, 0, entry.split_of(path), has_audio_column=True,
                 fault=Rejected("no_metadata", "no row of the metadata names this file"),
@@ -214,7 +198,7 @@ def _delimited_records(entry: DatasetEntry, path: str, local: Path) -> Iterator[
                     continue
                 if header is None:
                     header = cells
-                    if not _is_row(entry, cells):
+                    if not entry.lacks_header(cells):
                         continue
                     header = list(entry.headerless_columns)
                 if any(cell.strip() for cell in cells[len(header) :]):
@@ -226,10 +210,3 @@ def _delimited_records(entry: DatasetEntry, path: str, local: Path) -> Iterator[
             raise FoundryError(
                 f"{path} line {reader.line_num} can't be read: {error}.", "Ingest the dataset again, or mend its file."
             ) from None
-
-
-def _is_row(entry: DatasetEntry, cells: Sequence[str]) -> bool:
-    """Tell a first row from column names: no name is known, and a cell is a label of the dataset's table."""
-    if not entry.headerless_columns or len(cells) != len(entry.headerless_columns):
-        return False
-    return not _columns(entry, cells) and any(cell.strip().lower() in entry.labels for cell in cells)
