@@ -1,0 +1,200 @@
+"""Phase 3: one step per engine turns silver rows of all datasets into that engine's gold.
+
+Planning needs no Arrow: what reads rows is imported when a step runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+from data_foundry.allocation.findings import dataset_findings, engine_findings
+from data_foundry.allocation.keys import (
+    RULE_SETS,
+    TRAINING_CONFIG,
+    resolved_training,
+    row_settings,
+    rows_key,
+    step_key,
+)
+from data_foundry.config import Settings
+from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.engines import ENGINES, AIEngine
+from data_foundry.errors import FoundryError
+from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
+
+log = logging.getLogger("data_foundry")
+
+
+def plan(settings: Settings, lake: Lake) -> list[Step]:
+    """Return a step per engine; it waits while no selected dataset has silver, and takes what there is otherwise."""
+    silver = {dataset: lake.manifest(Layer.SILVER, dataset) for dataset in _selected_datasets(settings)}
+    inputs = {dataset: manifest.content_hash for dataset, manifest in silver.items() if manifest}
+    missing = [dataset for dataset, manifest in silver.items() if not manifest]
+    return [_plan_engine(settings, lake, engine, inputs, missing) for engine in _selected_engines(settings)]
+
+
+def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine, inputs: dict[str, str], missing: list[str]) -> Step:
+    key = step_key(settings, engine, inputs)
+    previous = lake.manifest(Layer.GOLD, engine)
+    counts: dict[str, Any] = {}
+    if not inputs:
+        action, reason = Action.WAIT, f"waiting for phase2: none of {len(missing)} datasets is standardized"
+    elif previous and previous.key == key:
+        action, reason = Action.SKIP, f"its manifest matches (key {key[:8]})"
+        if not previous.rows_out:
+            reason += "; " + _nothing_to_train_on(engine, previous.rejected)
+        counts = {"rows_in": previous.rows_in, "rows_out": previous.rows_out, "rejected": previous.rejected}
+    else:
+        action, reason = Action.RUN, _why_run(previous, settings, inputs)
+        if missing:
+            reason += f"; without {_some(missing)}: not standardized"
+    return Step(
+        name=f"allocate {engine}", key=key, action=action, reason=reason, subject=engine,
+        payload={"inputs": inputs, "missing": missing}, **counts,
+    )  # fmt: skip
+
+
+def run_step(settings: Settings, step: Step) -> StepResult:
+    """Make one engine's gold. Raises FoundryError when silver changed since it was planned or can't be read."""
+    lake, engine = Lake(settings), AIEngine(step.subject)
+    inputs: dict[str, str] = step.payload["inputs"]
+    for dataset, content in inputs.items():
+        manifest = lake.manifest(Layer.SILVER, dataset)
+        if manifest is None or manifest.content_hash != content:
+            raise FoundryError(f"The silver data of {dataset} changed while phase 3 ran.", "Run phase 3 again.")
+    previous = lake.manifest(Layer.GOLD, engine)
+    if previous and previous.details.get("rows_key") == rows_key(settings, engine, inputs):
+        manifest = _publish_configuration(lake, settings, engine, step.key, previous)
+    else:
+        from data_foundry.allocation.gold_set import make_gold
+
+        manifest = make_gold(lake, settings, engine, inputs, step.payload["missing"], step.key)
+    for dataset, findings in dataset_findings([manifest]).items():
+        for finding in findings:
+            log.warning("%s: %s", dataset, finding["message"])
+    return StepResult(
+        name=step.name,
+        key=step.key,
+        outcome=Outcome.DONE if manifest.rows_out else Outcome.REFUSED,
+        reason=_summary(engine, manifest),
+        rows_in=manifest.rows_in,
+        rows_out=manifest.rows_out,
+        rejected=manifest.rejected,
+    )
+
+
+def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
+    """Return what the manifests of gold say of each dataset (engines served, findings) and engine (rows, routing)."""
+    found = {engine: lake.manifest(Layer.GOLD, engine) for engine in ENGINES}
+    manifests = [manifest for manifest in found.values() if manifest]
+    findings = dataset_findings(manifests)
+    datasets = {}
+    for dataset in _selected_datasets(settings):
+        routing = [m.details["routing"][dataset] for m in manifests if dataset in m.details["routing"]]
+        if routing:
+            served = [m.name for m in manifests if m.details["used"].get(dataset)]
+            datasets[dataset] = DatasetReport(
+                status="allocated" if served else "not allocated",
+                declared_engine=routing[0]["declared"],
+                served_engines=served,
+                findings=findings.get(dataset, []),
+            )
+    engines = {str(engine): _describe_engine(engine, found[engine]) for engine in _selected_engines(settings)}
+    return datasets, engines
+
+
+def _describe_engine(engine: AIEngine, manifest: Manifest | None) -> EngineReport:
+    metric = ENGINES[engine].primary_metric
+    if manifest is None:
+        return EngineReport(status="not allocated", primary_metric=metric)
+    details = manifest.details
+    more = {name: details[name] for name in ("splits", "licences")}
+    more["routing"] = {
+        dataset: {
+            "rows": line["rows"],
+            "declared": line["declared"],
+            **line["engines"][engine],
+            "used": details["used"].get(dataset, 0),
+        }
+        for dataset, line in details["routing"].items()
+    }
+    more |= {"findings": engine_findings(manifest), "rejected": manifest.rejected}
+    if not manifest.rows_out:
+        more |= {"reason": _nothing_to_train_on(engine, manifest.rejected)}
+    status = "allocated" if manifest.rows_out else "refused"
+    return EngineReport(status=status, rows=details["rows"], primary_metric=metric, **more)
+
+
+def _selected_datasets(settings: Settings) -> list[str]:
+    return sorted(settings.datasets or DATASET_REGISTRY)
+
+
+def _selected_engines(settings: Settings) -> list[AIEngine]:
+    return [engine for engine in ENGINES if not settings.engines or engine in settings.engines]
+
+
+def _publish_configuration(lake: Lake, settings: Settings, engine: AIEngine, key: str, previous: Manifest) -> Manifest:
+    """Replace the training configuration beside rows that stay as they are."""
+    from data_foundry.allocation.card import to_json
+
+    with lake.commit(Layer.GOLD, engine, key) as commit:
+        for file in previous.files:
+            if file.path != TRAINING_CONFIG:
+                commit.keep(file)
+        commit.path(TRAINING_CONFIG).write_text(to_json(resolved_training(settings, engine)), encoding="utf-8")
+        return commit.publish(
+            inputs=previous.inputs,
+            rule_sets=previous.rule_sets,
+            settings=previous.settings,
+            rows_in=previous.rows_in,
+            rows_out=previous.rows_out,
+            rejected=previous.rejected,
+            details=previous.details,
+        )
+
+
+def _why_run(previous: Manifest | None, settings: Settings, inputs: dict[str, str]) -> str:
+    if previous is None:
+        return "nothing there yet"
+    reasons = []
+    changed = sorted(d for d in {*inputs, *previous.inputs} if inputs.get(d) != previous.inputs.get(d))
+    if changed:
+        reasons.append(f"the silver data changed ({_some(changed)})")
+    for name, version in RULE_SETS.items():
+        if previous.rule_sets.get(name) != version:
+            reasons.append(f"rules {previous.rule_sets.get(name)} -> {version}")
+    for name, value in row_settings(settings).items():
+        if previous.settings.get(name) != value:
+            reasons.append(f"setting {name} changed ({previous.settings.get(name)} -> {value})")
+    return ", ".join(reasons) or "the training configuration, the engine's contract or the dataset registry changed"
+
+
+def _summary(engine: AIEngine, manifest: Manifest) -> str:
+    rows, details = manifest.details["rows"], manifest.details
+    if not manifest.rows_out:
+        return _nothing_to_train_on(engine, manifest.rejected)
+    sources = sum(1 for used in details["used"].values() if used)
+    text = ", ".join(f"{count} {split}" for split, count in rows.items())
+    text = f"{text} rows from {sources} dataset{'s' if sources != 1 else ''}"
+    unable = [d for d, line in details["routing"].items() if line["declared"] == engine and not details["used"].get(d)]
+    if unable:
+        text += f"; declared for {engine} but serving nothing: {_some(unable)}"
+    if details["missing"]:
+        text += f"; without {_some(details['missing'])}: not standardized"
+    absent = [split for split, count in rows.items() if not count]
+    if absent:
+        text += f"; no rows for {' and '.join(absent)}"
+    return text
+
+
+def _nothing_to_train_on(engine: AIEngine, rejected: dict[str, int]) -> str:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(rejected).most_common())
+    return f"no row can serve {engine}: {reasons or 'silver is empty'}"
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,100 @@
+"""Builders of silver for tests. The Malayalam is ours, made of syllables; no native speaker checked it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import wave
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_foundry.lake import Lake, Layer, fingerprint
+from data_foundry.records import SilverRow, arrow_schema, row_id
+
+SPEECH = "CXDuncan/Malayalam-IndicVoices"
+SPEECH_WITH_SPLITS = "ayush-shunyalabs/malayalam-speech-dataset"
+TEXT_PAIRS = "Be-win/IndicST-malayalam-only"
+TOPICS = "Sakshamrzt/IndicNLP-Malayalam"
+COMMENTS = "wlkla/Malayalam_first_ready_for_sentiment"
+NINE_ROWS = "Aby003/Malayalam_Dialects"
+CODEC_TOKENS = "Praha-Labs/rasa-malayalam-nano-codec"
+
+_SYLLABLES = ["ക", "മ", "ല", "ത", "പ", "ര", "ന", "വ", "ച", "സ", "കി", "മാ", "തു", "പോ", "രി", "നീ", "വെ", "ചൂ"]
+
+
+def words(number: int, count: int = 4) -> str:
+    """Return a text of Malayalam syllables that is another one for every number."""
+    rng = random.Random(number)
+    return " ".join("".join(rng.choices(_SYLLABLES, k=4)) for _ in range(count))
+
+
+def wav(number: int, seconds: float = 0.05) -> bytes:
+    """Return a 16 kHz mono PCM16 WAV file of noise that is another one for every number."""
+    sink = io.BytesIO()
+    with wave.open(sink, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(random.Random(number).randbytes(2 * round(seconds * 16_000)))
+    return sink.getvalue()
+
+
+def silver_row(dataset: str, number: int, split: str = "train", **values: Any) -> dict[str, Any]:
+    """Return a silver row; `sound` gives it audio, `text` defaults to one of its own."""
+    source = values.get("source_file", f"data/{split}.parquet")
+    sound = values.pop("sound", None)
+    audio = {} if sound is None else {"audio": {"bytes": wav(sound), "path": f"{sound}.wav"}, "duration": 0.05}
+    row = SilverRow(
+        **{
+            "row_id": row_id(dataset, source, number),
+            "dataset": dataset,
+            "revision": "0" * 40,
+            "source_file": source,
+            "source_row": number,
+            "source_split": split,
+            "text": words(number),
+            "licence": "cc-by-4.0",
+            **audio,
+            **values,
+        }
+    )
+    return row.model_dump()
+
+
+def publish_silver(lake: Lake, rows: Iterable[dict[str, Any]], files: int = 1) -> None:
+    """Commit silver of each dataset among the rows, in their order, in `files` parts per split."""
+    schema = arrow_schema(SilverRow)
+    for dataset, of_dataset in itertools.groupby(
+        sorted(rows, key=lambda row: row["dataset"]), lambda row: row["dataset"]
+    ):
+        listed = list(of_dataset)
+        with lake.commit(Layer.SILVER, dataset, fingerprint([row["row_id"] for row in listed])) as commit:
+            counts = {}
+            for split in {row["source_split"] for row in listed}:
+                mine = [row for row in listed if row["source_split"] == split]
+                for part in range(files):
+                    path = f"{split}/part-{part:05d}.parquet"
+                    table = pa.Table.from_pylist(mine[part::files], schema=schema)
+                    pq.write_table(table, commit.path(path), row_group_size=50)
+                    counts[path] = table.num_rows
+            commit.publish(rows=counts, rows_in=len(listed), rows_out=len(listed))
+
+
+def labelled_texts(count: int, labels: Iterable[str] = ("business", "sports"), start: int = 0) -> list[dict[str, Any]]:
+    """Return text rows with a topic, unpublished splits."""
+    names = itertools.cycle(labels)
+    return [silver_row(TOPICS, start + number, label=next(names)) for number in range(count)]
+
+
+def spoken_rows(speakers: dict[str, str], each: int = 4, start: int = 0, **values: Any) -> list[dict[str, Any]]:
+    """Return spoken rows: `each` per speaker, whose district is given."""
+    numbers = itertools.count(start)
+    return [
+        silver_row(SPEECH, number := next(numbers), sound=number, speaker=speaker, district=district, **values)
+        for speaker, district in speakers.items()
+        for _ in range(each)
+    ]

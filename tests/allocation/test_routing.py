@@ -1,0 +1,121 @@
+"""Routing: what each engine can use, what the registry intended, and which licences let a row through."""
+
+import pytest
+
+from allocation.silver_builders import (
+    CODEC_TOKENS,
+    COMMENTS,
+    NINE_ROWS,
+    SPEECH,
+    SPEECH_WITH_SPLITS,
+    TEXT_PAIRS,
+    TOPICS,
+    silver_row,
+)
+from data_foundry.allocation import licences
+from data_foundry.allocation.links import AUDIO_DIGEST, identity
+from data_foundry.allocation.routing import RoutingMatrix, declared_engine, mismatch, route
+from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.engines import ENGINES
+
+ROWS = {
+    "spoken": (silver_row(SPEECH, 1, sound=1), {"stt"}),
+    "spoken with a district": (silver_row(SPEECH, 1, sound=1, district="Kollam"), {"stt", "dialect"}),
+    "spoken with a dialect, no text": (silver_row(SPEECH, 1, sound=1, dialect="malabar", text=None), {"dialect"}),
+    "spoken with English": (
+        silver_row(SPEECH, 1, sound=1, translation="It rains.", direction="ml-en"),
+        {"stt", "translation"},
+    ),
+    "pair without direction": (silver_row(TEXT_PAIRS, 1, translation="It rains."), set()),
+    "topic": (silver_row(TOPICS, 1, label="sports"), {"nlu"}),
+    "sentiment": (silver_row(COMMENTS, 1, label="not_malayalam"), {"sentiment"}),
+    "unlabelled text": (silver_row(NINE_ROWS, 1), set()),
+    "codec tokens": (silver_row(CODEC_TOKENS, 1, codes=[[1], [2]], codec="c"), {"tts"}),
+    "codec tokens without text": (silver_row(CODEC_TOKENS, 1, codes=[[1]], codec="c", text=None), set()),
+}
+
+
+@pytest.mark.parametrize(("row", "engines"), ROWS.values(), ids=ROWS)
+def test_a_row_serves_every_engine_whose_contract_it_meets(row, engines):
+    assert {engine for engine, lacks in route(row).items() if not lacks} == engines
+
+
+def test_every_lack_is_named_in_the_order_of_the_requirements():
+    assert route(silver_row(NINE_ROWS, 1, text=None))["stt"] == ["no_audio", "no_text"]
+    assert route(silver_row(NINE_ROWS, 1))["dialect"] == ["no_audio", "no_dialect_label"]
+
+
+def matrix(rows) -> dict:
+    counted = RoutingMatrix()
+    for row in rows:
+        counted.add(row["dataset"], route(row))
+    return counted.table()
+
+
+def test_the_matrix_counts_able_rows_and_each_lack():
+    table = matrix([silver_row(SPEECH, 1, sound=1), silver_row(SPEECH, 2), silver_row(SPEECH, 3, text=None)])
+    assert table[SPEECH]["rows"] == 3 and table[SPEECH]["declared"] == "stt"
+    assert table[SPEECH]["engines"]["stt"] == {"able": 1, "why_not": {"no_audio": 2, "no_text": 1}}
+
+
+def test_a_speech_set_without_audio_is_a_finding_that_says_what_was_done_instead():
+    pairs = [silver_row(TEXT_PAIRS, n, translation="It rains.", direction="ml-en") for n in range(7)]
+    finding = mismatch(TEXT_PAIRS, matrix(pairs)[TEXT_PAIRS])
+    assert finding["kind"] == "declared_engine_unable" and finding["severity"] == "warning" and finding["count"] == 7
+    assert "Declared for stt" in finding["message"] and "no_audio in 7" in finding["message"]
+    assert "translation (7 rows) instead" in finding["message"]
+
+
+def test_codec_tokens_declared_for_understanding_serve_speech_synthesis():
+    rows = [silver_row(CODEC_TOKENS, n, codes=[[n]], codec="c", duration=0.08) for n in range(3)]
+    table = matrix([{**row, "duration": None} for row in rows])
+    assert "tts (3 rows) instead" in mismatch(CODEC_TOKENS, table[CODEC_TOKENS])["message"]
+
+
+def test_rows_that_serve_nothing_are_said_to_be_left_out():
+    message = mismatch(NINE_ROWS, matrix(silver_row(NINE_ROWS, n) for n in range(9))[NINE_ROWS])["message"]
+    assert "none of its 9 rows" in message and "left out" in message and "no_dialect_label in 9" in message
+
+
+def test_a_dataset_that_serves_its_engine_is_no_finding():
+    assert mismatch(TOPICS, matrix([silver_row(TOPICS, 1, label="sports")])[TOPICS]) is None
+    assert mismatch("a/b", matrix([silver_row("a/b", 1)])["a/b"]) is None and declared_engine("a/b") is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "licence", "reason"),
+    [
+        (TOPICS, "cc-by-nc-sa-4.0", "licence_non_commercial"),
+        (TOPICS, "cc-by-4.0", "licence_non_commercial"),
+        (COMMENTS, "cc-by-4.0", None),
+        (SPEECH_WITH_SPLITS, "unknown", "licence_unknown"),
+        (TEXT_PAIRS, "krutrim-community-license-agreement-version-1.0", "licence_unknown"),
+        ("a/b", "cc-by-4.0", None),
+        ("a/b", "CC-BY-NC-4.0", "licence_non_commercial"),
+        ("a/b", "", "licence_unknown"),
+        ("a/b", "some-custom-licence", "licence_unknown"),
+    ],
+)
+def test_a_licence_is_refused_for_its_terms_or_for_want_of_them(dataset, licence, reason):
+    assert licences.refusal(dataset, licence) == reason
+
+
+def test_every_registered_dataset_has_a_judgement_with_its_own_licence():
+    for dataset, entry in DATASET_REGISTRY.items():
+        expected = {True: licences.NON_COMMERCIAL, None: licences.UNKNOWN, False: None}[entry.non_commercial]
+        assert licences.refusal(dataset, entry.licence) == expected, dataset
+
+
+def test_obligations_follow_from_the_licence():
+    assert licences.obligations(TOPICS, "cc-by-nc-sa-4.0") == ["no commercial use", "attribution", "share alike"]
+    assert licences.obligations("a/b", "cc0-1.0") == []
+    assert licences.obligations(SPEECH_WITH_SPLITS, "unknown")[0].startswith("terms unknown")
+
+
+def test_one_example_twice_is_told_by_input_and_target():
+    first, other = silver_row(TOPICS, 1, label="sports"), silver_row(TOPICS, 2, label="sports", text="വേറെ")
+    columns = ENGINES["nlu"].identity
+    assert identity(first, columns) == identity({**other, "text": first["text"]}, columns) != identity(other, columns)
+    assert identity(first, columns) != identity({**first, "label": "business"}, columns)
+    heard = {**silver_row(SPEECH, 1), AUDIO_DIGEST: 5}
+    assert identity(heard, ENGINES["stt"].identity) != identity({**heard, AUDIO_DIGEST: 6}, ENGINES["stt"].identity)
