@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data_foundry.compute import RunStep, add_log_file, run_steps
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, write_atomically
@@ -33,6 +33,9 @@ from data_foundry.report import (
     StepResult,
     status_of,
 )
+
+if TYPE_CHECKING:
+    from data_foundry.compute import RunStep
 
 log = logging.getLogger("data_foundry")
 
@@ -133,7 +136,7 @@ def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.N
             seconds=round(time.monotonic() - started, 3),
             peak_rss_bytes=peak_rss_bytes(),
             steps=results,
-            reasons=[f"{result.name}: {result.reason}" for result in results if result.failed],
+            reasons=[f"{result.name}: {result.reason}" for result in results if result.falls_short],
             datasets=datasets,
             engines=engines,
         )
@@ -146,6 +149,8 @@ def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.N
 
 def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepResult]:
     """Run what can run, plan again for what waited, until nothing moves."""
+    from data_foundry.compute import run_steps
+
     results: dict[str, StepResult] = {}
     while True:
         steps = phase.plan(settings, lake)
@@ -157,7 +162,7 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
             log.info("run   %s: %s", step.name, step.reason)
         for result in _with_progress(run_steps(phase.run_step, settings, ready), len(ready), phase.title):
             results[result.name] = result
-            level = logging.ERROR if result.failed else logging.INFO
+            level = logging.ERROR if result.falls_short else logging.INFO
             log.log(level, "%s %s: %s (%.1f s)", result.outcome, result.name, result.reason, result.seconds)
     outcomes = {Action.SKIP: Outcome.SKIPPED, Action.WAIT: Outcome.WAITING}
     for step in steps:
@@ -183,6 +188,8 @@ def _with_progress(results: Iterator[StepResult], total: int, title: str) -> Ite
 
 def start_log(base_path: Path) -> None:
     """Log to the terminal, and to a file under the base path whose name holds the time."""
+    from data_foundry.compute import add_log_file
+
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
     folder = base_path / "logs"
     folder.mkdir(parents=True, exist_ok=True)

@@ -162,7 +162,7 @@ class Deployment(Section):
     shadow_testing: bool = True
     shadow_share: Share = 0.10
     rollback_enabled: bool = True
-    shadow_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    shadow_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     shadow_queue_size: Annotated[int, Field(ge=1)] = 64
     max_replay_calls: Annotated[int, Field(ge=1)] = 1000
 

@@ -77,6 +77,11 @@ class Manifest(BaseModel):
         return fingerprint([(file.path, file.sha256) for file in self.files])
 
     @property
+    def counts(self) -> dict[str, Any]:
+        """Where the rows went: rows_in, rows_out and rejected, as a step reports them."""
+        return {"rows_in": self.rows_in, "rows_out": self.rows_out, "rejected": self.rejected}
+
+    @property
     def total_bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 

@@ -68,6 +68,11 @@ class StepResult(BaseModel):
     def failed(self) -> bool:
         return self.outcome in (Outcome.FAILED, Outcome.WAITING)
 
+    @property
+    def falls_short(self) -> bool:
+        """Whether what was asked for was not done: a step that let no row through has served nobody, however well."""
+        return self.failed or (self.rows_in > 0 and self.rows_out == 0)
+
 
 class DatasetReport(BaseModel):
     """One dataset in the report. What was not measured is None and `reason` says why."""
@@ -147,12 +152,12 @@ def now() -> str:
 
 
 def status_of(results: Iterable[StepResult]) -> Status:
-    """Return completed if nothing failed or waits, failed if nothing was achieved, partial otherwise."""
+    """Return completed if no step falls short, failed if every one does, partial otherwise."""
     results = list(results)
-    failed = [result for result in results if result.failed]
-    if not failed:
+    short = [result for result in results if result.falls_short]
+    if not short:
         return "completed"
-    return "failed" if len(failed) == len(results) else "partial"
+    return "failed" if len(short) == len(results) else "partial"
 
 
 def merge_phases(phases: Mapping[str, PhaseReport]) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
@@ -171,7 +176,8 @@ def _overlay(earlier: Any, later: Any) -> Any:
     if earlier is None:
         return later
     values = earlier.model_dump()
-    for field, value in later.model_dump(exclude_unset=True).items():
+    # What a phase leaves at its default it does not speak of (and after a trip through JSON every field is "set").
+    for field, value in later.model_dump(exclude_defaults=True).items():
         if field == "findings":
             value = values[field] + [finding for finding in value if finding not in values[field]]
         elif isinstance(value, dict) and isinstance(values.get(field), dict):

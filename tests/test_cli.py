@@ -34,7 +34,13 @@ def run_step(settings, step):
         commit.path("a").write_text(step.subject)
         commit.publish(rows_in=2, rows_out=1, rejected={"empty_text": 1})
     return StepResult(
-        name=step.name, key=step.key, outcome=Outcome.DONE, reason="made", rows_in=2, rows_out=1, rejected={"empty_text": 1}
+        name=step.name,
+        key=step.key,
+        outcome=Outcome.DONE,
+        reason="made",
+        rows_in=2,
+        rows_out=1,
+        rejected={"empty_text": 1},
     )
 
 
@@ -51,7 +57,11 @@ def run(tmp_path, capfd):
         code = run_phase(PHASE, "Help.", ["--base-path", str(tmp_path), "--workers", "1", *flags])
         output = capfd.readouterr()
         report = tmp_path / "reports" / "phase1_report.json"
-        return code, output.out + output.err, PhaseReport.model_validate_json(report.read_bytes()) if report.exists() else None
+        return (
+            code,
+            output.out + output.err,
+            PhaseReport.model_validate_json(report.read_bytes()) if report.exists() else None,
+        )
 
     return start
 

@@ -28,7 +28,9 @@ def steps(*subjects: str) -> list[Step]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failing_step_costs_no_other_step(with_settings, workers):
-    results = {r.subject: r for r in run_steps(act, with_settings(workers=workers), steps("complain", "a", "crash", "b"))}
+    results = {
+        r.subject: r for r in run_steps(act, with_settings(workers=workers), steps("complain", "a", "crash", "b"))
+    }
     assert {name: r.outcome for name, r in results.items()} == {
         "complain": Outcome.FAILED, "a": Outcome.DONE, "crash": Outcome.FAILED, "b": Outcome.DONE,
     }  # fmt: skip

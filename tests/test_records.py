@@ -2,10 +2,7 @@ import pyarrow as pa
 
 from data_foundry.records import RejectedRow, SilverRow, arrow_schema, row_id
 
-MISSION_COLUMNS = (
-    "row_id dataset revision source_file source_row source_split text text_raw malayalam_ratio audio duration speaker "
-    "gender district dialect label translation licence flags"
-).split()
+MISSION_COLUMNS = ["row_id", "dataset", "revision", "source_file", "source_row", "source_split", "text", "text_raw", "malayalam_ratio", "audio", "duration", "speaker", "gender", "district", "dialect", "label", "translation", "licence", "flags"]
 
 
 def test_the_arrow_schema_has_the_models_fields_in_its_order():

@@ -45,13 +45,18 @@ def test_a_run_is_completed_only_if_everything_was_done(outcomes, status):
 
 
 def test_later_phases_add_to_what_earlier_ones_said_and_keep_the_rest():
-    first = phase(datasets={"o/n": DatasetReport(status="ingested", rows=9, findings=[{"kind": "a"}], metrics={"x": 1})})
+    first = phase(
+        datasets={"o/n": DatasetReport(status="ingested", rows=9, findings=[{"kind": "a"}], metrics={"x": 1})}
+    )
     second = phase(
         datasets={"o/n": DatasetReport(status="standardized", findings=[{"kind": "b"}], metrics={"y": 2})},
         engines={"stt": EngineReport(status="allocated", rows={"train": 3})},
     )
     third = phase(engines={"stt": EngineReport(status="evaluated", stage="shadow")})
-    datasets, engines = merge_phases({"phase1": first, "phase2": second, "phase3": third})
+    read = {
+        f"phase{i}": PhaseReport.model_validate_json(p.model_dump_json()) for i, p in enumerate((first, second, third))
+    }
+    datasets, engines = merge_phases(read)
     merged = datasets["o/n"]
     assert (merged.status, merged.rows, merged.metrics) == ("standardized", 9, {"x": 1, "y": 2})
     assert [finding["kind"] for finding in merged.findings] == ["a", "b"]

@@ -46,7 +46,7 @@ def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine, inputs: dict[
         action, reason = Action.SKIP, f"its manifest matches (key {key[:8]})"
         if not previous.rows_out:
             reason += "; " + _nothing_to_train_on(engine, previous.rejected)
-        counts = {"rows_in": previous.rows_in, "rows_out": previous.rows_out, "rejected": previous.rejected}
+        counts = previous.counts
     else:
         action, reason = Action.RUN, _why_run(previous, settings, inputs)
         if missing:

@@ -6,20 +6,21 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_foundry.config import Settings
 from data_foundry.dataset_registry import DATASET_REGISTRY, DatasetEntry, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.hub import Hub, HubFile, Snapshot, fetch, licence_tag, open_hub
 from data_foundry.ingestion.findings import Findings
-from data_foundry.ingestion.inspect import DEFINITIONS, Inspection, inspect_dataset
 from data_foundry.ingestion.licences import effective_licence
 from data_foundry.lake import Commit, Lake, LakeFile, Layer, Manifest, fingerprint, sha256_file
-from data_foundry.preprocessing.text import TEXT_RULES
+from data_foundry.preprocessing import TEXT_RULES
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
+
+if TYPE_CHECKING:
+    from data_foundry.ingestion.inspect import Inspection
 
 INGESTION_RULES = "ingestion-1"
 METADATA = "metadata.json"
@@ -42,13 +43,15 @@ def wished(settings: Settings) -> list[DatasetEntry]:
 
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Bring one dataset into the raw layer. Raises FoundryError; then the previous state stays as it was."""
+    from data_foundry.ingestion.inspect import inspect_dataset
+
     lake, hub, entry = Lake(settings), open_hub(settings), dataset_entry(step.subject)
     snapshot = hub.snapshot("datasets", entry.repo_id, entry.revision, entry.ref)
     key = _key(entry, snapshot.revision)
     previous = lake.manifest(Layer.RAW, entry.repo_id)
     if previous is not None and previous.key == key and _broken(lake, entry.repo_id) is None:
         reason = f"the Hub still has revision {snapshot.revision[:10]}, nothing to fetch"
-        return StepResult(name=step.name, key=key, outcome=Outcome.SKIPPED, reason=reason)
+        return StepResult(name=step.name, key=key, outcome=Outcome.SKIPPED, reason=reason, **previous.counts)
     folder = lake.folder(Layer.RAW, entry.repo_id)
     kept = _unchanged(folder, previous, snapshot)
     wanted = [file for file in snapshot.files if file.path not in kept]
@@ -97,7 +100,9 @@ def _planned(hub: Hub, lake: Lake, entry: DatasetEntry) -> Step:
     except FoundryError as error:
         reason = error.message
     key = _key(entry, revision or entry.ref)
-    return Step(name=f"ingest {entry.repo_id}", key=key, action=action, reason=reason, subject=entry.repo_id)
+    held = lake.manifest(Layer.RAW, entry.repo_id) if action is Action.SKIP else None
+    counts = held.counts if held else {}
+    return Step(name=f"ingest {entry.repo_id}", key=key, action=action, reason=reason, subject=entry.repo_id, **counts)
 
 
 def _intent(lake: Lake, entry: DatasetEntry, revision: str | None, hub: str) -> tuple[Action, str]:
@@ -153,6 +158,8 @@ def _unchanged(folder: Path, previous: Manifest | None, snapshot: Snapshot) -> d
 
 def _fetch_all(hub: Hub, snapshot: Snapshot, files: Sequence[HubFile], area: Path, parallel: int) -> int:
     """Fetch files at once, at most `parallel` of them; return how many had to travel. The first failure ends it."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
     missing = [file for file in files if not _has_size(area / file.path, file.bytes)]
     _check_disk(snapshot, sum(file.bytes for file in missing), area)
     with ThreadPoolExecutor(max(1, parallel)) as pool:
@@ -219,7 +226,7 @@ def _metadata(
         "labels": inspection.labels,
         "audio": inspection.audio,
         "metrics": inspection.metrics,
-        "metric_definitions": {name: DEFINITIONS[name] for name in inspection.metrics},
+        "metric_definitions": inspection.definitions,
         "findings": findings.listed(),
         "known_traps": list(entry.traps),
         "files": files,

@@ -46,6 +46,11 @@ class Inspection:
     audio: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def definitions(self) -> dict[str, str]:
+        """What each of the metrics means."""
+        return {name: DEFINITIONS[name] for name in self.metrics}
+
 
 def inspect_dataset(entry: DatasetEntry, files: Mapping[str, Path], findings: Findings) -> Inspection:
     """Inspect the files of one commit, {path in the repository: local path}; add to `findings` what is remarkable.

@@ -12,7 +12,7 @@ from data_foundry.config import Settings
 from data_foundry.dataset_registry import DATASET_REGISTRY, DatasetEntry, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
-from data_foundry.preprocessing.text_rules import TEXT_RULES
+from data_foundry.preprocessing import TEXT_RULES
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
 
 STANDARDIZE_RULES = "standardize-1"
@@ -107,11 +107,13 @@ def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:
     inputs = _inputs(raw, entry)
     key = fingerprint({"inputs": inputs, "rule_sets": RULE_SETS, "settings": matters})
     silver = lake.manifest(Layer.SILVER, entry.repo_id)
-    if silver is not None and silver.key == key:
-        action, reason = Action.SKIP, f"its manifest matches (key {key[:8]})"
-    else:
-        action, reason = Action.RUN, "nothing there yet" if silver is None else _why(silver, inputs, matters)
-    return Step(name=name, key=key, action=action, reason=reason, subject=entry.repo_id)
+    step = Step(name=name, key=key, action=Action.RUN, reason="nothing there yet", subject=entry.repo_id)
+    if silver is None:
+        return step
+    if silver.key == key:
+        reason = f"its manifest matches (key {key[:8]})"
+        return step.model_copy(update={"action": Action.SKIP, "reason": reason, **silver.counts})
+    return step.model_copy(update={"reason": _why(silver, inputs, matters)})
 
 
 def _why(silver: Manifest, inputs: dict[str, str], matters: dict[str, Any]) -> str:

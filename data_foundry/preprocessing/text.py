@@ -12,7 +12,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 
-from data_foundry.preprocessing.text_rules import BLOCK, CONSONANT, RULES, TEXT_RULES, VIRAMA, VOWEL_SIGN, ZWNJ
+from data_foundry.preprocessing import TEXT_RULES
+from data_foundry.preprocessing.text_rules import BLOCK, CONSONANT, RULES, VIRAMA, VOWEL_SIGN, ZWNJ
 
 __all__ = [
     "RULES",

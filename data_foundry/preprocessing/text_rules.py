@@ -18,9 +18,6 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-TEXT_RULES = "text-1"
-"""Version of the rule set: part of every step's key, so that a changed rule reruns what it touches."""
-
 ZWNJ, ZWJ = "\u200c", "\u200d"
 VIRAMA = "\u0d4d"
 CONSONANT = "\u0d15-\u0d3a"
