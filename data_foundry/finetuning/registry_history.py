@@ -1,0 +1,126 @@
+"""The registry's history: an append-only chain in which every entry holds the hash of the one before it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from data_foundry.errors import FoundryError
+from data_foundry.lake import fingerprint
+from data_foundry.report import now
+
+HISTORY_SCHEMA = """
+CREATE TABLE IF NOT EXISTS history (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, engine TEXT NOT NULL,
+  version TEXT NOT NULL, from_stage TEXT, to_stage TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+  evidence TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE);
+CREATE TRIGGER IF NOT EXISTS history_is_not_edited BEFORE UPDATE ON history
+  BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS history_is_not_deleted BEFORE DELETE ON history
+  BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+"""
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One entry of the history; `evidence` is JSON-like, `hash` covers every other field but `sequence`."""
+
+    sequence: int
+    at: str
+    event: str
+    engine: str
+    version: str
+    from_stage: str | None
+    to_stage: str
+    actor: str
+    reason: str
+    evidence: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+    @property
+    def expected_hash(self) -> str:
+        """The hash that this entry's content asks for."""
+        return fingerprint({k: v for k, v in asdict(self).items() if k not in ("sequence", "hash")})
+
+
+def append(
+    connection: sqlite3.Connection,
+    event: str,
+    engine: str,
+    version: str,
+    from_stage: str | None,
+    to_stage: str,
+    actor: str,
+    reason: str,
+    evidence: Mapping[str, Any],
+) -> str:
+    """Add the next entry of the chain inside the caller's transaction; return its time."""
+    if not actor or not reason:
+        raise FoundryError("A history entry names who and why.", "Give actor and reason.")
+    last = connection.execute("SELECT hash FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
+    entry = HistoryEntry(
+        sequence=0,
+        at=now(),
+        event=event,
+        engine=engine,
+        version=version,
+        from_stage=str(from_stage) if from_stage else None,
+        to_stage=str(to_stage),
+        actor=actor,
+        reason=reason,
+        evidence=json.loads(json.dumps(evidence, sort_keys=True, default=str)),
+        previous_hash=last["hash"] if last else "",
+        hash="",
+    )
+    values = {**asdict(entry), "evidence": json.dumps(entry.evidence, sort_keys=True, ensure_ascii=False)}
+    connection.execute(
+        "INSERT INTO history (at, event, engine, version, from_stage, to_stage, actor, reason, evidence, previous_hash,"
+        " hash) VALUES (:at, :event, :engine, :version, :from_stage, :to_stage, :actor, :reason, :evidence,"
+        " :previous_hash, :hash)",
+        {**values, "hash": entry.expected_hash},
+    )
+    return entry.at
+
+
+def read_entries(connection: sqlite3.Connection) -> Iterator[HistoryEntry]:
+    """Yield the entries, oldest first."""
+    for row in connection.execute("SELECT * FROM history ORDER BY sequence"):
+        try:
+            evidence = json.loads(row["evidence"])
+        except json.JSONDecodeError:
+            evidence = {"unreadable": row["evidence"]}
+        yield HistoryEntry(**{**dict(row), "evidence": evidence})
+
+
+def faults(
+    entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection[str]], written: int
+) -> tuple[list[str], dict[tuple[str, str], str]]:
+    """Return what is wrong with a chain, as sentences, and the stage to which it leads each (engine, version).
+
+    `written` is how many entries were ever appended, by the database's own count.
+    """
+    wrong: list[str] = []
+    previous_hash, previous_sequence = "", 0
+    stages: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        where = f"entry {entry.sequence} ({entry.engine}/{entry.version} {entry.event})"
+        if entry.sequence != previous_sequence + 1:
+            wrong.append(f"{where} follows entry {previous_sequence}: what stood between them is gone")
+        if entry.hash != entry.expected_hash:
+            wrong.append(f"{where} was edited: its content does not match its hash")
+        if entry.previous_hash != previous_hash:
+            wrong.append(f"{where} does not continue the entry before it")
+        name = (entry.engine, entry.version)
+        if entry.from_stage != stages.get(name):
+            wrong.append(f"{where} starts at {entry.from_stage}, the version stood at {stages.get(name)}")
+        if entry.event == "moved" and entry.to_stage not in transitions.get(entry.from_stage or "", ()):
+            wrong.append(f"{where} went from {entry.from_stage} to {entry.to_stage}, which is not allowed")
+        stages[name] = entry.to_stage
+        previous_hash, previous_sequence = entry.hash, entry.sequence
+    if written != previous_sequence:
+        wrong.append(f"{written} entries were written, the last one kept is {previous_sequence}")
+    return wrong, stages

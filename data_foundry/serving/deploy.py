@@ -1,0 +1,380 @@
+"""Phase 4 as a whole: what `finetuning.adapt` trains and judges is registered and, if it passed, heard as a shadow.
+
+A deployment ends in one of four ways, each with its reason in the registry and in the report: the version is in
+shadow; it was refused by its gates; shadow testing is off; or it was taken back, because it did harm in the replay.
+Nothing here puts a version in front of callers: that takes a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from data_foundry.config import Settings
+from data_foundry.engines import ENGINES, EngineSpec
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning import adapt
+from data_foundry.finetuning.adapter import ADAPTER
+from data_foundry.finetuning.registry import Registry, Stage, Version
+from data_foundry.finetuning.verdict import write_json
+from data_foundry.lake import Lake, Layer, Manifest, fingerprint
+from data_foundry.records import AIEngine
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
+
+log = logging.getLogger("data_foundry")
+
+ACTOR = "phase4"
+PREFIX = "deploy "
+RULES = {"shadow": "shadow-1"}
+ANSWERING = (Stage.STAGING, Stage.PRODUCTION)
+# The engine's state is told by the version that has come furthest.
+FURTHEST_FIRST = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
+
+
+def plan(settings: Settings, lake: Lake) -> list[Step]:
+    """Return the training steps and, for each engine, the deployment of what its training publishes."""
+    steps = adapt.plan(settings, lake)
+    registry = Registry(lake)
+    return [*steps, *(_planned(settings, lake, registry, step) for step in steps)]
+
+
+def run_step(settings: Settings, step: Step) -> StepResult:
+    """Train, or deploy, as the step's name says."""
+    return _deploy(settings, step) if step.name.startswith(PREFIX) else adapt.run_step(settings, step)
+
+
+def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
+    """Return what training says of each engine, with version, stage, reason and the measured shadow laid over it."""
+    datasets, engines = adapt.describe(settings, lake)
+    registry = Registry(lake)
+    for step in adapt.plan(settings, lake):
+        version = registry.version(step.subject, _version(step))
+        if version is None or step.subject not in engines:
+            continue
+        report = engines[step.subject]
+        record = lake.manifest(Layer.MODELS, _record(version.engine, version.version))
+        details = record.details if record else {"decision": None, "shadow": None, "findings": []}
+        refused = details["decision"] == "refused"
+        extra = {
+            "stage": version.stage.value,
+            "version": version.version,
+            "stage_since": version.stage_since,
+            "reason": version.reason if refused else f"{report.reason}; {version.reason}",
+            "refusal": version.reason if refused else None,
+            **{name: details[name] for name in ("decision", "shadow", "findings")},
+        }
+        engines[step.subject] = EngineReport.model_validate({**report.model_dump(), **extra})
+    return datasets, engines
+
+
+def status(settings: Settings) -> list[dict[str, Any]]:
+    """Return one entry per engine: its furthest version, stage, since when and why, score, and the measured shadow.
+
+    Reads the registry and manifests alone; an engine without a version has stage "none" and a reason.
+    """
+    lake = Lake(settings)
+    versions = Registry(lake).versions()
+    found = []
+    for engine in AIEngine:
+        own = [version for version in versions if version.engine == engine]
+        furthest = [version for stage in FURTHEST_FIRST for version in reversed(own) if version.stage is stage]
+        version = next(iter(furthest + own[-1:]), None)
+        if version is None:
+            entry = {"engine": engine.value, "version": None, "stage": "none", "since": None, "score": None}
+            found.append({**entry, **shadow_figures(None), "reason": "nothing is registered"})
+            continue
+        model = lake.manifest(Layer.MODELS, f"{engine}/{version.version}")
+        record = lake.manifest(Layer.MODELS, _record(engine, version.version))
+        found.append(
+            {
+                "engine": engine.value,
+                "version": version.version,
+                "stage": version.stage.value,
+                "since": version.stage_since,
+                "score": _score(model),
+                **shadow_figures(record.details.get("shadow") if record else None),
+                "reason": version.reason,
+            }
+        )
+    return found
+
+
+def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step) -> Step:
+    engine, version = training.subject, _version(training)
+    name = f"{PREFIX}{engine}"
+    model = lake.manifest(Layer.MODELS, f"{engine}/{version}") if training.action is Action.SKIP else None
+    lacking = _lacking(lake, engine) if model is None else []
+    if lacking:
+        return Step(
+            name=name,
+            key=fingerprint([engine, "nothing to deploy"]),
+            action=Action.SKIP,
+            reason=f"nothing to deploy: the gold of {engine} has no {' and no '.join(lacking)} rows",
+            subject=engine,
+        )
+    if model is None:
+        return Step(
+            name=name,
+            key=fingerprint([engine, "no adapter yet"]),
+            action=Action.WAIT,
+            reason=training.reason
+            if training.action is Action.WAIT
+            else f"waiting for {training.name}: {training.reason}",
+            subject=engine,
+        )
+    known = registry.version(engine, version)
+    key = _key(settings, model, _incumbent(registry, engine, version))
+    action, reason = _due(settings, lake, model, known, key)
+    payload = {"version": version}
+    step = Step(name=name, key=key, action=action, reason=reason, subject=engine, payload=payload)
+    record = lake.manifest(Layer.MODELS, _record(engine, version))
+    if action is Action.SKIP and record is not None:
+        counts = {"rows_in": record.rows_in, "rows_out": record.rows_out, "rejected": record.rejected}
+        step = step.model_copy(update=counts)
+    return step
+
+
+def _due(settings: Settings, lake: Lake, model: Manifest, known: Version | None, key: str) -> tuple[Action, str]:
+    """Return whether a deployment has to run, and why."""
+    if known is None:
+        return Action.RUN, "its adapter is not registered yet"
+    if (known.artefact_hash, known.evaluation_hash) != _hashes(model):
+        return Action.RUN, "its adapter or evaluation is another than the registered one"
+    if known.stage in ANSWERING:
+        return Action.SKIP, f"it is in {known.stage}: a person decides from there"
+    record = lake.manifest(Layer.MODELS, _record(known.engine, known.version))
+    if record is None:
+        return Action.RUN, "its deployment was not finished"
+    if record.key != key:
+        given = settings.deployment.model_dump(mode="json")
+        changed = [f"deployment.{name}" for name, value in given.items() if record.settings.get(name) != value]
+        return Action.RUN, f"setting {', '.join(changed)} changed" if changed else "what it is compared with changed"
+    if known.stage is not Stage(record.details["stage"]):
+        return Action.RUN, f"it is {known.stage} now ({known.reason})"
+    return Action.SKIP, f"its record matches (key {key[:8]}); stage {known.stage}: {known.reason}"
+
+
+def _deploy(settings: Settings, step: Step) -> StepResult:
+    lake = Lake(settings)
+    registry = Registry(lake)
+    spec = ENGINES[AIEngine(step.subject)]
+    engine, name = step.subject, step.payload["version"]
+    model = lake.manifest(Layer.MODELS, f"{engine}/{name}")
+    if model is None:
+        raise FoundryError(f"models/{engine}/{name} is gone since it was planned.", "Run phase 4 again.")
+    artefact_hash, evaluation_hash = _hashes(model)
+    base = model.details["config"]["base"]
+    version = registry.register(
+        engine,
+        name,
+        artefact_hash=artefact_hash,
+        evaluation_hash=evaluation_hash,
+        base=base,
+        base_revision=model.details["base_revision"],
+        actor=ACTOR,
+        reason=f"trained on {base}; gates: {model.details['verdict']}",
+        evidence={"content_hash": model.content_hash, "training_key": model.key, "verdict": model.details["verdict"]},
+    )
+    if version.stage in ANSWERING:
+        raise FoundryError(f"{engine}/{name} went to {version.stage} since it was planned.", "Run phase 4 again.")
+    refusal = _refusal(model)
+    if refusal:
+        version = _keep_out(registry, version, refusal, {"gates": model.details["gates"]})
+        return _finish(settings, lake, step, version, "refused", Outcome.REFUSED)
+    if not settings.deployment.shadow_testing:
+        reason = "passed its gates, but deployment.shadow_testing is false: it hears no calls"
+        version = _keep_out(registry, version, reason, {})
+        return _finish(settings, lake, step, version, "not_tested", Outcome.DONE)
+    if version.stage is not Stage.SHADOW:
+        reason = f"passed its gates; {step.reason}" if version.stage is not Stage.NONE else "passed its gates"
+        evidence = {"artefact_hash": artefact_hash, "gates": model.details["gates"]}
+        version = registry.transition(engine, name, Stage.SHADOW, actor=ACTOR, reason=reason, evidence=evidence)
+    report = _replay(settings, lake, registry, spec, version)
+    return _judge(settings, lake, registry, step, version, report)
+
+
+def _keep_out(registry: Registry, version: Version, reason: str, evidence: Mapping[str, Any]) -> Version:
+    """Leave a version out of the shadow, or take it out, and write down why."""
+    if version.stage is Stage.SHADOW:
+        return registry.transition(
+            version.engine, version.version, Stage.RETIRED, actor=ACTOR, reason=reason, evidence=evidence
+        )
+    return registry.note(version.engine, version.version, actor=ACTOR, reason=reason, evidence=evidence)
+
+
+def _judge(
+    settings: Settings, lake: Lake, registry: Registry, step: Step, version: Version, report: dict[str, Any]
+) -> StepResult:
+    """Act on what the replay measured: harm takes the version back, if that is enabled; a pass keeps it in shadow."""
+    engine, name = version.engine, version.version
+    evidence = {"shadow_report": fingerprint(report), "verdict": report["verdict"], "mirrored": report["mirrored"]}
+    harm = report["verdict"] == "fail"
+    if harm and settings.deployment.rollback_enabled:
+        reason = f"rolled back: it did harm in the replay: {report['reason']}"
+        version = registry.transition(engine, name, Stage.ROLLED_BACK, actor=ACTOR, reason=reason, evidence=evidence)
+        finding = _finding("rolled_back", "error", report)
+        return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, [finding])
+    findings = []
+    if harm:
+        reason = f"in shadow although it did harm, because deployment.rollback_enabled is false: {report['reason']}"
+        findings.append(_finding("harm_not_rolled_back", "error", report))
+    elif report["verdict"] == "inconclusive":
+        reason = f"in shadow, not judged: {report['reason']}"
+        findings.append(_finding("shadow_not_judged", "warning", report))
+    else:
+        reason = f"in shadow: {report['reason']}"
+    version = registry.note(engine, name, actor=ACTOR, reason=reason, evidence=evidence)
+    return _finish(settings, lake, step, version, "in_shadow", Outcome.DONE, report, findings)
+
+
+def _finding(kind: str, severity: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    log.log(logging.ERROR if severity == "error" else logging.WARNING, "%s: %s", kind, report["reason"])
+    return {
+        "kind": kind,
+        "severity": severity,
+        "message": f"The shadow replay says {report['verdict']}: {report['reason']}.",
+        "count": report["mirrored"] - report["candidate_answered"],
+        "examples": report["error_examples"],
+    }
+
+
+def _finish(
+    settings: Settings,
+    lake: Lake,
+    step: Step,
+    version: Version,
+    decision: str,
+    outcome: Outcome,
+    report: dict[str, Any] | None = None,
+    findings: list[dict[str, Any]] | None = None,
+) -> StepResult:
+    """Publish the record of a deployment, the last act: what is killed before it runs again from the start."""
+    calls = report["calls"] if report else 0
+    refused = report["refused_calls"] if report else {}
+    with lake.commit(Layer.MODELS, _record(version.engine, version.version), step.key) as commit:
+        if report:
+            write_json(commit.path("shadow.json"), report)
+        commit.publish(
+            inputs={f"models/{version.engine}/{version.version}": version.artefact_hash},
+            rule_sets=RULES,
+            settings=settings.deployment.model_dump(mode="json"),
+            rows_in=calls,
+            rows_out=calls - sum(refused.values()),
+            rejected=refused,
+            details={
+                "engine": version.engine,
+                "version": version.version,
+                "decision": decision,
+                "stage": version.stage.value,
+                "reason": version.reason,
+                "shadow": report,
+                "findings": findings or [],
+            },
+        )
+    return StepResult(
+        name=step.name,
+        key=step.key,
+        outcome=outcome,
+        reason=version.reason,
+        rows_in=calls,
+        rows_out=calls - sum(refused.values()),
+        rejected=refused,
+    )
+
+
+def _replay(settings: Settings, lake: Lake, registry: Registry, spec: EngineSpec, version: Version) -> dict[str, Any]:
+    """Load what answers and what is heard, each in a predictor of its own, and replay held-out rows as calls."""
+    from data_foundry.serving.loading import candidate_predictor, held_out_calls, incumbent_predictor
+    from data_foundry.serving.shadow import replay
+
+    answering = _incumbent(registry, version.engine, version.version)
+    predictor, incumbent = incumbent_predictor(settings, lake, spec, version, answering)
+    return replay(
+        held_out_calls(lake, version.engine, settings.deployment.max_replay_calls),
+        spec,
+        predictor=predictor,
+        incumbent=incumbent,
+        shadow_predictor=candidate_predictor(settings, lake, spec, version),
+        candidate=version.version,
+        deployment=settings.deployment,
+        key=replay_key(version.engine),
+    )
+
+
+def _lacking(lake: Lake, engine: str) -> list[str]:
+    """Return the splits that need rows and have none, where gold is there."""
+    gold = lake.manifest(Layer.GOLD, engine)
+    if gold is None:
+        return []
+    filled = {file.path.split("/")[0] for file in gold.files if file.rows}
+    return [split for split in ("train", "test") if split not in filled]
+
+
+def replay_key(engine: str) -> bytes:
+    """Return the key that chooses the mirrored calls of a replay, the same in every run; not for live calls."""
+    return hashlib.sha256(f"replay {engine}".encode()).digest()
+
+
+def _incumbent(registry: Registry, engine: str, version: str) -> Version | None:
+    """Return the version that answers callers now, or None: then the base does."""
+    return next((v for v in registry.versions(engine, Stage.PRODUCTION) if v.version != version), None)
+
+
+def _key(settings: Settings, model: Manifest, incumbent: Version | None) -> str:
+    return fingerprint(
+        {
+            "adapter": _hashes(model),
+            "rules": RULES,
+            "deployment": settings.deployment.model_dump(mode="json"),
+            "incumbent": incumbent.artefact_hash if incumbent else None,
+        }
+    )
+
+
+def _hashes(model: Manifest) -> tuple[str, str]:
+    """Return the hash of a version's weights and the hash of its evaluation: what an approval will be bound to."""
+    weights = [(file.path, file.sha256) for file in model.files if file.path.startswith(f"{ADAPTER}/")]
+    evaluation = [(file.path, file.sha256) for file in model.files if file.path == "evaluation.json"]
+    return fingerprint(weights), fingerprint(evaluation)
+
+
+def _refusal(model: Manifest) -> str | None:
+    """Return why a version may not be heard, or None when it passed all of its gates."""
+    verdict = model.details["verdict"]
+    if verdict == "pass":
+        return None
+    against = [f"{gate['gate']}: {gate['reason']}" for gate in model.details["gates"] if gate["verdict"] == verdict]
+    start = "refused" if verdict == "fail" else "not decided, a person must look"
+    return f"{start}: {'; '.join(against) or 'no gate was measured'}"
+
+
+def shadow_figures(report: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the headline figures of a shadow report, all None where none was measured; milliseconds are medians."""
+    if report is None:
+        names = ("mirrored", "answered", "agreement", "quality", "incumbent_quality", "ms", "incumbent_ms")
+        return {f"shadow_{name}": None for name in names}
+    candidate, incumbent = report["candidate"], report["incumbent"]
+    agreement = report["agreement"]
+    return {
+        "shadow_mirrored": f"{report['mirrored']} of {report['calls']}",
+        "shadow_answered": report["candidate_answered"],
+        "shadow_agreement": None if agreement["value"] is None else f"{agreement['metric']} {agreement['value']:.3f}",
+        "shadow_quality": candidate["quality"]["value"],
+        "shadow_incumbent_quality": incumbent["quality"]["value"],
+        "shadow_ms": candidate["milliseconds"]["p50"],
+        "shadow_incumbent_ms": incumbent["milliseconds"]["p50"],
+    }
+
+
+def _score(model: Manifest | None) -> float | None:
+    return round(model.details["measures"]["score"]["adapted"]["value"], 6) if model else None
+
+
+def _version(training: Step) -> str:
+    return training.key[:12]
+
+
+def _record(engine: str, version: str) -> str:
+    return f"{engine}/{version}-deployment"

@@ -1,0 +1,79 @@
+"""What a gateway is loaded with: predictors holding registered versions, and held-out rows to call with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from data_foundry.config import Settings, TrainingConfig
+from data_foundry.engines import EngineSpec
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.adapter import ADAPTER, PROBE
+from data_foundry.finetuning.gold_rows import read_rows
+from data_foundry.finetuning.predict import Predictor, load_predictor
+from data_foundry.finetuning.registry import Version
+from data_foundry.hub import model_folder
+from data_foundry.lake import Lake, Layer, Manifest
+
+
+def adapter_folder(lake: Lake, version: Version, folder: str = ADAPTER) -> Path:
+    """Return where a version's weights lie, after checking that every file is there. Raises FoundryError."""
+    lake.files(Layer.MODELS, f"{version.engine}/{version.version}", under=folder)
+    return lake.folder(Layer.MODELS, f"{version.engine}/{version.version}") / folder
+
+
+def candidate_predictor(settings: Settings, lake: Lake, spec: EngineSpec, version: Version) -> Predictor:
+    """Load a version on its base; its adapter has the version's name."""
+    return _load(settings, lake, spec, version, {version.version: adapter_folder(lake, version)})
+
+
+def incumbent_predictor(
+    settings: Settings, lake: Lake, spec: EngineSpec, candidate: Version, incumbent: Version | None
+) -> tuple[Predictor, str | None]:
+    """Load what answers callers now; return it with the adapter's name, None for the bare base.
+
+    Without a version in production that is the candidate's base; where a base has no head for the task, the head that
+    training fitted on the frozen base stands in for it.
+    """
+    if incumbent is not None:
+        return candidate_predictor(settings, lake, spec, incumbent), incumbent.version
+    if any(file.path.startswith(f"{PROBE}/") for file in _manifest(lake, candidate).files):
+        return _load(settings, lake, spec, candidate, {PROBE: adapter_folder(lake, candidate, PROBE)}), PROBE
+    return _load(settings, lake, spec, candidate, {}), None
+
+
+def held_out_calls(lake: Lake, engine: str, limit: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield gold test rows as (call id, row), at most `limit`, chosen by a hash of their ids, in the file's order."""
+    import pyarrow.parquet as pq
+
+    files = lake.files(Layer.GOLD, engine, under="test")
+    ids = [name for file in files for name in pq.read_table(file, columns=["row_id"])["row_id"].to_pylist()]
+    chosen = set(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:limit])
+    for row in read_rows(files):
+        if row["row_id"] in chosen:
+            yield row["row_id"], row
+
+
+def _load(
+    settings: Settings, lake: Lake, spec: EngineSpec, version: Version, adapters: Mapping[str, Path]
+) -> Predictor:
+    import torch
+
+    torch.set_num_threads(settings.training.threads)
+    gpu = settings.training.gpu_enabled and torch.cuda.is_available()
+    # As it was trained: the base and the limits that the settings name today may be others.
+    config = TrainingConfig.model_validate(_manifest(lake, version).details["config"])
+    folder = model_folder(settings, version.base, version.base_revision)
+    return load_predictor(spec, config, folder, adapters, device="cuda" if gpu else "cpu")
+
+
+def _manifest(lake: Lake, version: Version) -> Manifest:
+    manifest = lake.manifest(Layer.MODELS, f"{version.engine}/{version.version}")
+    if manifest is None:
+        raise FoundryError(
+            f"{version.engine}/{version.version} is registered in {version.stage}, but its files are gone.",
+            "Put them back from a backup, or run phase 4 with the settings that it was trained with.",
+        )
+    return manifest

@@ -1,0 +1,375 @@
+"""Deployment: what passed its gates is heard as a shadow, what did not is refused, and settings decide the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry.finetuning.registry import Registry, Stage, Version
+from data_foundry.lake import Commit, Lake, Layer, fingerprint
+from data_foundry.report import Action, EngineReport, Outcome, Step, StepResult
+from data_foundry.serving import deploy, loading, shadow
+
+ROWS = 60
+
+
+@dataclass(frozen=True)
+class Said:
+    output: Any
+    confidence: float | None = 0.9
+
+
+class Classifier:
+    """A predictor that names the label of a row, or raises."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    def predict(self, rows: Sequence[Mapping[str, Any]], adapter: str | None = None) -> list[Said]:
+        if self.broken:
+            raise RuntimeError("weights are NaN")
+        return [Said("sports" if adapter is None else row["label"]) for row in rows]
+
+    def why_not(self, row: Mapping[str, Any]) -> None:
+        return None
+
+
+@dataclass
+class World:
+    """A lake with gold for one engine, adapters that training "published", and what is loaded when they deploy."""
+
+    settings: Settings
+    monkeypatch: pytest.MonkeyPatch
+    engine: str = "nlu"
+    training: Step | None = None
+    candidate: Classifier = field(default_factory=Classifier)
+    loaded: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        labels = ("business", "entertainment", "sports", "technology")
+        rows = [{"row_id": f"{number:016x}", "text": "വാർത്ത", "label": labels[number % 4]} for number in range(ROWS)]
+        with self.lake.commit(Layer.GOLD, self.engine, "gold key") as commit:
+            for split in ("train", "test"):
+                pq.write_table(pa.Table.from_pylist(rows), commit.path(f"{split}/part-00000.parquet"))
+            counts = {"train/part-00000.parquet": ROWS, "test/part-00000.parquet": ROWS}
+            commit.publish(rows=counts, rows_in=2 * ROWS, rows_out=2 * ROWS)
+        self.monkeypatch.setattr(deploy.adapt, "plan", lambda settings, lake: [self.training] if self.training else [])
+        self.monkeypatch.setattr(deploy.adapt, "describe", self._describe)
+        self.monkeypatch.setattr(loading, "candidate_predictor", self._candidate)
+        self.monkeypatch.setattr(loading, "incumbent_predictor", self._incumbent)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.settings)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.lake)
+
+    def train(self, name: str = "first", verdict: str = "pass", reason: str = "score 0.91 [0.86, 0.95]") -> str:
+        """Publish an adapter as training does, and let the training step say that its manifest matches."""
+        key = fingerprint(name)
+        with self.lake.commit(Layer.MODELS, f"{self.engine}/{key[:12]}", key) as commit:
+            commit.path("adapter/adapter_model.safetensors").write_text(f"weights of {name}")
+            commit.path("adapter/adapter_config.json").write_text("{}")
+            commit.path("evaluation.json").write_text(json.dumps({"verdict": verdict, "reason": reason}))
+            gates = [
+                {"gate": "minimum_score", "verdict": verdict, "value": 0.91, "bound": 0.85, "reason": reason},
+                {"gate": "enough_test_rows", "verdict": "pass", "value": 60, "bound": 30, "reason": "60 held-out rows"},
+            ]
+            details = {"config": {"base": "owner/base"}, "base_revision": "c0ffee", "verdict": verdict, "gates": gates}
+            commit.publish(details={**details, "measures": {"score": {"adapted": {"value": 0.91}}}})
+        self.wish(key)
+        return key[:12]
+
+    def wish(self, key: str, action: Action = Action.SKIP) -> None:
+        self.training = Step(
+            name=f"adapt {self.engine}", key=key, action=action, reason="its manifest matches", subject=self.engine
+        )
+
+    def planned(self) -> Step:
+        return next(step for step in deploy.plan(self.settings, self.lake) if step.name.startswith("deploy "))
+
+    def deploy(self) -> StepResult:
+        """Run the deployment, which must be due; check that it is not due any more afterwards."""
+        step = self.planned()
+        assert step.action is Action.RUN, step.reason
+        result = deploy.run_step(self.settings, step)
+        assert result.rows_in == result.rows_out + sum(result.rejected.values())
+        assert self.planned().action is Action.SKIP, self.planned().reason
+        assert self.registry.verify_history() == []
+        return result
+
+    def version(self, name: str) -> Version:
+        found = self.registry.version(self.engine, name)
+        assert found is not None
+        return found
+
+    def stage(self, name: str) -> Stage:
+        return self.version(name).stage
+
+    def record(self, name: str) -> dict[str, Any]:
+        manifest = self.lake.manifest(Layer.MODELS, f"{self.engine}/{name}-deployment")
+        assert manifest is not None
+        return manifest.details
+
+    def change(self, **deployment: Any) -> None:
+        changed = self.settings.deployment.model_copy(update=deployment)
+        self.settings = self.settings.model_copy(update={"deployment": changed})
+
+    def _describe(self, settings: Settings, lake: Lake) -> Any:
+        return {}, {self.engine: EngineReport(status="trained", adapted={"score": 0.91}, reason="score 0.2 -> 0.91")}
+
+    def _candidate(self, settings: Settings, lake: Lake, spec: Any, version: Version) -> Classifier:
+        self.loaded.append(version.version)
+        return self.candidate
+
+    def _incumbent(self, *_: Any) -> tuple[Classifier, None]:
+        return Classifier(), None
+
+
+@pytest.fixture
+def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(settings, monkeypatch)
+
+
+def test_a_deployment_waits_until_training_has_published_and_says_for_what(world: World) -> None:
+    world.wish(fingerprint("first"), Action.RUN)
+    step = world.planned()
+    assert step.action is Action.WAIT and step.reason == "waiting for adapt nlu: its manifest matches"
+    assert not world.registry.path.exists()
+
+
+def test_an_engine_whose_gold_has_no_test_rows_has_nothing_to_deploy_and_does_not_wait(world: World) -> None:
+    with world.lake.commit(Layer.GOLD, world.engine, "gold without test rows") as commit:
+        commit.path("train/part-00000.parquet").write_text("rows")
+        commit.publish(rows={"train/part-00000.parquet": 1}, rows_in=1, rows_out=1)
+    world.wish(fingerprint("first"), Action.RUN)
+    assert world.planned().action is Action.SKIP
+    assert world.planned().reason == "nothing to deploy: the gold of nlu has no test rows"
+
+
+def test_an_adapter_that_passed_ends_in_shadow_with_a_measured_replay_of_the_test_rows(world: World) -> None:
+    name = world.train()
+    result = world.deploy()
+    assert result.outcome is Outcome.DONE and result.rows_in == ROWS
+    assert world.stage(name) is Stage.SHADOW
+    shadow = world.record(name)["shadow"]
+    assert shadow["calls"] == shadow["answered_calls"] == ROWS
+    assert 0 < shadow["mirrored"] == shadow["candidate_answered"] < 20
+    assert shadow["candidate"]["quality"] == {
+        "metric": "accuracy", "meaning": "share of calls with the same label", "value": 1.0, "calls": shadow["mirrored"]
+    }  # fmt: skip
+    assert shadow["incumbent"]["quality"]["value"] < 1
+    assert shadow["candidate"]["milliseconds"]["count"] == shadow["mirrored"]
+    file = world.lake.folder(Layer.MODELS, f"nlu/{name}-deployment") / "shadow.json"
+    assert json.loads(file.read_text(encoding="utf-8")) == shadow
+    events = [(entry.event, entry.to_stage, entry.reason) for entry in world.registry.history()]
+    assert [event[:2] for event in events] == [("registered", "none"), ("moved", "shadow"), ("noted", "shadow")]
+    assert events[2][2] == f"in shadow: {shadow['mirrored']} of {shadow['mirrored']} mirrored calls answered"
+
+
+def test_the_report_shows_version_stage_reason_and_shadow_beside_what_training_said(world: World) -> None:
+    name = world.train()
+    world.deploy()
+    _, engines = deploy.describe(world.settings, world.lake)
+    report = engines["nlu"].model_dump()
+    assert (report["stage"], report["version"], report["adapted"]) == ("shadow", name, {"score": 0.91})
+    assert report["shadow"]["verdict"] == "pass" and report["refusal"] is None
+    assert report["reason"].startswith("score 0.2 -> 0.91; in shadow: ")
+
+
+@pytest.mark.parametrize(("verdict", "start"), [("fail", "refused: "), ("inconclusive", "not decided, a person must")])
+def test_an_adapter_that_did_not_pass_is_registered_at_none_with_the_reason_and_hears_nothing(
+    world: World, verdict: str, start: str
+) -> None:
+    name = world.train(verdict=verdict, reason="score 0.412 is below 0.85")
+    result = world.deploy()
+    assert result.outcome is Outcome.REFUSED and not result.failed
+    assert world.stage(name) is Stage.NONE and world.loaded == []
+    assert world.version(name).reason.startswith(start)
+    assert world.version(name).reason.endswith("minimum_score: score 0.412 is below 0.85")
+    assert world.record(name)["shadow"] is None
+    _, engines = deploy.describe(world.settings, world.lake)
+    assert engines["nlu"].stage == "none" and engines["nlu"].model_dump()["refusal"] == world.version(name).reason
+
+
+def test_shadow_testing_false_leaves_the_version_at_none_and_true_lets_it_in(world: World) -> None:
+    world.change(shadow_testing=False)
+    name = world.train()
+    assert world.deploy().outcome is Outcome.DONE
+    assert world.stage(name) is Stage.NONE and world.loaded == []
+    assert "deployment.shadow_testing is false" in world.version(name).reason
+    world.change(shadow_testing=True)
+    assert world.planned().reason == "setting deployment.shadow_testing changed"
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW and world.loaded == [name]
+    world.change(shadow_testing=False)
+    world.deploy()
+    assert world.stage(name) is Stage.RETIRED
+
+
+def test_a_candidate_that_does_harm_is_rolled_back_when_rollback_is_enabled(world: World) -> None:
+    world.candidate = Classifier(broken=True)
+    name = world.train()
+    result = world.deploy()
+    assert result.outcome is Outcome.REFUSED and world.stage(name) is Stage.ROLLED_BACK
+    assert result.reason.startswith("rolled back: it did harm in the replay: ") and "RuntimeError" in result.reason
+    (finding,) = world.record(name)["findings"]
+    assert (finding["kind"], finding["severity"]) == ("rolled_back", "error")
+    assert finding["examples"] == ["RuntimeError: weights are NaN"]
+    assert world.record(name)["shadow"]["answered_calls"] == ROWS, "callers were answered all the same"
+
+
+def test_a_candidate_that_does_harm_stays_with_a_loud_finding_when_rollback_is_disabled(world: World) -> None:
+    world.candidate = Classifier(broken=True)
+    world.change(rollback_enabled=False)
+    name = world.train()
+    result = world.deploy()
+    assert result.outcome is Outcome.DONE and world.stage(name) is Stage.SHADOW
+    assert "deployment.rollback_enabled is false" in result.reason
+    (finding,) = world.record(name)["findings"]
+    assert (finding["kind"], finding["severity"]) == ("harm_not_rolled_back", "error")
+    world.change(rollback_enabled=True)
+    world.deploy()
+    assert world.stage(name) is Stage.ROLLED_BACK
+
+
+def test_no_mirrored_call_is_inconclusive_and_never_a_pass(world: World) -> None:
+    world.change(shadow_share=0.0)
+    name = world.train()
+    world.deploy()
+    assert world.record(name)["shadow"]["verdict"] == "inconclusive"
+    assert world.version(name).reason.startswith("in shadow, not judged: no call reached the candidate")
+    assert world.record(name)["findings"][0]["kind"] == "shadow_not_judged"
+    assert deploy.shadow_figures(world.record(name)["shadow"])["shadow_quality"] is None
+
+
+def test_a_newer_version_retires_the_older_shadow_and_a_refused_one_does_not(world: World) -> None:
+    first = world.train("first")
+    world.deploy()
+    refused = world.train("second", verdict="fail")
+    world.deploy()
+    assert (world.stage(first), world.stage(refused)) == (Stage.SHADOW, Stage.NONE)
+    third = world.train("third")
+    world.deploy()
+    assert (world.stage(first), world.stage(third)) == (Stage.RETIRED, Stage.SHADOW)
+    assert world.version(first).reason == f"{third} took its place in shadow"
+
+
+def test_going_back_to_earlier_settings_brings_the_earlier_version_back_into_shadow(world: World) -> None:
+    first = world.train("first")
+    world.deploy()
+    second = world.train("second")
+    world.deploy()
+    world.wish(fingerprint("first"))
+    assert world.planned().reason == f"it is retired now ({second} took its place in shadow)"
+    world.deploy()
+    assert (world.stage(first), world.stage(second)) == (Stage.SHADOW, Stage.RETIRED)
+
+
+def test_a_stricter_evaluation_of_the_same_weights_takes_a_version_out_of_shadow(world: World) -> None:
+    name = world.train("first")
+    world.deploy()
+    weights = world.version(name).artefact_hash
+    world.train("first", verdict="fail", reason="score 0.91 is below 0.95")
+    assert world.deploy().outcome is Outcome.REFUSED
+    assert world.stage(name) is Stage.RETIRED and "below 0.95" in world.version(name).reason
+    assert world.version(name).artefact_hash == weights
+    assert "evaluated again" in [entry.event for entry in world.registry.history()]
+
+
+@pytest.mark.parametrize("stage", [Stage.STAGING, Stage.PRODUCTION])
+def test_a_version_that_answers_callers_is_left_to_a_person(world: World, stage: Stage) -> None:
+    name = world.train()
+    world.deploy()
+    for step in (Stage.STAGING, Stage.PRODUCTION)[: 1 + (stage is Stage.PRODUCTION)]:
+        world.registry.transition("nlu", name, step, actor="a person", reason="listened to it")
+    world.change(shadow_share=0.5)
+    assert world.planned().action is Action.SKIP
+    assert world.planned().reason == f"it is in {stage}: a person decides from there"
+
+
+def test_a_candidate_is_compared_again_when_another_version_came_into_production(world: World) -> None:
+    first = world.train("first")
+    world.deploy()
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        world.registry.transition("nlu", first, stage, actor="a person", reason="listened to it")
+    second = world.train("second")
+    world.deploy()
+    assert (world.stage(first), world.stage(second)) == (Stage.PRODUCTION, Stage.SHADOW)
+    world.registry.transition("nlu", first, Stage.ROLLED_BACK, actor="a person", reason="callers complained")
+    assert world.planned().reason == "what it is compared with changed"
+
+
+@pytest.mark.parametrize("moment", ["before the replay", "before the record"])
+def test_a_deployment_that_is_cut_off_starts_again_and_ends_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def die(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    name = world.train()
+    with monkeypatch.context() as patched:
+        if moment == "before the replay":
+            patched.setattr(shadow, "replay", die)
+        else:
+            patched.setattr(Commit, "publish", die)
+        with pytest.raises(KeyboardInterrupt):
+            deploy.run_step(world.settings, world.planned())
+    assert world.registry.verify_history() == [] and world.stage(name) is Stage.SHADOW
+    assert world.planned().reason == "its deployment was not finished"
+    world.deploy()
+    moves = [entry.to_stage for entry in world.registry.history() if entry.event == "moved"]
+    assert moves == ["shadow"], "it entered the shadow once"
+
+
+def test_a_lost_registry_is_made_again_from_what_training_published(world: World) -> None:
+    name = world.train()
+    world.deploy()
+    world.registry.path.unlink()
+    assert world.planned().reason == "its adapter is not registered yet"
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
+
+
+def test_status_says_per_engine_where_it_stands_and_what_was_measured(world: World) -> None:
+    name = world.train()
+    world.deploy()
+    entries = {entry["engine"]: entry for entry in deploy.status(world.settings)}
+    assert list(entries) == ["stt", "dialect", "nlu", "sentiment", "translation", "tts"]
+    assert len({tuple(entry) for entry in entries.values()}) == 1, "the same columns for a table"
+    assert entries["stt"]["reason"] == "nothing is registered" and entries["stt"]["stage"] == "none"
+    found = entries["nlu"]
+    assert (found["version"], found["stage"], found["score"]) == (name, "shadow", 0.91)
+    assert found["since"].endswith("Z") and found["shadow_quality"] == 1.0
+    refused = world.train("second", verdict="fail")
+    world.deploy()
+    assert next(e for e in deploy.status(world.settings) if e["engine"] == "nlu")["version"] == name != refused
+
+
+def test_planning_and_status_import_no_heavy_library_and_write_nothing(tmp_path: Any) -> None:
+    code = (
+        "import sys; from data_foundry.config import load_settings; from data_foundry.lake import Lake;"
+        "from data_foundry.serving import deploy;"
+        "settings = load_settings(flags={'base_path': sys.argv[1]}, environ={});"
+        "deploy.plan(settings, Lake(settings)); deploy.status(settings);"
+        "heavy = {'torch', 'transformers', 'datasets', 'pyarrow', 'numpy', 'peft', 'librosa'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    base = tmp_path / "nothing"
+    subprocess.run(
+        [sys.executable, "-c", code, str(base)], check=True, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    )
+    assert not base.exists()
