@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -48,11 +48,10 @@ def guarded(run_step: RunStep, settings: Settings, step: Step) -> StepResult:
     return result.model_copy(update={"seconds": round(time.monotonic() - started, 3), "subject": step.subject})
 
 
-def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Iterator[StepResult]:
-    """Yield results; return the steps that must be tried again because another step's process died beside them."""
+def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Generator[StepResult, None, list[Step]]:
+    """Yield results; return the steps that are left for a new pool after a process died."""
     context = multiprocessing.get_context("spawn")
     workers = min(settings.workers, len(steps))
-    again: list[Step] = []
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(_log_file(),)) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
@@ -80,7 +79,7 @@ def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Itera
                 for step in broken:
                     yield from _alone(run_step, settings, step)
                 return queue
-    return again
+    return []
 
 
 def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:

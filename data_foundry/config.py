@@ -119,15 +119,13 @@ class TrainingConfig(Section):
 
 
 def _optional(field: FieldInfo) -> Any:
-    return Annotated[field.annotation, *field.metadata] | None if field.metadata else field.annotation | None
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return kind | None
 
 
 # The same fields, each optional: what a config file may set for an engine over that engine's own defaults.
-TrainingOverrides = create_model(
-    "TrainingOverrides",
-    __base__=Section,
-    **{name: (_optional(field), None) for name, field in TrainingConfig.model_fields.items()},
-)
+_OVERRIDES: dict[str, Any] = {name: (_optional(field), None) for name, field in TrainingConfig.model_fields.items()}
+TrainingOverrides = create_model("TrainingOverrides", __base__=Section, **_OVERRIDES)
 
 
 class Training(Section):
@@ -228,7 +226,7 @@ def load_settings(
 def training_config(settings: Settings, engine: AIEngine, default: TrainingConfig) -> TrainingConfig:
     """Return an engine's training configuration: its own default with the settings' overrides laid over it."""
     overrides = settings.training.engines.get(engine)
-    given = overrides.model_dump(exclude_none=True) if overrides else {}
+    given: dict[str, Any] = overrides.model_dump(exclude_none=True) if overrides else {}
     return TrainingConfig.model_validate({**default.model_dump(), **given})
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 Status = Literal["completed", "partial", "failed"]
 
@@ -133,7 +132,7 @@ class PhaseReport(BaseModel):
 class PipelineReport(BaseModel):
     """The pipeline report: `completed` only if everything that was asked for was done."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     status: Status
     started_at: str
     finished_at: str

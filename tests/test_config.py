@@ -38,7 +38,7 @@ def test_every_mistake_is_named_at_once_with_its_value_and_its_source(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[1]", '"text"'])
 def test_a_file_that_is_no_json_object_is_refused_by_name(tmp_path, content):
     file = config_file(tmp_path, content)
-    with pytest.raises(FoundryError, match="config.json"):
+    with pytest.raises(FoundryError, match=r"config\.json"):
         load_settings(file, environ={})
 
 

@@ -79,9 +79,7 @@ def test_a_module_imports_only_from_the_floors_below_it(file):
 
 def test_every_script_imports_the_command_line_and_its_own_phase_only():
     assert len(SCRIPTS) == 4
-    packages = {
-        "phase1": {"ingestion"}, "phase2": {"preprocessing"}, "phase3": {"allocation"}, "phase4": {"finetuning", "serving"}
-    }  # fmt: skip
+    packages = {"phase1": {"ingestion"}, "phase2": {"preprocessing"}, "phase3": {"allocation"}, "phase4": {"serving"}}
     for script in SCRIPTS:
         allowed = packages[script.parent.name.split("-")[0]] | {"cli"}
         used = {name.split(".")[1] for name in imports_of(script) if "." in name}
@@ -137,8 +135,9 @@ def test_heavy_libraries_are_imported_inside_the_functions_that_need_them():
 
 def test_the_missions_top_level_is_there():
     for name in (
-        "run_data_foundry.py", "requirements.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile",
-        "config/data_foundry_config.json", "config/sample.json", ".ci/run", "phase1-ingestion/ingest_hf_data.py",
+        "run_data_foundry.py", "requirements.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE",
+        "Makefile", "config/data_foundry_config.json", "config/sample.json", ".ci/run",
+        "phase1-ingestion/ingest_hf_data.py",
         "phase2-preprocessing/standardize_data.py", "phase3-allocation/allocate_datasets.py",
         "phase4-finetuning/train_deploy_models.py", "storage/sample-hub",
     ):  # fmt: skip
