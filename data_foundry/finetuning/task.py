@@ -1,0 +1,182 @@
+"""What every way of learning shares: how a base is opened, which rows it can take, and what it predicts."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from data_foundry.config import TrainingConfig
+from data_foundry.engines import EngineSpec
+from data_foundry.errors import FoundryError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LogitsProcessor
+
+Row = Mapping[str, Any]
+Features = dict[str, Any]
+BaseKind = Literal["as_published", "linear_probe"]
+IGNORED = -100
+"""The label that the loss leaves out: padding."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one row.
+
+    `output` is a text, a label, or codec tokens (layers x frames). `confidence` is the probability of the label, or
+    the geometric mean of the probabilities of the generated tokens; None where nothing was generated. `classes` gives
+    the probability of every label of a classifier.
+    """
+
+    output: str | list[list[int]]
+    confidence: float | None = None
+    classes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """How well a model foresees one row's codec tokens, each given all true tokens before it.
+
+    `loss` is the sum of their cross-entropies in nats, `right` how many of the `tokens` were likeliest.
+    """
+
+    loss: float
+    right: int
+    tokens: int
+
+
+class Task(ABC):
+    """One family of bases and what it learns: opens the base, encodes rows, predicts.
+
+    `bases` says for people which bases fit. `peft_type` is PEFT's task type, None where PEFT's wrapper of that type
+    would not fit the model. `head_modules` are the modules on top of the base that are trained whole. `base_kind` is
+    "linear_probe" where the base has no head that knows the labels, so that the figure to beat is a head trained on
+    the frozen base. `selection` is the validation figure that chooses the best epoch, and whether more is better.
+    """
+
+    bases: str
+    peft_type: str | None = None
+    head_modules: tuple[str, ...] = ()
+    base_kind: BaseKind = "as_published"
+    labels: tuple[str, ...] = ()
+    selection: tuple[str, bool] = ("loss", False)
+
+    def __init__(
+        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
+    ) -> None:
+        """Open the tokenizer or feature extractor in `folder`; `base` is its transformers config."""
+        self.spec, self.config, self.folder = spec, config, folder
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, base: Any) -> bool:
+        """Return whether a base with this transformers config can learn the task."""
+
+    @abstractmethod
+    def load_model(self, dtype: torch.dtype) -> Any:
+        """Return the base, freshly read, in `dtype`; a head that the base does not have starts at random."""
+
+    @abstractmethod
+    def encode(self, row: Row, *, with_target: bool = True) -> Features:
+        """Return the model inputs of one row, with `labels` when `with_target`. Raises Rejected."""
+
+    @abstractmethod
+    def collate(self, features: Sequence[Features]) -> dict[str, torch.Tensor]:
+        """Return one padded batch."""
+
+    @abstractmethod
+    def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
+        """Return the predictions of one batch of features, in order; greedy, so that a repeat says the same."""
+
+    def teacher_forced(self, model: Any, features: Sequence[Features]) -> list[TokenScore]:
+        """Return the token scores of one batch; only for codec tokens."""
+        raise FoundryError(f"{self.spec.task} is not scored token by token.", "Use predict().")
+
+    def validation_figures(self, logits: Any, labels: Any) -> dict[str, float]:
+        """Return further figures of a validation pass from numpy arrays, for `selection`."""
+        return {}
+
+
+def read_base_config(folder: Path) -> Any:
+    """Return the base's transformers config. Raises FoundryError when the folder holds none that can be read."""
+    from transformers import AutoConfig
+
+    quiet_transformers()
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise FoundryError(
+            f"{folder} can't be opened as a base model: {error}",
+            "Name a transformers checkpoint that needs no code of its own.",
+        ) from None
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' progress bars and advice off the terminal: our own log says what happens."""
+    import warnings
+
+    import transformers
+
+    # PEFT asks transformers by a name that transformers has renamed; that is between the two of them.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def padded(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> torch.Tensor:
+    """Return integer rows as one tensor (rows x longest), filled up with `value` on the right, or left."""
+    import torch
+
+    longest = max(len(row) for row in rows)
+    filled = [
+        [value] * (longest - len(row)) + [*row] if left else [*row] + [value] * (longest - len(row)) for row in rows
+    ]
+    return torch.tensor(filled, dtype=torch.long)
+
+
+def token_limit(config: TrainingConfig, *limits: int | None) -> int:
+    """Return the longest sequence in tokens: the setting, or what tokenizer or model can take if that is less."""
+    return min([config.max_length, *(limit for limit in limits if limit and limit < 1_000_000)])
+
+
+class GreedySteps:
+    """Records the probability of the likeliest token at every step of a greedy generation.
+
+    Give `processors` to `generate`; what generate returns as scores would hold the whole vocabulary for every step.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    @property
+    def processors(self) -> LogitsProcessor:
+        from transformers import LogitsProcessor, LogitsProcessorList
+
+        steps = self.steps
+
+        class Recorder(LogitsProcessor):
+            def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+                steps.append(scores.float().log_softmax(-1).amax(-1).cpu())
+                return scores
+
+        return LogitsProcessorList([Recorder()])
+
+    def confidences(self, sequences: torch.Tensor, end: int | Sequence[int] | None) -> list[float | None]:
+        """Return the geometric mean of the probabilities of each row's tokens, up to and with its first end token."""
+        if not self.steps:
+            return [None] * len(sequences)
+        import torch
+
+        ends = set([end] if isinstance(end, int) else end or ())
+        logs = torch.stack(self.steps, dim=1)
+        generated = sequences[:, -logs.shape[1] :].cpu()
+        found = []
+        for tokens, values in zip(generated.tolist(), logs.tolist(), strict=True):
+            length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
+            found.append(math.exp(sum(values[:length]) / length))
+        return found
