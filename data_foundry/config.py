@@ -27,7 +27,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when first used: one validator for all settings, not one for every section.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Storage(Section):

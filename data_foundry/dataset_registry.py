@@ -73,7 +73,7 @@ GENDER = ("gender", "sex", "speaker_gender")
 class Codec(BaseModel):
     """The neural codec that made a dataset's tokens: codes are 0 <= code < codebook_size in every layer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     layers: int
@@ -95,7 +95,7 @@ class DatasetEntry(BaseModel):
     tag on the Hub (None: no tag seen). `text_group` names roles whose equal values must not stand in two splits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     repo_id: str
     revision: str | None = None

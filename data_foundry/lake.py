@@ -44,7 +44,7 @@ class Layer(StrEnum):
 class LakeFile(BaseModel):
     """One published file: `path` relative to its folder, POSIX style; `rows` where the file holds rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     path: str
     sha256: str
@@ -55,7 +55,7 @@ class LakeFile(BaseModel):
 class Manifest(BaseModel):
     """What makes a folder of the lake complete: its files, where they came from, and where every row went."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: int = 1
     layer: Layer

@@ -48,6 +48,8 @@ Float64 = Annotated[float, "float64"]
 class Audio(BaseModel):
     """Encoded audio as the Hub's Audio feature stores it: 16 kHz mono PCM16 WAV in `bytes`, a file name in `path`."""
 
+    model_config = ConfigDict(defer_build=True)
+
     bytes: bytes
     path: str
 
@@ -60,7 +62,7 @@ class SilverRow(BaseModel):
     `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     row_id: String
     dataset: String

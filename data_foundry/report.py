@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+# `defer_build` everywhere: a preview reads no report, and must not pay for the validators of one.
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 Status = Literal["completed", "partial", "failed"]
 
@@ -37,7 +38,7 @@ class Step(BaseModel):
     A step to be skipped says from its manifest how many rows went in, came out and were rejected when it ran.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     key: str
@@ -52,6 +53,8 @@ class Step(BaseModel):
 
 class StepResult(BaseModel):
     """What a step did. `rejected` counts rows by reason; rows_in = rows_out + all rejected."""
+
+    model_config = ConfigDict(defer_build=True)
 
     name: str
     key: str
@@ -76,7 +79,7 @@ class StepResult(BaseModel):
 class DatasetReport(BaseModel):
     """One dataset in the report. What was not measured is None and `reason` says why."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     status: str = "not ingested"
     revision: str | None = None
@@ -93,6 +96,8 @@ class DatasetReport(BaseModel):
 class GateVerdict(BaseModel):
     """One gate of one engine: `verdict` is pass, fail or inconclusive, with the value and the bound it was held to."""
 
+    model_config = ConfigDict(defer_build=True)
+
     gate: str
     verdict: Literal["pass", "fail", "inconclusive"]
     value: float | None = None
@@ -103,7 +108,7 @@ class GateVerdict(BaseModel):
 class EngineReport(BaseModel):
     """One engine in the report: rows per split, base and adapted metrics on the same held-out rows, gates, stage."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     status: str = "not trained"
     rows: dict[str, int] = {}
@@ -118,6 +123,8 @@ class EngineReport(BaseModel):
 class PhaseReport(BaseModel):
     """One phase: the command a person would type, its exit code, and every step."""
 
+    model_config = ConfigDict(defer_build=True)
+
     status: Status
     command: str
     exit_code: int
@@ -131,6 +138,8 @@ class PhaseReport(BaseModel):
 
 class PipelineReport(BaseModel):
     """The pipeline report: `completed` only if everything that was asked for was done."""
+
+    model_config = ConfigDict(defer_build=True)
 
     schema_version: Literal[1] = 1
     status: Status

@@ -23,8 +23,8 @@ BASES: dict[str, Callable[[Path], dict[str, float]]] = {
 def build(root: Path, only: set[str] | None = None) -> None:
     """Train the bases (all, or those named in `only`) into `root`/models/data-foundry/ and print their figures.
 
-    Trained on base-side texts and voices alone, on one thread, seeded. The whole took about 47 CPU minutes on a shared machine of two cores. Raises
-    ValueError for a name that is no base.
+    Trained on base-side texts and voices alone, on one thread, seeded. The whole took about 47 CPU minutes on a busy
+    machine of two cores. Raises ValueError for a name that is no base.
     """
     unknown = sorted((only or set()) - set(BASES))
     if unknown:

@@ -11,9 +11,7 @@ from typing import Any
 from data_foundry.config import Settings, TrainingConfig, training_config
 from data_foundry.engines import ENGINES, EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.adapter import make_adapter
-from data_foundry.finetuning.gold_rows import SPLITS
-from data_foundry.finetuning.verdict import judged, summary, write_verdict
+from data_foundry.finetuning.version_files import SPLITS, summary
 from data_foundry.hub import model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.records import AIEngine
@@ -31,6 +29,8 @@ def plan(settings: Settings, lake: Lake) -> list[Step]:
 
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Train, evaluate and judge one engine's adapter, or judge a stored evaluation again."""
+    from data_foundry.finetuning.adapter import make_adapter
+
     lake, spec = Lake(settings), ENGINES[AIEngine(step.subject)]
     config = training_config(settings, spec.engine, spec.training)
     gold = lake.manifest(Layer.GOLD, spec.engine)
@@ -153,7 +153,8 @@ def _why_run(settings: Settings, lake: Lake, spec: EngineSpec, config: TrainingC
         ]
         for manifest in earlier
     ]
-    return ", ".join(min(reasons, key=len)) or "its files are gone"
+    fewest = sorted(reasons, key=lambda found: (len(found), found))[0]
+    return ", ".join(fewest) or "its files are gone"
 
 
 def _inputs(settings: Settings, config: TrainingConfig, gold: Manifest) -> dict[str, str]:
@@ -189,6 +190,8 @@ def _selected(settings: Settings) -> list[AIEngine]:
 def _judge_again(
     settings: Settings, lake: Lake, spec: EngineSpec, config: TrainingConfig, step: Step, previous: Manifest
 ) -> StepResult:
+    from data_foundry.finetuning.verdict import judged, write_verdict
+
     with lake.commit(Layer.MODELS, previous.name, step.key) as commit:
         for file in previous.files:
             if file.path not in ("evaluation.json", "README.md"):

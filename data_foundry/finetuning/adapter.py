@@ -13,16 +13,16 @@ from data_foundry.config import Settings, TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluate import Evaluation, evaluate
-from data_foundry.finetuning.gold_rows import SPLITS, Encoded, control_rows, encode_rows, labels_of, replay_features
+from data_foundry.finetuning.gold_rows import Encoded, control_rows, encode_rows, labels_of, replay_features
 from data_foundry.finetuning.predict import Predictor, load_predictor, load_task
 from data_foundry.finetuning.task import Task
 from data_foundry.finetuning.tracking import tracking_callbacks
 from data_foundry.finetuning.train import TrainingRecord, train_adapter, uses_gpu
-from data_foundry.finetuning.verdict import judged, write_json, write_verdict
+from data_foundry.finetuning.verdict import judged, write_verdict
+from data_foundry.finetuning.version_files import ADAPTER, PROBE, SPLITS, write_json
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
 
-ADAPTER, PROBE = "adapter", "linear_probe"
 log = logging.getLogger("data_foundry")
 
 
@@ -91,7 +91,7 @@ def make_adapter(
         }
         details = judged(settings, config, details)
         write_verdict(commit, spec, details)
-        used = sum(details["rows"].values())
+        used = sum(len(encoded[split].features) for split in SPLITS)
         return commit.publish(
             inputs=inputs,
             rule_sets=rule_sets,

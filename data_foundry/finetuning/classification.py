@@ -97,8 +97,8 @@ class TextClassification(ClassifierTask):
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         super().__init__(spec, config, folder, base)
-        architecture = AutoModelForSequenceClassification._model_mapping[type(base)].__name__
-        self.set_labels(base, architecture, labels)
+        model: Any = AutoModelForSequenceClassification._model_mapping[type(base)]
+        self.set_labels(base, model.__name__, labels)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         positions = getattr(base, "max_position_embeddings", None)
         if positions and base.model_type in ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert"):

@@ -140,7 +140,7 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     from data_foundry.preprocessing.text import TEXT_RULES, scoring_form
 
     references = [row["text"] for row in rows]
-    outputs = [prediction.output for prediction in predictor.predict(rows, adapter)]
+    outputs = [str(prediction.output) for prediction in predictor.predict(rows, adapter)]
     forms = [scoring_form(text) for text in references], [scoring_form(text) for text in outputs]
     units = {"cer": "character", "wer": "word", "aer": "akshara"}
     measures = {name: error_rate(*forms, unit) for name, unit in units.items()}

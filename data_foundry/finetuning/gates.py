@@ -59,6 +59,7 @@ def improvement(score: Comparison) -> GateVerdict:
     """The adapted model is better than the base beyond chance: the interval of the difference lies above 0."""
     change = score.difference
     interval = f"[{change.low:+.3f}, {change.high:+.3f}]"
+    verdict: Verdict
     if change.low > 0:
         verdict, meaning = "pass", "better than the base beyond chance"
     elif change.value > 0:

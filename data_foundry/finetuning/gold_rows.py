@@ -13,7 +13,6 @@ from data_foundry.errors import FoundryError
 from data_foundry.finetuning.task import Features, Task
 from data_foundry.records import Rejected
 
-SPLITS = ("train", "validation", "test")
 READ_ROWS = 64
 REFUSED_EXAMPLES = 5
 
@@ -80,7 +79,7 @@ def encode_rows(
             found.refuse(row["row_id"], refusal.reason, refusal.detail)
             continue
         found.features.append(features)
-        found.sources[tuple(str(row.get(name)) for name in ("dataset", "revision", "licence"))] += 1
+        found.sources[str(row.get("dataset")), str(row.get("revision")), str(row.get("licence"))] += 1
         if keep_rows:
             found.rows.append(row)
     return found
@@ -103,7 +102,8 @@ def replay_features(
             "Put rows of the base's own training domain there, in the columns of this engine's gold, or set it to 0.",
         )
     wanted = round(share * train_rows)
-    encoded, refused = [], Counter[str]()
+    encoded: list[Features] = []
+    refused = Counter[str]()
     for row in read_rows([file]):
         if len(encoded) == wanted:
             break

@@ -86,7 +86,8 @@ class WhisperTranscription(Task):
 
         model = WhisperForConditionalGeneration.from_pretrained(self.folder, dtype=dtype)
         # Old checkpoints force tokens in both configs; generate() takes language and task as arguments instead.
-        model.generation_config.forced_decoder_ids = None
+        generation: Any = model.generation_config
+        generation.forced_decoder_ids = None
         return model
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:

@@ -15,7 +15,7 @@ from data_foundry.errors import FoundryError
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LogitsProcessor
+    from transformers import LogitsProcessorList
 
 Row = Mapping[str, Any]
 Features = dict[str, Any]
@@ -154,7 +154,7 @@ class GreedySteps:
         self.steps: list[torch.Tensor] = []
 
     @property
-    def processors(self) -> LogitsProcessor:
+    def processors(self) -> LogitsProcessorList:
         from transformers import LogitsProcessor, LogitsProcessorList
 
         steps = self.steps
@@ -175,7 +175,7 @@ class GreedySteps:
         ends = set([end] if isinstance(end, int) else end or ())
         logs = torch.stack(self.steps, dim=1)
         generated = sequences[:, -logs.shape[1] :].cpu()
-        found = []
+        found: list[float | None] = []
         for tokens, values in zip(generated.tolist(), logs.tolist(), strict=True):
             length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
             found.append(math.exp(sum(values[:length]) / length))

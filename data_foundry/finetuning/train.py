@@ -14,6 +14,7 @@ from data_foundry.config import Training, TrainingConfig
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.predict import LABELS
 from data_foundry.finetuning.task import Features, Task
+from data_foundry.finetuning.version_files import write_json
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -69,6 +70,7 @@ def training_arguments(
     metric, more_is_better = task.selection
     steps = -(-rows // (config.batch_size * config.gradient_accumulation)) * config.epochs
     when = "epoch" if validation_rows else "no"
+    precision: dict[str, Any] = dict(precision_switches(training))
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.epochs,
@@ -82,7 +84,7 @@ def training_arguments(
         seed=config.seed,
         data_seed=config.seed,
         use_cpu=not gpu,
-        **precision_switches(training),
+        **precision,
         eval_strategy=when,
         save_strategy=when,
         save_total_limit=1,
@@ -192,7 +194,7 @@ def train_adapter(
         trainer.train()
         save_adapter(model, folder, base=config.base, revision=revision, labels=task.labels)
         state = trainer.state
-    metric = arguments.metric_for_best_model if validation else "nothing: there are no validation rows"
+    metric = str(arguments.metric_for_best_model) if validation else "nothing: there are no validation rows"
     best = (
         next((entry for entry in state.log_history if entry.get(metric) == state.best_metric), {}) if validation else {}
     )
@@ -229,13 +231,9 @@ def save_adapter(model: Any, folder: Path, *, base: str, revision: str | None, l
         key: sorted(value) if isinstance(value, list) and key.endswith("modules") else value
         for key, value in written.items()
     }
-    _write_json(folder / "adapter_config.json", stable)
+    write_json(folder / "adapter_config.json", stable)
     if labels:
-        _write_json(folder / LABELS, list(labels))
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(folder / LABELS, list(labels))
 
 
 def _without_timings(entry: Mapping[str, Any]) -> dict[str, float]:

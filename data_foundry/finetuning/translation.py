@@ -120,7 +120,8 @@ class Translation(Task):
     def _code_id(self, code: str) -> int | None:
         if hasattr(self.tokenizer, "lang_code_to_token"):  # M2M-100 writes "ml" as "__ml__"
             code = self.tokenizer.lang_code_to_token.get(code, code)
-        return self.tokenizer.convert_tokens_to_ids(code)
+        tokenizer: Any = self.tokenizer
+        return tokenizer.convert_tokens_to_ids(code)
 
     def _prefixes(self, base: Any) -> dict[str, str]:
         directions = [(source, target) for source in LANGUAGES for target in LANGUAGES if source != target]

@@ -16,9 +16,8 @@ from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
-from data_foundry.finetuning.adapter import ADAPTER
 from data_foundry.finetuning.registry import Registry, Stage, Version
-from data_foundry.finetuning.verdict import write_json
+from data_foundry.finetuning.version_files import ADAPTER, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult

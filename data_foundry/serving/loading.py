@@ -10,10 +10,10 @@ from typing import Any
 from data_foundry.config import Settings, TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.adapter import ADAPTER, PROBE
 from data_foundry.finetuning.gold_rows import read_rows
 from data_foundry.finetuning.predict import Predictor, load_predictor
 from data_foundry.finetuning.registry import Version
+from data_foundry.finetuning.version_files import ADAPTER, PROBE
 from data_foundry.hub import model_folder
 from data_foundry.lake import Lake, Layer, Manifest
 
