@@ -108,7 +108,7 @@ def test_changed_gates_judge_again_without_training(tiny_settings: Build, monkey
     looser = tiny_settings(AIEngine.SENTIMENT, min_score=0.0)
     (step,) = adapt.plan(looser, Lake(looser))
     assert (step.action, step.reason) == (Action.RUN, "setting min_score changed: judged again, not trained again")
-    monkeypatch.setattr(adapt, "make_adapter", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("data_foundry.finetuning.adapter.make_adapter", lambda *_, **__: pytest.fail("trained again"))
     result = guarded(adapt.run_step, looser, step)
     assert result.outcome is Outcome.DONE, result.reason
     after = version(looser)
