@@ -1,5 +1,6 @@
 """The documents say what is there: commands parse, files exist, keys are keys, relative links lead somewhere."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -9,8 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry import dataset_registry
+from data_foundry.allocation import allocate
+from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.ingestion import ingest
+from data_foundry.lake import Lake
+from data_foundry.preprocessing import standardize
+from data_foundry.report import Outcome
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [
@@ -29,12 +36,13 @@ def commands(document: Path) -> list[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(PROJECT_ROOT)))
 def test_every_pipeline_command_is_understood_by_its_script(document, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     for command in commands(document):
         words = shlex.split(command)[1:]
         if not words[0].endswith(".py"):
             continue
         preview = [sys.executable, *words, "--dry-run", "--base-path", str(tmp_path / "base")]
-        done = subprocess.run(preview, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(preview, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
@@ -82,6 +90,24 @@ def test_every_file_in_the_tree_of_the_readme_exists():
     tree = README.split("## How it is built")[1].split("```")[1]
     for name in re.findall(r"[\w-]+\.(?:py|json)\b|^[\w-]+/", tree, re.MULTILINE):
         assert list(PROJECT_ROOT.glob(name)) or list(PROJECT_ROOT.glob(f"*/{name}")), name
+
+
+def test_one_entry_as_contributing_shows_it_is_all_it_takes_to_add_a_dataset(tmp_path, monkeypatch):
+    text = (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    entry = eval(re.search(r"```python\n(DatasetEntry.*?)```", text, re.DOTALL).group(1), vars(dataset_registry))
+    monkeypatch.setitem(DATASET_REGISTRY, entry.repo_id, entry)
+    folder = tmp_path / "hub" / "datasets" / entry.repo_id
+    folder.mkdir(parents=True)
+    (folder / "calls.csv").write_text(
+        "utterance,topic\nഎന്റെ ബിൽ എത്രയാണ് എന്ന് പറയാമോ,billing\nകളി ആര് ജയിച്ചു എന്ന് പറയാമോ,cricket\n"
+    )
+    flags = {"base_path": str(tmp_path / "base"), "hub": {"source": str(tmp_path / "hub")}, "workers": 1}
+    settings = load_settings(flags={**flags, "datasets": [entry.repo_id], "engines": ["nlu"]}, environ={})
+    for phase in (ingest, standardize, allocate):
+        (step,) = phase.plan(settings, Lake(settings))
+        result = phase.run_step(settings, step)
+        assert (result.outcome, result.rows_out) == (Outcome.DONE, 2), result
+    assert sum(allocate.describe(settings, Lake(settings))[1]["nlu"].rows.values()) == 2
 
 
 def test_nothing_is_left_to_fill_in():
