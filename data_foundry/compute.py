@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -101,11 +102,19 @@ def _log_file() -> str | None:
 
 
 def _start_worker(log_file: str | None) -> None:
-    """A worker logs to the run's file and keeps to one thread: the processes are the parallelism."""
+    """A worker logs to the run's file, keeps to one thread (the processes are the parallelism), and never outlives
+    the run: an orphan would go on writing into a lake that the next run believes to be its own."""
+    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
         os.environ.setdefault(name, "false" if name.startswith("TOKENIZERS") else "1")
     if log_file:
         add_log_file(log_file)
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def add_log_file(path: str) -> None:

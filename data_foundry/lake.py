@@ -16,6 +16,7 @@ import shutil
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -30,6 +31,7 @@ from data_foundry.errors import FoundryError
 
 LEASE_SECONDS = 120
 MANIFEST = "manifest.json"
+STAGING = ".staging"
 
 
 class Layer(StrEnum):
@@ -198,7 +200,8 @@ class Commit:
     def __init__(self, lake: Lake, layer: Layer, name: str, key: str) -> None:
         self.lake, self.layer, self.name, self.key = lake, layer, name, key
         self.folder = lake.folder(layer, name)
-        self.staging = self.folder / ".staging"
+        # A name of this process's own: whatever a killed run left is swept, never written into.
+        self.staging = self.folder / f"{STAGING}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._kept: list[LakeFile] = []
 
     def path(self, relative: str) -> Path:
@@ -212,7 +215,9 @@ class Commit:
         self._kept.append(file)
 
     def clear_staging(self) -> None:
-        shutil.rmtree(self.staging, ignore_errors=True)
+        """Remove what this commit staged, and what killed ones left."""
+        for staging in self.folder.glob(f"{STAGING}*"):
+            shutil.rmtree(staging, ignore_errors=True)
 
     def publish(
         self,
@@ -237,6 +242,12 @@ class Commit:
                 "This is a defect of the step, nothing was published; please report it.",
             )
         staged = sorted(path for path in self.staging.rglob("*") if path.is_file())
+        lost = set(rows or {}) - {path.relative_to(self.staging).as_posix() for path in staged}
+        if lost - {file.path for file in self._kept}:
+            raise FoundryError(
+                f"{self.name}: {', '.join(sorted(lost))} vanished before publication; nothing was published.",
+                "Another process works on this lake without its lock; end it and run again.",
+            )
         files = list(self._kept)
         for source in staged:
             relative = source.relative_to(self.staging).as_posix()

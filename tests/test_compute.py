@@ -1,5 +1,8 @@
+import multiprocessing
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +45,42 @@ def test_a_killed_worker_fails_its_own_step_only(with_settings):
     results = {r.subject: r for r in run_steps(act, with_settings(workers=2), steps("a", "die", "b", "c", "d"))}
     assert results.pop("die").outcome is Outcome.FAILED
     assert set(results) == {"a", "b", "c", "d"} and all(r.outcome is Outcome.DONE for r in results.values())
+
+
+def linger(settings, step):
+    """Write down this process's id, then work for a long time."""
+    (settings.base_path / step.subject).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def run_until_killed(settings):
+    list(run_steps(linger, settings, steps("a", "b")))
+
+
+def test_workers_do_not_outlive_a_killed_run(with_settings):
+    settings = with_settings(workers=2)
+    settings.base_path.mkdir()
+    run = multiprocessing.get_context("spawn").Process(target=run_until_killed, args=(settings,))
+    run.start()
+    wait_for(lambda: all((settings.base_path / name).exists() and pid(settings, name) for name in "ab"))
+    run.kill()
+    run.join()
+    wait_for(lambda: not any(alive(pid(settings, name)) for name in "ab"))
+
+
+def pid(settings, name):
+    return int((settings.base_path / name).read_text() or 0)
+
+
+def alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds=30):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)

@@ -202,3 +202,19 @@ def test_the_backup_holds_raw_data_and_models_only_when_it_is_enabled(with_setti
         copies = sorted(str(p.relative_to(lake.base_path)) for p in lake.base_path.glob("backup/**/a"))
         assert copies == (["backup/models/owner/name/a", "backup/raw/owner/name/a"] if enabled else [])
     assert json.loads((tmp_path / "True/backup/raw/owner/name/manifest.json").read_text())["key"] == "k1"
+
+
+def test_a_file_that_vanishes_before_publication_stops_it(lake):
+    with pytest.raises(FoundryError, match="train/a vanished"), lake.commit(Layer.SILVER, NAME, "k") as commit:
+        commit.path("train/a").write_bytes(b"one")
+        commit.path("train/a").unlink()
+        commit.publish(rows={"train/a": 1}, rows_in=1, rows_out=1)
+    assert lake.manifest(Layer.SILVER, NAME) is None
+
+
+def test_what_a_killed_run_staged_is_swept(lake):
+    left = lake.folder(Layer.SILVER, NAME) / ".staging-1-dead" / "train" / "a"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    publish(lake, {"b": b"whole"})
+    assert not left.exists() and [f.path for f in lake.manifest(Layer.SILVER, NAME).files] == ["b"]
