@@ -51,9 +51,10 @@ def guarded(run_step: RunStep, settings: Settings, step: Step) -> StepResult:
 
 def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Generator[StepResult, None, list[Step]]:
     """Yield results; return the steps that are left for a new pool after a process died."""
-    context = multiprocessing.get_context("spawn")
     workers = min(settings.workers, len(steps))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(_log_file(),)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
+    ) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
         while queue or waiting:
@@ -83,9 +84,17 @@ def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Gener
     return []
 
 
-def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:
+def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(_log_file(),)) as pool:
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
+    )
+
+
+def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
+    ) as pool:
         try:
             yield pool.submit(guarded, run_step, settings, step).result()
         except BrokenProcessPool:
@@ -101,10 +110,10 @@ def _log_file() -> str | None:
     return next((handler.baseFilename for handler in handlers), None)
 
 
-def _start_worker(log_file: str | None) -> None:
+def _start_worker(parent: int, log_file: str | None) -> None:
     """A worker logs to the run's file, keeps to one thread (the processes are the parallelism), and never outlives
     the run: an orphan would go on writing into a lake that the next run believes to be its own."""
-    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
         os.environ.setdefault(name, "false" if name.startswith("TOKENIZERS") else "1")
     if log_file:
