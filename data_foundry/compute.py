@@ -52,9 +52,7 @@ def guarded(run_step: RunStep, settings: Settings, step: Step) -> StepResult:
 def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Generator[StepResult, None, list[Step]]:
     """Yield results; return the steps that are left for a new pool after a process died."""
     workers = min(settings.workers, len(steps))
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
-    ) as pool:
+    with _pool(workers) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
         while queue or waiting:
@@ -92,9 +90,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:
-    with ProcessPoolExecutor(
-        1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
-    ) as pool:
+    with _pool(1) as pool:
         try:
             yield pool.submit(guarded, run_step, settings, step).result()
         except BrokenProcessPool:
