@@ -16,7 +16,6 @@ import shutil
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -201,7 +200,7 @@ class Commit:
         self.lake, self.layer, self.name, self.key = lake, layer, name, key
         self.folder = lake.folder(layer, name)
         # A name of this process's own: whatever a killed run left is swept, never written into.
-        self.staging = self.folder / f"{STAGING}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.staging = self.folder / f"{STAGING}-{os.getpid()}-{os.urandom(4).hex()}"
         self._kept: list[LakeFile] = []
 
     def path(self, relative: str) -> Path:
