@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -54,7 +55,7 @@ class ParquetTable:
         return total
 
 
-class TextTable:
+class TextTable(ABC):
     """A text file with a row per record; types and nulls are known once its blocks have been read."""
 
     mixed = "mixed"
@@ -74,8 +75,9 @@ class TextTable:
                 self._see(record)
             yield {name: [record.get(name) for record in block] for name in columns}
 
+    @abstractmethod
     def records(self) -> Iterator[dict[str, Any]]:
-        raise NotImplementedError
+        """Yield the rows of the file, by column."""
 
     def _see(self, record: dict[str, Any]) -> None:
         for name in record.keys() - self.types.keys():

@@ -57,6 +57,7 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         details = record.details if record else {"decision": None, "shadow": None, "findings": []}
         refused = details["decision"] == "refused"
         extra = {
+            "status": details["decision"] or report.status,
             "stage": version.stage.value,
             "version": version.version,
             "stage_since": version.stage_since,
