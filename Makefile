@@ -26,4 +26,4 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf storage/raw storage/silver storage/gold storage/hub_source.json storage/.lock storage/.hub_index.json models reports logs
+	rm -rf storage/raw storage/silver storage/gold storage/hub_source.json storage/.lock storage/.hub_index models reports logs

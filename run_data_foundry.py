@@ -9,7 +9,7 @@ what became of it is read from its report, so a killed phase is a failed phase i
   python run_data_foundry.py --phases phase1 phase2 --datasets CXDuncan/Malayalam-IndicVoices
 
 Exit codes: 0 done, or nothing to do; 1 a step failed, the others still ran; 2 a mistake in the command or the
-configuration, nothing was started.
+configuration, nothing was started; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pathlib import Path
 from data_foundry import __version__
 from data_foundry.cli import add_common_flags, check_hub_source, settings_from
 from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry.dataset_registry import dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.lake import write_atomically
 from data_foundry.report import PHASES, Outcome, PhaseReport, PipelineReport, Status, merge_phases, now
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = settings_from(arguments)
         check_hub_source(settings)
+        for name in settings.datasets:
+            dataset_entry(name)
         flags = common_flags(arguments)
         phases = [phase for phase in PHASES if phase in arguments.phases]
         if arguments.dry_run:
@@ -112,8 +115,16 @@ def run(phases: Sequence[str], flags: list[str], settings: Settings, command: st
         datasets=datasets,
         engines=engines,
     )
-    file = write_report(report, settings.base_path / "reports")
-    print_summary(report, file)
+    try:
+        file = write_report(report, settings.base_path / "reports")
+    except OSError as error:
+        print_summary(report)
+        print(f"error: the report could not be written: {error}", file=sys.stderr)
+        return 2 if any(each.exit_code == 2 for each in reports.values()) else 1
+    print_summary(report)
+    print(f"{report.status}: {file}")
+    if any("interrupted" in each.reasons for each in reports.values()):
+        return 130
     if any(each.exit_code == 2 for each in reports.values()):
         return 2
     return 0 if report.status == "completed" else 1
@@ -135,14 +146,20 @@ def run_phase(phase: str, flags: list[str]) -> PhaseReport:
             _, wait_status, usage = os.wait4(child.pid, 0)
         except KeyboardInterrupt:
             interrupted = True
-            child.send_signal(signal.SIGINT)
+            # A terminal interrupts the child too; a signal to this process alone does not reach it.
+            time.sleep(1)
+            os.kill(child.pid, signal.SIGINT)
             _, wait_status, usage = os.wait4(child.pid, 0)
         child.returncode = code = os.waitstatus_to_exitcode(wait_status)
         seconds = round(time.monotonic() - started, 3)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         if file.exists() and not interrupted:
             report = PhaseReport.model_validate_json(file.read_bytes())
-            return report.model_copy(update={"command": typed, "exit_code": code, "seconds": seconds})
+            update = {"command": typed, "exit_code": code, "seconds": seconds}
+            if code != report.exit_code:
+                died = f"it ended with exit code {code} after it had reported {report.status}"
+                update |= {"status": "failed", "reasons": [*report.reasons, died]}
+            return report.model_copy(update=update)
     if interrupted:
         reason = "interrupted"
     elif code < 0:
@@ -174,7 +191,7 @@ def write_report(report: PipelineReport, folder: Path) -> Path:
     return file
 
 
-def print_summary(report: PipelineReport, file: Path) -> None:
+def print_summary(report: PipelineReport) -> None:
     """Print what a person wants to know first."""
     for phase, each in report.phases.items():
         counts = {outcome: sum(step.outcome is outcome for step in each.steps) for outcome in Outcome}
@@ -182,8 +199,8 @@ def print_summary(report: PipelineReport, file: Path) -> None:
         print(f"{phase}  {each.status:<9} {each.seconds:7.1f} s  {each.peak_rss_bytes / 2**20:6.0f} MiB  {steps}")
     for name, dataset in report.datasets.items():
         rows = "" if dataset.rows is None else f"{dataset.rows} rows"
-        served = ", ".join(dataset.served_engines) or "no engine"
-        print(f"  {name:<50} {dataset.status:<12} {rows:>10}  serves {served}")
+        served = f"serves {', '.join(dataset.served_engines) or 'no engine'}" if "allocated" in dataset.status else ""
+        print(f"  {name:<50} {dataset.status:<13} {rows:>10}  {served}".rstrip())
     for name, engine in report.engines.items():
         scores = [
             f"{label} {figures['score']:.3f}"
@@ -196,7 +213,6 @@ def print_summary(report: PipelineReport, file: Path) -> None:
         print("Nothing to do: everything asked for was done before and nothing has changed.")
     for reason in report.reasons:
         print(f"  ! {reason}")
-    print(f"{report.status}: {file}")
 
 
 if __name__ == "__main__":

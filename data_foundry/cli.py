@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.errors import FoundryError
-from data_foundry.lake import Lake, write_atomically
+from data_foundry.lake import Lake, Layer, write_atomically
 from data_foundry.records import AIEngine
 from data_foundry.report import (
     Action,
@@ -92,14 +93,23 @@ def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None)
         if settings.hub.source is not None:
             # Nothing may look for the network behind a folder Hub; the clients read this when they are imported.
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        # Planned before anything is written: a plan finds what only the user can mend, such as an unknown dataset.
+        steps = phase.plan(settings, lake)
         if arguments.dry_run:
-            steps = phase.plan(settings, lake)
             print_plan(phase, steps)
             return 0
         return _execute(phase, settings, lake, arguments)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print(f"{phase.name} interrupted; the same command goes on where it was.", file=sys.stderr)
+        return 130
     except FoundryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        log.debug("%s", phase.name, exc_info=True)
+        print(f"error: {phase.name} stopped: {error}", file=sys.stderr)
+        return 1
 
 
 def print_plan(phase: Phase, steps: Sequence[Step]) -> None:
@@ -142,8 +152,9 @@ def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.N
         )
         file = arguments.report_file or settings.base_path / "reports" / f"{phase.name}_report.json"
         write_atomically(file, report.model_dump_json(indent=1) + "\n")
-    done = sum(result.outcome is Outcome.DONE for result in results)
-    log.info("%s %s: %d of %d steps done now, %.1f s", phase.name, status, done, len(results), report.seconds)
+    counts = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
+    steps = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no steps"
+    log.info("%s %s: %s, %.1f s", phase.name, status, steps, report.seconds)
     return report.exit_code
 
 
@@ -187,9 +198,12 @@ def _with_progress(results: Iterator[StepResult], total: int, title: str) -> Ite
 
 
 def start_log(base_path: Path) -> None:
-    """Log to the terminal, and to a file under the base path whose name holds the time."""
+    """Log to the terminal, and to a file under the base path whose name holds the time; no longer to an earlier one."""
     from data_foundry.compute import add_log_file
 
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+        handler.close()
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
     folder = base_path / "logs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -216,13 +230,18 @@ def hub_source(settings: Settings) -> str:
 
 
 def check_hub_source(settings: Settings) -> None:
-    """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all."""
+    """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all.
+
+    A lake that a failed run left empty may change its Hub. Raises FoundryError.
+    """
     stamp = settings.base_path / "storage" / "hub_source.json"
     try:
         known = json.loads(stamp.read_text(encoding="utf-8"))["hub_source"]
     except FileNotFoundError:
         return
-    if known != hub_source(settings):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FoundryError(f"{stamp} can't be read: {error}.", "Give another --base-path DIR, or mend it.") from None
+    if known != hub_source(settings) and any(Lake(settings).manifests(layer) for layer in Layer):
         raise FoundryError(
             f"The lake under {settings.base_path} holds data of {known!r}; this run reads {hub_source(settings)!r}.",
             "Give this run its own folder with --base-path DIR, or delete storage/raw, silver, gold and models/ first "
@@ -231,7 +250,8 @@ def check_hub_source(settings: Settings) -> None:
 
 
 def stamp_hub_source(settings: Settings) -> None:
-    """Write down which Hub the lake's data comes from."""
-    stamp = settings.base_path / "storage" / "hub_source.json"
-    if not stamp.exists():
-        write_atomically(stamp, json.dumps({"hub_source": hub_source(settings)}) + "\n")
+    """Write down which Hub the lake's data comes from; to be called with the lake's lock held."""
+    check_hub_source(settings)
+    stamp, text = settings.base_path / "storage" / "hub_source.json", json.dumps({"hub_source": hub_source(settings)})
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != text + "\n":
+        write_atomically(stamp, text + "\n")

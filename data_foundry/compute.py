@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,7 +24,8 @@ def run_steps(run_step: RunStep, settings: Settings, steps: Sequence[Step]) -> I
     """Run steps on up to `settings.workers` processes and yield a result for every one, as they end.
 
     `run_step` must be a module-level function. A step that raises, or whose process dies, yields a failed result;
-    the others go on. The order of results may differ from the order of steps.
+    the others go on. With one worker, or for one step, that process is this one, and its death ends the run.
+    The order of results may differ from the order of steps.
     """
     if settings.workers == 1 or len(steps) == 1:
         for step in steps:
@@ -55,30 +57,38 @@ def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Gener
     with _pool(workers) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
-        while queue or waiting:
-            # One task a worker at a time, so that a dead process can only have been running these.
-            while queue and len(waiting) < workers:
-                step = queue.pop(0)
-                try:
-                    waiting[pool.submit(guarded, run_step, settings, step)] = step
-                except BrokenProcessPool:
-                    queue.insert(0, step)
-                    break
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            broken = [waiting.pop(future) for future in done if isinstance(future.exception(), BrokenProcessPool)]
-            for future in done:
-                if future in waiting:
-                    waiting.pop(future)
-                    yield future.result()
-            if broken:
-                broken += list(waiting.values())
-                if len(broken) == 1:
-                    yield _failed(broken[0], "its process was killed (out of memory?)")
+        try:
+            while queue or waiting:
+                # One task a worker at a time, so that a dead process can only have been running these.
+                while queue and len(waiting) < workers:
+                    step = queue.pop(0)
+                    try:
+                        waiting[pool.submit(guarded, run_step, settings, step)] = step
+                    except BrokenProcessPool:
+                        queue.insert(0, step)
+                        if not waiting:
+                            return queue
+                        break
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                broken = [waiting.pop(future) for future in done if isinstance(future.exception(), BrokenProcessPool)]
+                for future in done:
+                    if future in waiting:
+                        waiting.pop(future)
+                        yield future.result()
+                if broken:
+                    broken += list(waiting.values())
+                    if len(broken) == 1:
+                        yield _failed(broken[0], "its process was killed (out of memory?)")
+                        return queue
+                    # Which of them died can't be told: run each alone, so that only the culprit fails.
+                    for step in broken:
+                        yield from _alone(run_step, settings, step)
                     return queue
-                # Which of them died can't be told: run each alone, so that only the culprit fails.
-                for step in broken:
-                    yield from _alone(run_step, settings, step)
-                return queue
+        except (KeyboardInterrupt, GeneratorExit):
+            # Leaving the pool waits for what runs, which may be an hour of training: commits make a kill safe.
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
     return []
 
 
@@ -110,6 +120,8 @@ def _start_worker(parent: int, log_file: str | None) -> None:
     """A worker logs to the run's file, keeps to one thread (the processes are the parallelism), and never outlives
     the run: an orphan would go on writing into a lake that the next run believes to be its own."""
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    # Ctrl-C is for the run, which ends its workers; each of them would only print a traceback of its own.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
         os.environ.setdefault(name, "false" if name.startswith("TOKENIZERS") else "1")
     if log_file:

@@ -90,7 +90,8 @@ class TrainingConfig(Section):
 
     `base` is a model repo id on the Hub, `licence` its licence and `why` the reason for the choice. `target_modules`
     are names of linear layers (PEFT matches suffixes). `replay_share`: rows of the base's own domain mixed into
-    training, as a share of the training rows (needs a control file in the base's repo or `control`).
+    training, as a share of the training rows (needs replay.parquet in the base's repo). `control`: a Parquet file of
+    held-out rows of the base's own domain (default: control.parquet in the base's repo).
     `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain.
     """
 
@@ -166,6 +167,10 @@ class Deployment(Section):
     max_replay_calls: Annotated[int, Field(ge=1)] = 1000
 
 
+# A section's defaults, filled in by the validator of all settings instead of by building one for each section.
+_DEFAULTS: Any = Field(default={}, validate_default=True)
+
+
 class Settings(Section):
     """Everything a run depends on, resolved."""
 
@@ -174,15 +179,15 @@ class Settings(Section):
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     datasets: tuple[str, ...] = ()
     engines: tuple[AIEngine, ...] = ()
-    storage: Storage = Storage()
-    hub: Hub = Hub()
-    licensing: Licensing = Licensing()
-    audio: AudioGates = AudioGates()
-    text: TextGates = TextGates()
-    splits: Splits = Splits()
-    training: Training = Training()
-    gates: Gates = Gates()
-    deployment: Deployment = Deployment()
+    storage: Storage = _DEFAULTS
+    hub: Hub = _DEFAULTS
+    licensing: Licensing = _DEFAULTS
+    audio: AudioGates = _DEFAULTS
+    text: TextGates = _DEFAULTS
+    splits: Splits = _DEFAULTS
+    training: Training = _DEFAULTS
+    gates: Gates = _DEFAULTS
+    deployment: Deployment = _DEFAULTS
 
 
 def load_settings(
@@ -193,11 +198,12 @@ def load_settings(
 ) -> Settings:
     """Return the settings of a run.
 
-    `config` replaces the default file; `profile` NAME lays config/NAME.json over it. `flags` are nested like
-    `Settings` and None means not given. Relative paths in a file mean: relative to the project's root.
+    `config` replaces the default file; `profile` NAME (or DATA_FOUNDRY_PROFILE) lays config/NAME.json over it. `flags`
+    are nested like `Settings` and None means not given. Relative paths in a file mean: relative to the project's root.
     Raises FoundryError naming every mistake and where it came from.
     """
     environ = os.environ if environ is None else environ
+    profile = profile or environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")
     config_given = config is not None
     files = [config or DEFAULT_CONFIG]
     if profile:
@@ -216,10 +222,15 @@ def load_settings(
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise FoundryError(_explain(error, layers), "Keys and their meanings: data_foundry/config.py.") from None
+    if settings.profile != (profile or None):
+        raise FoundryError(f"A config file names the profile {settings.profile!r}.", "Choose it with --profile.")
+    source = _absolute(settings.hub.source)
+    if source is not None and not source.is_dir():
+        raise FoundryError(f"hub.source {source} is not a folder.", "Name a folder with datasets/<owner>/<name> in it.")
     return settings.model_copy(
         update={
             "base_path": _absolute(settings.base_path),
-            "hub": settings.hub.model_copy(update={"source": _absolute(settings.hub.source)}),
+            "hub": settings.hub.model_copy(update={"source": source}),
         }
     )
 
@@ -253,14 +264,14 @@ def _read_json(file: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """DATA_FOUNDRY_BASE_PATH, and DATA_FOUNDRY_<SECTION>__<KEY> for a key in a section."""
     found: dict[str, Any] = {}
-    for name, value in environ.items():
+    # A section as a whole comes after its keys, so that a value which is no section is seen and refused.
+    for name, value in sorted(environ.items(), reverse=True):
         if not name.startswith(ENVIRONMENT_PREFIX) or not value:
             continue
-        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        target = found
-        for section in sections:
-            target = target.setdefault(section, {})
-        target[key] = _decoded(value)
+        nested: Any = _decoded(value)
+        for key in reversed(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")):
+            nested = {key: nested}
+        _merge(found, nested)
     return found
 
 
@@ -289,8 +300,12 @@ def _explain(error: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -
     for mistake in error.errors():
         keys = [str(part) for part in mistake["loc"]]
         source = next((name for name, layer in reversed(layers) if _holds(layer, keys)), "the settings")
-        text = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
-        lines.append(f"  {'.'.join(keys)} = {json.dumps(mistake['input'], default=str)} in {source}: {text}")
+        if mistake["type"] == "extra_forbidden":
+            # Its value stays unsaid: it may be a token that someone put where no secret belongs.
+            lines.append(f"  {'.'.join(keys)} in {source}: unknown key")
+        else:
+            value = json.dumps(mistake["input"], default=str)
+            lines.append(f"  {'.'.join(keys)} = {value} in {source}: {mistake['msg']}")
     count = f"{len(lines)} mistake" + ("s" if len(lines) > 1 else "")
     return "\n".join([f"{count} in the configuration:", *lines])
 

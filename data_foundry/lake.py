@@ -163,6 +163,18 @@ class Lake:
                 raise FoundryError(f"{path} {state}.", hint)
         return [folder / file.path for file in sorted(chosen, key=lambda f: f.path)]
 
+    def backup_fault(self, layer: Layer, name: str) -> str | None:
+        """Return what the backup of a complete folder lacks, or None where it is whole or none is asked for."""
+        if not self.storage.backup_enabled:
+            return None
+        copy = self._backup(layer, name) / MANIFEST
+        try:
+            whole = copy.read_bytes() == (self.folder(layer, name) / MANIFEST).read_bytes()
+        except OSError:
+            whole = False
+        # The backup's manifest is written last, so an equal one stands for every file.
+        return None if whole else f"its backup in {copy.parent} is not complete"
+
     @contextmanager
     def commit(self, layer: Layer, name: str, key: str) -> Iterator[Commit]:
         """Open a commit; on an error the staging folder goes and the previous state stays.
@@ -181,7 +193,10 @@ class Lake:
     def lock(self, purpose: str) -> Iterator[None]:
         """Hold the lake for one writing run. Raises FoundryError when another run has it."""
         path = self.base_path / "storage" / ".lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FoundryError(f"{path.parent} can't be made: {error}.", "Give another --base-path DIR.") from None
         holder = _lease if self.storage.type == "shared" else _file_lock
         with holder(path, {"host": socket.gethostname(), "pid": os.getpid(), "purpose": purpose}):
             yield

@@ -184,6 +184,9 @@ def _overlay(earlier: Any, later: Any) -> Any:
     if earlier is None:
         return later
     values = earlier.model_dump()
+    if earlier.status == Outcome.FAILED and later.status == Outcome.WAITING:
+        # The cause is what failed, not what waits for it.
+        later = later.model_copy(update={"status": earlier.status, "reason": earlier.reason})
     # What a phase leaves at its default it does not speak of (and after a trip through JSON every field is "set").
     for field, value in later.model_dump(exclude_defaults=True).items():
         if field == "findings":

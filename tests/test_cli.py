@@ -127,3 +127,27 @@ def test_the_report_says_what_a_step_did(run, tmp_path):
     step = json.loads((tmp_path / "reports" / "phase1_report.json").read_text())["steps"][0]
     assert (step["rows_in"], step["rows_out"], step["rejected"]) == (2, 1, {"empty_text": 1})
     assert step["name"] == "make o/first" and step["key"] == "k" and step["seconds"] >= 0
+
+
+def test_a_lake_that_a_failed_run_left_empty_may_change_its_hub(run, tmp_path):
+    (tmp_path / "storage").mkdir()
+    stamp = tmp_path / "storage" / "hub_source.json"
+    stamp.write_text('{"hub_source": "elsewhere"}')
+    assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "hub"
+
+
+@pytest.mark.parametrize("content", [None, "", "[]"], ids=["no folder", "empty", "no object"])
+def test_a_base_path_that_can_not_hold_a_lake_is_refused_without_a_traceback(run, tmp_path, content):
+    if content is None:
+        (tmp_path / "storage").write_text("")
+    else:
+        (tmp_path / "storage").mkdir()
+        (tmp_path / "storage" / "hub_source.json").write_text(content)
+    code, output, report = run()
+    assert code == 2 and report is None and "--base-path" in output and "Traceback" not in output
+
+
+def test_a_report_that_can_not_be_written_is_exit_code_1_and_no_traceback(run, tmp_path):
+    (tmp_path / "reports").write_text("")
+    code, output, _ = run()
+    assert code == 1 and "phase1 stopped" in output and "Traceback" not in output

@@ -2,10 +2,13 @@ import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
+from data_foundry import compute
 from data_foundry.compute import run_steps
 from data_foundry.errors import FoundryError
 from data_foundry.report import Action, Outcome, Step, StepResult
@@ -84,3 +87,15 @@ def wait_for(condition, seconds=30):
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_steps_that_no_worker_has_begun_when_a_pool_breaks_go_to_a_new_pool(with_settings, monkeypatch):
+    class Broken(ProcessPoolExecutor):
+        def submit(self, *arguments):
+            raise BrokenProcessPool
+
+    pools = [Broken(2)]
+    usual = compute._pool
+    monkeypatch.setattr(compute, "_pool", lambda workers: pools.pop() if pools else usual(workers))
+    results = list(run_steps(act, with_settings(workers=2), steps("a", "b")))
+    assert not pools and [r.outcome for r in results] == [Outcome.DONE, Outcome.DONE]

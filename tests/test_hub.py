@@ -13,6 +13,7 @@ from data_foundry.errors import FoundryError
 from data_foundry.hub import fetch, model_folder, model_revision
 from data_foundry.hub.files import HubFile, Snapshot, check_repo_id
 from data_foundry.hub.folder import FolderHub
+from data_foundry.hub.remote import RemoteHub
 from tests.ingestion.builders import write_hub
 
 FILES = {"README.md": b"# Card\n", "data/train-00000.parquet": bytes(range(256)) * 512, "data/b.csv": b"id\n1\n"}
@@ -125,3 +126,29 @@ def test_a_model_of_a_folder_hub_is_the_folder_itself(tmp_path):
     shutil.rmtree(source / "models/owner/base")
     with pytest.raises(FoundryError, match="owner/base is missing"):
         model_folder(settings, "owner/base")
+
+
+def test_a_link_to_nowhere_or_to_a_folder_is_refused_and_never_left_out(folder, tmp_path):
+    for target in (tmp_path / "nowhere", tmp_path):
+        link = folder.source / "datasets/owner/name/linked"
+        link.symlink_to(target)
+        for ask in (folder.known_revision, folder.snapshot):
+            with pytest.raises(FoundryError, match=r"owner/name: .*linked can't be read"):
+                ask("datasets", "owner/name", None)
+        link.unlink()
+
+
+def test_a_file_that_can_not_be_read_is_refused_by_name(folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("data_foundry.hub.folder.git_blob_id", denied)
+    with pytest.raises(FoundryError, match=r"owner/name: .*README\.md can't be read"):
+        folder.known_revision("datasets", "owner/name", None)
+
+
+def test_an_endpoint_that_holds_a_password_is_refused_without_showing_it():
+    with pytest.raises(FoundryError, match="HF_ENDPOINT holds") as caught:
+        RemoteHub(environ={"HF_ENDPOINT": "https://someone:sesame@hub.example.org/path"})
+    assert "sesame" not in str(caught.value)
+    assert RemoteHub(environ={"HF_ENDPOINT": "https://hub.example.org/a@b/"}).name == "https://hub.example.org/a@b"

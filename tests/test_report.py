@@ -30,6 +30,13 @@ def test_the_published_schema_is_the_models_own():
     assert SCHEMA.read_text(encoding="utf-8") == text, f"write it anew: make schemas ({SCHEMA})"
 
 
+def test_a_dataset_that_failed_keeps_its_cause_when_later_phases_wait_for_it():
+    failed = phase(datasets={"o/n": DatasetReport(status="failed", reason="the Hub is down")})
+    waiting = phase(datasets={"o/n": DatasetReport(status="waiting", reason="waiting for phase1")})
+    datasets, _ = merge_phases({"phase1": failed, "phase2": waiting})
+    assert (datasets["o/n"].status, datasets["o/n"].reason) == ("failed", "the Hub is down")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [

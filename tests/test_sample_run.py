@@ -173,6 +173,22 @@ def test_a_broken_dataset_fails_alone_with_its_name_and_the_run_is_partial(tmp_p
         assert report.datasets[name].status == "failed" and any(name in reason for reason in report.reasons)
 
 
+def test_a_table_that_can_not_be_read_fails_its_dataset_and_nothing_of_it_enters_the_lake(tmp_path):
+    name = "Praha-Labs/rasa-malayalam-nano-codec"
+    shutil.copytree(SAMPLE / "datasets" / name, tmp_path / "hub" / "datasets" / name)
+    (part,) = (tmp_path / "hub").rglob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-100])
+    base = tmp_path / "base"
+    done = run(base, "--phases", "phase1", "--datasets", name, DATA_FOUNDRY_HUB__SOURCE=str(tmp_path / "hub"))
+    assert done.returncode == 1 and "no row can be read" in report_of(base).datasets[name].reason
+    assert not list((base / "storage" / "raw").rglob("manifest.json"))
+
+
+def test_a_hub_folder_that_is_not_there_starts_nothing(tmp_path):
+    done = run(tmp_path / "base", DATA_FOUNDRY_HUB__SOURCE=str(tmp_path / "nowhere"))
+    assert done.returncode == 2 and "nowhere is not a folder" in done.stderr and not (tmp_path / "base").exists()
+
+
 def test_an_unreachable_hub_is_said_with_its_address_and_exit_code_1(tmp_path):
     environ = {"HF_ENDPOINT": "http://127.0.0.1:9", "DATA_FOUNDRY_HUB__RETRIES": "0", "HF_HOME": str(tmp_path / "home")}
     name = "Aby003/Malayalam_Dialects"
@@ -186,5 +202,5 @@ def test_a_wrong_key_in_the_configuration_starts_nothing(tmp_path):
     config = tmp_path / "config.json"
     config.write_text('{"deployment": {"shadow_test": true}}')
     done = run(tmp_path / "base", "--config", str(config))
-    assert done.returncode == 2 and "deployment.shadow_test = true" in done.stderr and "unknown key" in done.stderr
+    assert done.returncode == 2 and "deployment.shadow_test in" in done.stderr and "unknown key" in done.stderr
     assert not (tmp_path / "base").exists() and "Traceback" not in done.stderr

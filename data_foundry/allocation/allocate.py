@@ -30,9 +30,10 @@ log = logging.getLogger("data_foundry")
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
     """Return a step per engine; it waits while no selected dataset has silver, and takes what there is otherwise."""
-    silver = {dataset: lake.manifest(Layer.SILVER, dataset) for dataset in _selected_datasets(settings)}
+    # Gold is made of all the silver there is: a run that was asked to do one dataset again must not drop the others.
+    silver = {dataset: lake.manifest(Layer.SILVER, dataset) for dataset in sorted(DATASET_REGISTRY)}
     inputs = {dataset: manifest.content_hash for dataset, manifest in silver.items() if manifest}
-    missing = [dataset for dataset, manifest in silver.items() if not manifest]
+    missing = [dataset for dataset in _selected_datasets(settings) if not silver[dataset]]
     return [_plan_engine(settings, lake, engine, inputs, missing) for engine in _selected_engines(settings)]
 
 

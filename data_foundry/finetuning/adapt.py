@@ -6,14 +6,15 @@ the stored evaluation is judged again and nothing is trained.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from data_foundry.config import Settings, TrainingConfig, training_config
 from data_foundry.engines import ENGINES, EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.version_files import SPLITS, summary
-from data_foundry.hub import model_revision
-from data_foundry.lake import Lake, Layer, Manifest, fingerprint
+from data_foundry.hub import model_folder, model_revision
+from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, DatasetReport, EngineReport, GateVerdict, Outcome, Step, StepResult
 
@@ -36,20 +37,12 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     gold = lake.manifest(Layer.GOLD, spec.engine)
     if gold is None or _rows_hash(gold) != step.payload["gold"]:
         raise FoundryError(f"The gold of {spec.engine} changed while phase 4 ran.", "Run phase 4 again.")
+    # The base comes first: one too large to hash for a plan has a revision from here on, and the key with it.
+    model_folder(settings, config.base, config.revision)
+    step = step.model_copy(update={"key": training_key(settings, spec, config, gold)})
     previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
     if previous is not None and previous.key == step.key:
         return _judge_again(settings, lake, spec, config, step, previous)
-    lacking = [split for split in ("train", "test") if not _rows_in(gold, split)]
-    if lacking:
-        unused = sum(_rows_in(gold, split) for split in SPLITS)
-        return StepResult(
-            name=step.name,
-            key=step.key,
-            outcome=Outcome.REFUSED,
-            reason=f"the gold of {spec.engine} has no {' and no '.join(lacking)} rows",
-            rows_in=unused,
-            rejected={"nothing_to_train_or_test_on": unused} if unused else {},
-        )
     manifest = make_adapter(
         settings,
         lake,
@@ -109,6 +102,10 @@ def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine) -> Step:
     if gold is None:
         waiting = f"waiting for phase3: the gold of {engine} is not allocated"
         return Step(name=name, key=fingerprint([engine]), action=Action.WAIT, reason=waiting, subject=engine)
+    lacking = [split for split in ("train", "test") if not _rows_in(gold, split)]
+    if lacking:
+        waiting = f"waiting for phase3: the gold of {engine} has no {' and no '.join(lacking)} rows"
+        return Step(name=name, key=fingerprint([engine]), action=Action.WAIT, reason=waiting, subject=engine)
     try:
         key = training_key(settings, spec, config, gold)
     except FoundryError as error:
@@ -133,8 +130,7 @@ def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine) -> Step:
             update={"reason": f"setting {', '.join(changed)} changed: judged again, not trained again"}
         )
     reason = f"its manifest matches (key {key[:8]}); {summary(previous.details)}"
-    counts = {"rows_in": previous.rows_in, "rows_out": previous.rows_out, "rejected": previous.rejected}
-    return step.model_copy(update={"action": Action.SKIP, "reason": reason, **counts})
+    return step.model_copy(update={"action": Action.SKIP, "reason": reason, **previous.counts})
 
 
 def _why_run(settings: Settings, lake: Lake, spec: EngineSpec, config: TrainingConfig, gold: Manifest) -> str:
@@ -163,7 +159,15 @@ def _inputs(settings: Settings, config: TrainingConfig, gold: Manifest) -> dict[
 
 def _trained_by(settings: Settings, config: TrainingConfig) -> dict[str, Any]:
     values = config.model_dump(mode="json", exclude={*JUDGING, "base", "revision"})
-    return {**values, "mixed_precision": settings.training.mixed_precision}
+    return {**values, "control": _control_hash(config), "mixed_precision": settings.training.mixed_precision}
+
+
+def _control_hash(config: TrainingConfig) -> str | None:
+    """Hash of the control rows that the configuration names: their content tells versions apart, not their place."""
+    if config.control is None:
+        return None
+    file = Path(config.control)
+    return sha256_file(file) if file.is_file() else "no such file"
 
 
 def _judged_by(settings: Settings, config: TrainingConfig) -> dict[str, Any]:

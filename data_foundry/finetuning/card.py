@@ -46,7 +46,7 @@ A LoRA adapter for `{base}` (revision `{revision}`, licence {licence}; chosen be
 
 ## Measured
 
-On {rows} held-out rows; both models on the same rows, decoded greedily. Brackets: {intervals}.
+On {rows} held-out rows; both models on the same rows. Decoding: {decoding}. Brackets: {intervals}.
 Scorer: {scorer}. The base's figures are {base_kind}. `score` is: {score}.
 
 | metric | base | adapted | change |
@@ -71,7 +71,7 @@ Scorer: {scorer}. The base's figures are {base_kind}. `score` is: {score}.
 from peft import PeftModel
 from transformers import {model_class}
 
-base = {model_class}.from_pretrained("{base}"{arguments})
+base = {model_class}.from_pretrained("{base}", revision="{revision}"{arguments})
 model = PeftModel.from_pretrained(base, "adapter")
 ```
 
@@ -115,6 +115,7 @@ def model_card(spec: EngineSpec, details: Mapping[str, Any], labels: int) -> str
         gates="\n".join(f"| {gate['gate']} | {gate['verdict']} | {gate['reason']} |" for gate in details["gates"]),
         rows=evaluation["rows"],
         intervals=evaluation["intervals"],
+        decoding=evaluation["decoding"],
         scorer=evaluation["scorer"],
         base_kind=KINDS[details["base_kind"]],
         score=spec.score,

@@ -84,6 +84,8 @@ class CodecLanguageModel(Task):
         text = text if text[:1] == [codec["start_of_text"]] else [codec["start_of_text"], *text]
         prompt = [codec["start_of_human"], *text, codec["end_of_text"], codec["end_of_human"]]
         prompt += [codec["start_of_ai"], codec["start_of_speech"]]
+        if len(prompt) >= self.limit:
+            raise Rejected("too_many_tokens", f"{len(prompt)} tokens before any speech, the base takes {self.limit}")
         if not with_target:
             return {"input_ids": prompt}
         sequence = [*prompt, *self.interleaved(row["codes"]), codec["end_of_speech"], codec["end_of_ai"]]
@@ -149,7 +151,7 @@ class CodecLanguageModel(Task):
             logits_processor=steps.processors,
             do_sample=False,
             num_beams=1,
-            max_new_tokens=max(1, min(longest, self.limit - ids.shape[1])),
+            max_new_tokens=min(longest, self.limit - ids.shape[1]),
             eos_token_id=self.codec["end_of_speech"],
             pad_token_id=self.codec["pad"],
         )

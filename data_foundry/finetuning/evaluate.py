@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.metrics import (
     RESAMPLES,
@@ -29,6 +28,7 @@ from data_foundry.lake import fingerprint
 BOOTSTRAP_SEED = 0
 EXAMPLES = 5
 DECIMALS = 6
+GREEDY = "greedy"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Evaluation:
     base_kind: str
     resampled_over: str
     scorer: str
+    decoding: str
     measures: dict[str, Comparison]
     base_details: dict[str, Any] = field(default_factory=dict)
     adapted_details: dict[str, Any] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Evaluation:
             "rows": self.rows,
             "row_ids_hash": self.row_ids_hash,
             "scorer": self.scorer,
-            "decoding": "greedy",
+            "decoding": self.decoding,
             "intervals": f"95 % paired bootstrap, {RESAMPLES} resamples over {self.resampled_over}",
             "base": self.figures("base"),
             "adapted": self.figures("adapted"),
@@ -109,6 +110,7 @@ def evaluate(predictor: Predictor, rows: Sequence[Row], adapter: str, *, base_ad
         base_kind=predictor.task.base_kind,
         resampled_over=over,
         scorer=found["base"].scorer,
+        decoding=found["base"].decoding,
         measures=measures,
         base_details=found["base"].details,
         adapted_details=found["adapted"].details,
@@ -119,10 +121,11 @@ def evaluate(predictor: Predictor, rows: Sequence[Row], adapter: str, *, base_ad
 
 @dataclass(frozen=True)
 class Scored:
-    """One model's measures on some rows. `score` stands among them."""
+    """One model's measures on some rows, `score` among them; `decoding` is how its outputs came about."""
 
     measures: dict[str, Measure]
     scorer: str
+    decoding: str
     references: Sequence[Any] = ()
     outputs: Sequence[Any] = ()
     details: dict[str, Any] = field(default_factory=dict)
@@ -149,7 +152,7 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     # The scoring form must never split words: more words would make the same errors look fewer.
     words = {"raw": sum(len(t.split()) for t in references), "scoring_form": sum(len(t.split()) for t in forms[0])}
     scorer = f"jiwer {_version(jiwer)}, scoring form {TEXT_RULES}"
-    return Scored(measures, scorer, references, outputs, {"reference_words": words})
+    return Scored(measures, scorer, GREEDY, references, outputs, {"reference_words": words})
 
 
 def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
@@ -170,7 +173,7 @@ def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None)
     }
     matrix = confusion_matrix(truth, outputs, labels=labels).tolist()
     details = {"per_class": per_class, "confusion": {"labels": labels, "truth_by_prediction": matrix}}
-    return Scored(measures, f"scikit-learn {_version(sklearn)}", truth, outputs, details)
+    return Scored(measures, f"scikit-learn {_version(sklearn)}", "none: the likeliest label", truth, outputs, details)
 
 
 def score_translations(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
@@ -189,7 +192,7 @@ def score_translations(predictor: Predictor, rows: Sequence[Row], adapter: str |
     chrf.corpus_score(outputs, [references])
     bleu.corpus_score(outputs, [references])
     scorer = f"sacrebleu chrF++ {chrf.get_signature()}; BLEU {bleu.get_signature()}; divided by 100"
-    return Scored(measures, scorer, references, outputs)
+    return Scored(measures, scorer, GREEDY, references, outputs)
 
 
 def score_codes(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
@@ -203,7 +206,9 @@ def score_codes(predictor: Predictor, rows: Sequence[Row], adapter: str | None) 
     loss = ratio([score.loss for score in found], tokens)
     measures = {"token_accuracy": right, "token_loss": loss, "perplexity": loss.then(np.exp), "score": right}
     speech = "no decoder of this codec is part of the pipeline, so the speech was neither heard nor transcribed"
-    return Scored(measures, f"torch {_version(torch)} cross-entropy", not_measured={"cer_of_speech": speech})
+    scorer = f"torch {_version(torch)} cross-entropy"
+    decoding = "none: each token is foreseen from the true tokens before it"
+    return Scored(measures, scorer, decoding, not_measured={"cer_of_speech": speech})
 
 
 SCORERS: dict[str, Callable[[Predictor, Sequence[Row], str | None], Scored]] = {
@@ -213,11 +218,6 @@ SCORERS: dict[str, Callable[[Predictor, Sequence[Row], str | None], Scored]] = {
     "text-to-text": score_translations,
     "text-to-codes": score_codes,
 }
-
-
-def comparable(spec: EngineSpec, row: Mapping[str, Any]) -> bool:
-    """Return whether a row carries the engine's target, so that it can be scored."""
-    return bool(row.get(spec.label)) and (spec.task != "text-to-text" or bool(row.get("direction")))
 
 
 def _examples(rows: Sequence[Row], base: Scored, adapted: Scored) -> list[dict[str, Any]]:

@@ -81,7 +81,8 @@ def compare(base: Measure, adapted: Measure, groups: Sequence[str], *, seed: int
 
 def bootstrap_groups(rows: Sequence[Any]) -> tuple[list[str], str]:
     """Return the group of every row for the bootstrap, and what the groups are: speakers where known, else rows."""
-    speakers = [row.get("speaker") for row in rows]
+    # The same id in two datasets is two persons.
+    speakers = [row.get("speaker") and f"{row.get('dataset')} {row['speaker']}" for row in rows]
     own = [str(row.get("row_id") or place) for place, row in enumerate(rows)]
     known = {speaker for speaker in speakers if speaker}
     if not known:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,11 @@ class FolderHub:
         entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
         if sum(entry.stamp[0] for entry in entries if entry.path not in known) > PLANNED_BYTES:
             return None
-        return _tree(entries, {e.path: known[e.path][0] if e.path in known else git_blob_id(e.file) for e in entries})
+        try:
+            blobs = {e.path: known[e.path][0] if e.path in known else git_blob_id(e.file) for e in entries}
+        except OSError as error:
+            raise _unreadable(repo_id, error) from None
+        return _tree(entries, blobs)
 
     def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
         entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
@@ -103,18 +108,11 @@ class FolderHub:
         )
 
     def _entries(self, kind: Kind, repo_id: str) -> list[_Entry]:
-        folder, found = self._folder(kind, repo_id), []
-        for root, folders, names in os.walk(folder):
-            at = Path(root)
-            relative = at.relative_to(folder)
-            hidden = {".git"} if at == folder else {"huggingface"} if relative == Path(".cache") else set()
-            folders[:] = [name for name in folders if name not in hidden]
-            for name in names:
-                status = (at / name).stat()
-                mode = "100755" if status.st_mode & 0o100 else "100644"
-                stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-                found.append(_Entry((relative / name).as_posix(), at / name, mode, stamp))
-        return sorted(found, key=lambda entry: entry.path)
+        folder = self._folder(kind, repo_id)
+        try:
+            return sorted(_walk(folder), key=lambda entry: entry.path)
+        except OSError as error:
+            raise _unreadable(repo_id, error) from None
 
     def _hash(self, repo_id: str, file: Path) -> tuple[str, str]:
         if file.stat().st_size < 1024 and file.read_bytes().startswith(LFS_POINTER):
@@ -138,6 +136,31 @@ class FolderHub:
             return {}
         there = ((e.path, e.stamp) for e in self._entries(kind, repo_id))
         return {path: known[path][1] for path, stamp in there if path in known and known[path][0] == stamp}
+
+
+def _unreadable(repo_id: str, error: OSError) -> FoundryError:
+    return FoundryError(f"{repo_id}: {error.filename} can't be read: {error}.", "Mend or remove it, then run again.")
+
+
+def _walk(folder: Path) -> Iterator[_Entry]:
+    """Yield every file below a folder. Raises OSError for what can't be read or is a link to a folder."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        at = Path(root)
+        relative = at.relative_to(folder)
+        hidden = {".git"} if at == folder else {"huggingface"} if relative == Path(".cache") else set()
+        folders[:] = [name for name in folders if name not in hidden]
+        for name in folders:
+            if (at / name).is_symlink():
+                raise OSError(errno.ELOOP, "links to folders are not followed", str(at / name))
+        for name in names:
+            status = (at / name).stat()
+            mode = "100755" if status.st_mode & 0o100 else "100644"
+            stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            yield _Entry((relative / name).as_posix(), at / name, mode, stamp)
 
 
 def _tree(entries: Sequence[_Entry], blobs: Mapping[str, str]) -> str:

@@ -43,6 +43,12 @@ class RemoteHub:
     ) -> None:
         environ = os.environ if environ is None else environ
         self.name = (endpoint or environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+        # The address stands in messages, logs and metadata.json, where no secret may stand.
+        if "@" in self.name.partition("://")[2].partition("/")[0]:
+            raise FoundryError(
+                "HF_ENDPOINT holds a user name or a password.",
+                f"Leave them out; a token belongs in {TOKEN_VARIABLES[0]}.",
+            )
         self.retries = retries
         self.parallel = parallel
         self.first_delay = first_delay

@@ -61,6 +61,12 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     findings = Findings()
     licence = effective_licence(entry, licence_tag(local.get("README.md", folder / "README.md")), findings)
     inspection = inspect_dataset(entry, local, findings)
+    if not inspection.rows:
+        told = "; ".join(finding["message"].rstrip(".") for finding in findings.listed()[:2])
+        raise FoundryError(
+            f"{entry.repo_id}: no row can be read from the files of revision {snapshot.revision[:10]} ({told}).",
+            "Look at the files there; pin another revision in the registry if this one is broken.",
+        )
     with lake.commit(Layer.RAW, entry.repo_id, key) as commit:
         for file in wanted:
             _link(local[file.path], commit.path(f"{FILES}/{file.path}"))
@@ -139,7 +145,7 @@ def _broken(lake: Lake, repo_id: str) -> str | None:
         lake.files(Layer.RAW, repo_id)
     except FoundryError as error:
         return error.message
-    return None
+    return lake.backup_fault(Layer.RAW, repo_id)
 
 
 def _unchanged(folder: Path, previous: Manifest | None, snapshot: Snapshot) -> dict[str, LakeFile]:

@@ -54,29 +54,47 @@ def sniff(payload: bytes) -> str | None:
 
 def check_complete(payload: bytes, container: str | None) -> None:
     """Raise Rejected("audio_truncated") where the container declares more than the payload holds."""
-    if container == "wav" and payload[:4] == b"RIFF":
-        _check_wav(payload)
+    if container == "wav":
+        _check_chunks(payload, 12, ">4sI" if payload[:4] == b"RIFX" else "<4sI", b"data")
+    elif container == "aiff":
+        _check_chunks(payload, 12, ">4sI", b"SSND")
+    elif container == "caf":
+        _check_chunks(payload, 8, ">4sq", b"data")
+    elif container == "au" and len(payload) >= 12:
+        start, size = struct.unpack_from(">II", payload, 4)
+        _check_samples(size, len(payload) - start)
     elif container == "mp3":
         _check_mp3(payload)
+    elif container == "aac":
+        _check_aac(payload)
     elif container == "ogg":
         _check_ogg(payload)
 
 
-def _check_wav(payload: bytes) -> None:
-    at = 12
-    block = 1
-    while at + 8 <= len(payload):
-        name, size = struct.unpack_from("<4sI", payload, at)
+def _check_chunks(payload: bytes, at: int, header: str, samples: bytes) -> None:
+    """Hold the chunk named `samples` to its declared size; chunks with 32-bit sizes are padded to even ones."""
+    length = struct.calcsize(header)
+    block, long_size = 1, None
+    while at + length <= len(payload):
+        name, size = struct.unpack_from(header, payload, at)
         if name == b"fmt " and at + 22 <= len(payload):
-            block = max(1, struct.unpack_from("<H", payload, at + 20)[0])
-        if name == b"data":
-            there = len(payload) - at - 8
-            # Less than one sample frame short is a writer's rounding, not a loss.
-            if size not in _UNKNOWN_SIZES and size - there >= block:
-                raise Rejected("audio_truncated", f"the header declares {size} bytes of samples, {there} are there")
+            block = max(1, struct.unpack_from(f"{header[0]}H", payload, at + 20)[0])
+        if name == b"ds64" and at + 24 <= len(payload):
+            long_size = struct.unpack_from("<Q", payload, at + 16)[0]
+        if name == samples:
+            # RF64 (EBU Tech 3306): 2^32 - 1 stands for the size in the chunk ds64.
+            _check_samples(long_size if long_size and size == 0xFFFFFFFF else size, len(payload) - at - length, block)
             return
-        at += 8 + size + (size & 1)
+        if size < 0:
+            raise Rejected("audio_corrupt", f"a chunk of {size} bytes")
+        at += length + size + (size & 1 if length == 8 else 0)
     raise Rejected("audio_truncated" if at > len(payload) else "audio_empty", "no samples follow the header")
+
+
+def _check_samples(declared: int, there: int, block: int = 1) -> None:
+    # Less than one sample frame short is a writer's rounding, not a loss.
+    if declared not in _UNKNOWN_SIZES and declared - there >= block:
+        raise Rejected("audio_truncated", f"the header declares {declared} bytes of samples, {max(0, there)} are there")
 
 
 def _mp3_frame(payload: bytes, at: int) -> tuple[int, int] | None:
@@ -122,6 +140,16 @@ def _check_mp3(payload: bytes) -> None:
             raise Rejected("audio_truncated", "the last frame is cut off")
         at += frame[0]
         frame = _mp3_frame(payload, at)
+
+
+def _check_aac(payload: bytes) -> None:
+    """ISO/IEC 13818-7 s6.2: each ADTS frame states its length in 13 bits, its header of 7 bytes included."""
+    at = 0
+    while at + 6 <= len(payload) and payload[at] == 0xFF and payload[at + 1] & 0xF6 == 0xF0:
+        size = (payload[at + 3] & 3) << 11 | payload[at + 4] << 3 | payload[at + 5] >> 5
+        if at + size > len(payload):
+            raise Rejected("audio_truncated", "the last ADTS frame is cut off")
+        at += max(7, size)
 
 
 def _check_ogg(payload: bytes) -> None:

@@ -54,7 +54,8 @@ def _from_source_and_target(target: str | None, source: str | None, values: Mapp
             into_english = not _named_malayalam(values.get("target_language"))
             # The same Malayalam on both sides of what claims to be a translation is a transcript, and said to be one.
             return Sides(target or source, flags=["translation_not_english"] if into_english else [])
-        return _pair(source, target, "ml-en", [])
+        swapped = _named_malayalam(values.get("target_language"))
+        return _pair(source, target, "ml-en", ["sides_swapped"] if swapped else [])
     if _is_malayalam(target):
         swapped = _named_malayalam(values.get("source_language"))
         return _pair(target, source, "en-ml", ["sides_swapped"] if swapped else [])
@@ -70,7 +71,10 @@ def _pair(text: str | None, translation: str | None, direction: str, flags: list
 
 
 def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None if value is None else str(value)
+    """Return a cell as text; None stays None, and so does the NaN that some writers leave for a missing cell."""
+    if value is None or value != value:
+        return None
+    return str(value)
 
 
 def _is_malayalam(text: str | None) -> bool:

@@ -15,7 +15,7 @@ from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.preprocessing import TEXT_RULES
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
 
-STANDARDIZE_RULES = "standardize-1"
+STANDARDIZE_RULES = "standardize-2"
 """Version of everything here but the text rules that decides what a silver row is: gates, cutting, codecs, columns."""
 RULE_SETS = {"standardize": STANDARDIZE_RULES, "text": TEXT_RULES}
 

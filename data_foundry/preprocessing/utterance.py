@@ -12,6 +12,7 @@ be is cut at silences: its text belongs to no piece, so the pieces have none and
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ Row = dict[str, Any]
 _EMPTY: Row = dict.fromkeys(RejectedRow.model_fields)
 _JUDGED_LETTERS = 10
 """A ratio over fewer letters says little: such a text is flagged, not rejected."""
+_CHUNK_OVERRUN: Seconds = 0.1
+"""By how much rounding lets a chunk end after its recording; one that ends later lost part of what its text says."""
 
 
 @dataclass
@@ -187,15 +190,16 @@ class Standardizer:
         """Yield one row per timed chunk; a chunk that is too long itself is cut at silences."""
         number = 0
         for chunk in chunks:
-            start, end = chunk["start"], min(chunk["end"], len(samples) / SAMPLE_RATE)
+            length = len(samples) / SAMPLE_RATE
+            start, end = chunk["start"], min(chunk["end"], length)
             part = self._part(raw, row, number, start, end)
             part["flags"] = [flag for flag in row["flags"] if flag in ("opposite_phase",)]
             part["speaker"] = chunk["speaker"] or row["speaker"]
             part["text_raw"] = chunk["text"]
-            first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
             try:
-                if not 0 <= start < end:
-                    raise Rejected("bad_chunk_times", f"{chunk['start']} to {chunk['end']} s in {len(samples)} samples")
+                if not 0 <= start < end or chunk["end"] > length + _CHUNK_OVERRUN:
+                    raise Rejected("bad_chunk_times", f"{start:g} to {chunk['end']:g} s in a recording of {length:g} s")
+                first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
                 self._text(part, chunk["text"])
                 self._judge_text(part)
                 if end - start > self.audio_gates.max_segment_seconds:
@@ -259,7 +263,7 @@ def _chunks(value: Any) -> list[Row]:
     chunks = []
     for item in value:
         start, end = (_first(item, names) for names in (("start", "start_time"), ("end", "end_time")))
-        if not isinstance(start, int | float) or not isinstance(end, int | float):
+        if not all(isinstance(time, int | float) and math.isfinite(time) for time in (start, end)):
             return []
         text = _first(item, ("text", "transcript", "sentence"))
         speaker = labels.cell_text(_first(item, ("speaker_id", "speaker")))

@@ -143,7 +143,7 @@ def _due(settings: Settings, lake: Lake, model: Manifest, known: Version | None,
     if (known.artefact_hash, known.evaluation_hash) != _hashes(model):
         return Action.RUN, "its adapter or evaluation is another than the registered one"
     if known.stage in ANSWERING:
-        return Action.SKIP, f"it is in {known.stage}: a person decides from there"
+        return Action.SKIP, _to_a_person(known.stage)
     record = lake.manifest(Layer.MODELS, _record(known.engine, known.version))
     if record is None:
         return Action.RUN, "its deployment was not finished"
@@ -154,6 +154,10 @@ def _due(settings: Settings, lake: Lake, model: Manifest, known: Version | None,
     if known.stage is not Stage(record.details["stage"]):
         return Action.RUN, f"it is {known.stage} now ({known.reason})"
     return Action.SKIP, f"its record matches (key {key[:8]}); stage {known.stage}: {known.reason}"
+
+
+def _to_a_person(stage: Stage) -> str:
+    return f"it is in {stage}: a person decides from there"
 
 
 def _deploy(settings: Settings, step: Step) -> StepResult:
@@ -178,7 +182,7 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
         evidence={"content_hash": model.content_hash, "training_key": model.key, "verdict": model.details["verdict"]},
     )
     if version.stage in ANSWERING:
-        raise FoundryError(f"{engine}/{name} went to {version.stage} since it was planned.", "Run phase 4 again.")
+        return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=_to_a_person(version.stage))
     refusal = _refusal(model)
     if refusal:
         version = _keep_out(registry, version, refusal, {"gates": model.details["gates"]})

@@ -19,7 +19,7 @@ from data_foundry.serving.agreement import agreement_of, quality_of
 from data_foundry.serving.gateway import Answer, Gateway, MirroredCall, Predictor, Row, ShadowCounts
 
 MAX_FAILED_SHARE = 0.5
-"""A candidate that fails more than this share of the calls it is asked does harm."""
+"""A candidate that fails more than this share of its calls does harm; calls lost while it hung are failures too."""
 
 
 def replay(
@@ -103,12 +103,14 @@ def replay(
 
 def liveness(counts: ShadowCounts) -> tuple[str, str]:
     """Return pass, fail or inconclusive, and why, for what became of the mirrored calls."""
-    dropped = f"; {counts.dropped.total()} dropped" if counts.dropped.total() else ""
+    lost = counts.dropped["candidate_overdue"]
+    others = counts.dropped.total() - lost
+    dropped = f"; {others} dropped" if others else ""
     if not counts.mirrored:
         return "inconclusive", f"no call reached the candidate ({counts.calls} calls, {counts.chosen} chosen{dropped})"
-    figures = f"{counts.failed} of {counts.mirrored} mirrored calls failed ({_failures(counts)}){dropped}"
-    if counts.failed > MAX_FAILED_SHARE * counts.mirrored:
-        return "fail", figures
+    dropped = (f"; {lost} lost while it was overdue" if lost else "") + dropped
+    if counts.failed + lost > MAX_FAILED_SHARE * (counts.mirrored + lost):
+        return "fail", f"{counts.failed} of {counts.mirrored} mirrored calls failed ({_failures(counts)}){dropped}"
     return "pass", f"{counts.answered} of {counts.mirrored} mirrored calls answered{dropped}"
 
 

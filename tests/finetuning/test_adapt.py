@@ -100,6 +100,21 @@ def test_changed_gold_and_changed_configuration_are_the_stated_reason_to_train_a
     assert (step.action, step.reason) == (Action.RUN, "the gold changed")
 
 
+def test_other_control_rows_under_the_same_name_are_measured_again(tiny_settings: Build, tmp_path: Path) -> None:
+    control = tmp_path / "control.parquet"
+    settings = tiny_settings(AIEngine.NLU, control=str(control))
+    commit_gold(Lake(settings), AIEngine.NLU, gold(AIEngine.NLU))
+    keys = []
+    for content in (None, b"some rows", b"other rows", b"some rows"):
+        if content:
+            control.write_bytes(content)
+        keys += [step.key for step in adapt.plan(settings, Lake(settings))]
+    assert len(set(keys)) == 3 and keys[1] == keys[3]
+    moved = control.rename(tmp_path / "elsewhere.parquet")
+    (step,) = adapt.plan(tiny_settings(AIEngine.NLU, control=str(moved)), Lake(settings))
+    assert step.key == keys[1]
+
+
 def test_changed_gates_judge_again_without_training(tiny_settings: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tiny_settings(AIEngine.SENTIMENT, min_score=1.0)
     commit_gold(Lake(settings), AIEngine.SENTIMENT, gold(AIEngine.SENTIMENT))
@@ -137,12 +152,22 @@ def test_rows_that_the_base_cannot_take_are_refused_before_training_and_counted(
     assert examples["longer_than_base_window"] == ["test-stt-0090: 2.50 s, the base hears 2 s"]
 
 
-def test_gold_without_rows_to_train_on_is_refused_with_the_reason(tiny_settings: Build) -> None:
+def test_gold_without_rows_to_train_on_is_waited_for_with_the_reason(tiny_settings: Build) -> None:
     settings = tiny_settings(AIEngine.NLU)
     commit_gold(Lake(settings), AIEngine.NLU, {"train": [], "test": rows(AIEngine.NLU, 3)})
-    result = run(settings)
-    assert (result.outcome, result.reason) == (Outcome.REFUSED, "the gold of nlu has no train rows")
-    assert (result.rows_in, result.rows_out, result.rejected) == (3, 0, {"nothing_to_train_or_test_on": 3})
+    (step,) = adapt.plan(settings, Lake(settings))
+    assert (step.action, step.reason) == (Action.WAIT, "waiting for phase3: the gold of nlu has no train rows")
+
+
+def test_a_base_too_large_to_hash_for_a_plan_is_trained_once(
+    tiny_settings: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_foundry.hub.folder.PLANNED_BYTES", 10)
+    settings = tiny_settings(AIEngine.SENTIMENT)
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, gold(AIEngine.SENTIMENT))
+    run(settings)
+    (step,) = adapt.plan(settings, Lake(settings))
+    assert step.action is Action.SKIP, step.reason
 
 
 def test_a_base_that_cannot_learn_the_task_is_named_with_the_kinds_that_can(tiny_settings: Build) -> None:

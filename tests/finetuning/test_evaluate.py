@@ -112,6 +112,24 @@ def test_codec_tokens_have_loss_and_perplexity_and_say_what_was_not_measured(hub
     assert "cer_of_speech" in found["not_measured"] and "cer_of_speech" not in found
 
 
+@pytest.mark.parametrize(
+    "engine, decoding",
+    [
+        (AIEngine.STT, "greedy"),
+        (AIEngine.NLU, "none: the likeliest label"),
+        (AIEngine.TTS, "none: each token is foreseen from the true tokens before it"),
+    ],
+)
+def test_an_evaluation_says_how_its_outputs_came_about(
+    engine: AIEngine, decoding: str, hub: Path, tmp_path: Path
+) -> None:
+    task = task_for(hub, engine)
+    predictor = load_predictor(
+        ENGINES[engine], task.config, task.folder, {"new": adapter_with(task, tmp_path / "new", 0.5)}
+    )
+    assert evaluate(predictor, rows(engine, 4, "test"), "new").as_json()["decoding"] == decoding
+
+
 def test_no_rows_are_an_error_and_not_a_figure(hub: Path) -> None:
     with pytest.raises(FoundryError, match="no held-out rows"):
         evaluate(scripted(hub, AIEngine.NLU, [], []), [], "new")
@@ -147,6 +165,8 @@ def test_the_card_states_what_the_manifest_holds(tiny_settings: Build) -> None:
     for part in ("base_model: tiny/bert-topics", "library_name: peft", "| owner/name | `abc` | cc-by-4.0 | 18 |"):
         assert part in card
     assert f"{score:.4f}" in card
+    assert "Decoding: none: the likeliest label." in card and "greed" not in card
+    assert f'from_pretrained("tiny/bert-topics", revision="{manifest.details["base_revision"]}", num_labels=4)' in card
     stored = json.loads((folder / "evaluation.json").read_text())
     assert stored["adapted"]["score"] == score and stored["verdict"] == manifest.details["verdict"]
     assert str(settings.base_path) not in "".join(path.read_text() for path in folder.rglob("*.json"))

@@ -84,6 +84,9 @@ def test_speakers_are_resampled_where_they_are_known_and_the_report_says_what_wa
     assert bootstrap_groups([{"row_id": "1"}, {"row_id": "2"}]) == (["1", "2"], "rows")
     few = [{"row_id": str(n), "speaker": f"s{n % 2}"} for n in range(6)]
     assert bootstrap_groups(few) == ([str(n) for n in range(6)], "rows (only 2 speakers are known)")
+    # A speaker's id means one person within its dataset only.
+    two = [{"row_id": str(n), "dataset": f"owner/{n % 2}", "speaker": f"s{n // 2}"} for n in range(6)]
+    assert bootstrap_groups(two)[1] == "6 speakers"
 
 
 def test_a_ratio_over_nothing_is_not_a_number_rather_than_a_score() -> None:

@@ -196,6 +196,12 @@ def test_a_refused_call_names_the_row_and_the_reason(hub: Path) -> None:
     assert predictor.why_not(row(AIEngine.STT, 0)) is None
 
 
+def test_a_text_that_leaves_no_place_for_speech_is_refused_without_a_target_too(hub: Path) -> None:
+    task = task_for(hub, AIEngine.TTS)
+    with pytest.raises(Rejected, match="too_many_tokens"):
+        task.encode(row(AIEngine.TTS, 0, text="കളി " * 200), with_target=False)
+
+
 def test_predicting_reads_no_target(hub: Path) -> None:
     for engine, hidden in ((AIEngine.STT, "text"), (AIEngine.NLU, "label"), (AIEngine.TTS, "codes")):
         task = task_for(hub, engine, max_train_rows=1)

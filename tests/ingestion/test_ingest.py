@@ -317,3 +317,20 @@ def test_an_unknown_dataset_on_the_command_line_exits_with_2(tmp_path):
     process = phase1(tmp_path, "--datasets", "owner/unknown")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2 and NEWS in output and "Traceback" not in output
+
+
+def test_a_backup_that_failed_or_was_enabled_late_is_made_by_the_next_run(from_folder, tmp_path):
+    plain = from_folder({NEWS: news()})
+    run(plain)
+    assert planned(plain)[0] is Action.SKIP
+    storage = plain.storage.model_copy(update={"backup_enabled": True, "backup_path": tmp_path / "backup"})
+    settings = plain.model_copy(update={"storage": storage})
+    (tmp_path / "backup").write_text("")
+    with pytest.raises(OSError):
+        run(settings)
+    assert planned(settings)[0] is Action.RUN and "backup" in planned(settings)[1]
+    (tmp_path / "backup").unlink()
+    run(settings)
+    for name, data in news().items():
+        assert (tmp_path / "backup" / "raw" / NEWS / "files" / name).read_bytes() == data
+    assert planned(settings)[0] is Action.SKIP

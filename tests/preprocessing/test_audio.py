@@ -170,12 +170,30 @@ def test_a_payload_that_was_cut_off_is_truncated_not_short(codec, share):
 
 
 @pytest.mark.parametrize(
+    ("container", "endian"),
+    [("WAV", None), ("WAV", "BIG"), ("WAVEX", None), ("RF64", None), ("AIFF", None), ("AU", None), ("CAF", None)],
+)
+def test_every_container_of_plain_samples_is_held_to_the_size_it_declares(container, endian):
+    whole = io.BytesIO()
+    soundfile.write(whole, tone(1.0), 16_000, "PCM_16", endian, container)
+    payload = whole.getvalue()
+    assert len(decode(payload).samples) == 16_000
+    for length in (len(payload) * 2 // 3, len(payload) - 2):
+        assert reason(payload[:length]) == "audio_truncated"
+
+
+def test_chunks_of_a_negative_size_are_corrupt_and_no_endless_loop():
+    assert reason(b"caff\0\1\0\0" + struct.pack(">4sq", b"free", -12) + bytes(64)) == "audio_corrupt"
+
+
+@pytest.mark.parametrize(
     ("name", "options", "reasons"),
     [
         ("a.mp3", ("-write_xing", "0"), ("audio_truncated",)),
         ("a.m4a", ("-movflags", "+faststart"), ("audio_truncated",)),
         ("a.m4a", (), ("audio_corrupt",)),  # the index stands at the end: nothing can be decoded
         ("a.webm", ("-c:a", "libopus"), ("audio_truncated",)),
+        ("a.aac", (), ("audio_truncated",)),
     ],
 )
 def test_a_cut_off_payload_of_ffmpegs_formats_is_refused(tmp_path, name, options, reasons):

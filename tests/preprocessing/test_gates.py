@@ -31,6 +31,7 @@ def test_a_translation_row_is_told_from_a_transcript_by_its_languages_and_script
 
 def test_sides_that_contradict_their_language_columns_are_flagged():
     assert indicst(ML, EN, "malayalam", "english") == (ML, EN, "en-ml", ["sides_swapped"])
+    assert indicst(EN, ML, "english", "malayalam") == (ML, EN, "ml-en", ["sides_swapped"])
     assert indicst(ML, ML, "malayalam", "english") == (ML, None, None, ["translation_not_english"])
     assert indicst(None, ML, "malayalam", "english") == (ML, None, None, ["no_translation"])
     assert indicst("", ML, "malayalam", "english") == (ML, None, None, ["no_translation"])

@@ -135,6 +135,22 @@ def test_a_recording_with_timed_chunks_becomes_one_row_a_chunk_each_judged_alone
     assert result.rows_in == 4
 
 
+@pytest.mark.parametrize(("end", "kept"), [(9.0, []), (4.2, []), (4.05, [4.0]), (1e308, [])])
+def test_a_chunk_that_ends_after_its_recording_is_refused_not_shortened(run, end, kept):
+    chunks = [{"start": 0.0, "end": 2.0, "text": "ഒന്ന് ആദ്യം"}, {"start": 2.0, "end": end, "text": "രണ്ട് പിന്നെ"}]
+    _, silver, rejected = run(INDICVOICES, folder(wav(tone(4.0)), recording(9.0, chunks)))
+    assert [row["segment_end"] for row in silver] == [2.0, *kept]
+    assert [row["reason"] for row in rejected] == ["bad_chunk_times"] * (not kept)
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), None])
+def test_a_chunk_without_a_time_makes_the_recording_one_without_times(run, time):
+    chunks = [{"start": 0.0, "end": 2.0, "text": TEXT}, {"start": 2.0, "end": time, "text": TEXT}]
+    _, silver, rejected = run(INDICVOICES, folder(wav(tone(4.0)), recording(4.0, chunks)))
+    assert [(row["duration"], row["segment_start"]) for row in silver] == [(4.0, None)]
+    assert rejected == []
+
+
 def test_audio_without_a_text_is_kept_where_a_district_makes_it_useful(run):
     _, silver, _ = run(INDICVOICES, folder(wav(tone(2.0)), recording(2.0, [], sentence=None)))
     assert [(row["text"], row["flags"]) for row in silver] == [(None, ["no_text"])]
@@ -193,6 +209,11 @@ def test_labels_are_canonical_and_an_unknown_one_is_refused_not_guessed(run):
     assert [(row["source_row"], row["reason"]) for row in rejected] == [
         (1, "unknown_label"), (3, "empty_text"), (4, "empty_label"),
     ]  # fmt: skip
+
+
+def test_a_missing_text_that_a_writer_left_as_nan_is_empty_and_not_the_word_nan(run):
+    _, silver, rejected = run(NEWS, {"malayalam-test.jsonl": '{"news": NaN, "class": 2}'})
+    assert (silver, [row["reason"] for row in rejected]) == ([], ["empty_text"])
 
 
 def test_topics_may_be_numbers_and_mojibake_is_repaired(run):

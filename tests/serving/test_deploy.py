@@ -301,6 +301,19 @@ def test_a_version_that_answers_callers_is_left_to_a_person(world: World, stage:
     assert world.planned().reason == f"it is in {stage}: a person decides from there"
 
 
+def test_another_evaluation_of_a_version_that_answers_callers_is_recorded_and_moves_nothing(world: World) -> None:
+    name = world.train("first")
+    world.deploy()
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        world.registry.transition("nlu", name, stage, actor="a person", reason="listened to it")
+    world.train("first", verdict="fail", reason="score 0.91 is below 0.95")
+    result = world.deploy()
+    assert (result.outcome, result.reason) == (Outcome.DONE, "it is in production: a person decides from there")
+    assert (world.stage(name), world.version(name).reason) == (Stage.PRODUCTION, "listened to it")
+    assert world.registry.history()[-1].event == "evaluated again"
+    assert world.registry.history()[-1].evidence["verdict"] == "fail"
+
+
 def test_a_candidate_is_compared_again_when_another_version_came_into_production(world: World) -> None:
     first = world.train("first")
     world.deploy()

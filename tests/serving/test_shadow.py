@@ -168,8 +168,16 @@ def test_a_row_that_the_base_cannot_take_is_counted_and_other_errors_of_the_incu
         ({"chosen": 3, "answered": 1, "timed_out": 1, "errors": {"ValueError": 1}}, "fail"),
         ({"chosen": 1, "timed_out": 1}, "fail"),
         ({"chosen": 60, "timed_out": 1, "dropped": {"candidate_overdue": 59}}, "fail"),
+        ({"chosen": 60, "answered": 2, "timed_out": 1, "dropped": {"candidate_overdue": 57}}, "fail"),
+        ({"chosen": 60, "answered": 2, "timed_out": 1, "dropped": {"queue_full": 57}}, "pass"),
     ],
 )
 def test_a_candidate_is_alive_when_it_fails_at_most_half_of_what_it_heard(counts: Any, verdict: str) -> None:
     given = {name: Counter(value) if isinstance(value, dict) else value for name, value in counts.items()}
     assert liveness(ShadowCounts(**given))[0] == verdict
+
+
+def test_calls_lost_behind_a_candidate_that_hangs_fail_it_and_are_named() -> None:
+    counts = ShadowCounts(chosen=60, answered=2, timed_out=1, dropped=Counter(candidate_overdue=55, queue_full=2))
+    reason = "1 of 3 mirrored calls failed (timed out 1); 55 lost while it was overdue; 2 dropped"
+    assert liveness(counts) == ("fail", reason)
