@@ -19,7 +19,7 @@ FLOORS = [
     {"config"},
     {"lake", "report", "hub"},
     {"compute"},
-    {"dataset_registry", "engines"},
+    {"dataset_entry", "dataset_registry", "engines"},
     {"ingestion", "preprocessing", "allocation", "finetuning"},
     {"cli", "serving"},
     {"__main__"},

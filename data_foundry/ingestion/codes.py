@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.tables import BLOCK_ROWS, ParquetTable
 

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from data_foundry.config import Settings
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.hub import TOKEN_VARIABLES, Hub, open_hub, token_from
 from data_foundry.ingestion.findings import Findings

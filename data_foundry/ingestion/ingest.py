@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.config import Settings
-from data_foundry.dataset_registry import DATASET_REGISTRY, DatasetEntry, dataset_entry
+from data_foundry.dataset_entry import DatasetEntry
+from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.hub import Hub, HubFile, Snapshot, fetch, licence_tag, open_hub
 from data_foundry.ingestion.findings import Findings

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_foundry.dataset_registry import AUDIO_SUFFIXES, DatasetEntry
+from data_foundry.dataset_entry import AUDIO_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.ingestion.codes import inspect_codes
 from data_foundry.ingestion.findings import Findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.ingestion.findings import Findings
 
 # Tags that name no terms.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.ingestion.findings import Findings
 
 Block = dict[str, list[Any]]

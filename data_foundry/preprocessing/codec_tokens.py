@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from data_foundry.dataset_registry import Codec
+from data_foundry.dataset_entry import Codec
 from data_foundry.records import Rejected, Seconds
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_foundry.dataset_registry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
+from data_foundry.dataset_entry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.text import malayalam_ratio
 from data_foundry.records import Rejected

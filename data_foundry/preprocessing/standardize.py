@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from data_foundry.config import Settings
-from data_foundry.dataset_registry import DATASET_REGISTRY, DatasetEntry, dataset_entry
+from data_foundry.dataset_entry import DatasetEntry
+from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.preprocessing import TEXT_RULES

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.config import AudioGates, TextGates
-from data_foundry.dataset_registry import DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.preprocessing import content, labels
 from data_foundry.preprocessing.codec_tokens import check_codes
 from data_foundry.preprocessing.quality import check_clip, check_clipping, check_speaking_rate, loudness

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_foundry.dataset_registry import DATASET_REGISTRY, DatasetEntry
+from data_foundry.dataset_entry import DatasetEntry
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.lake import Lake, Layer
 
 from .audio_builders import encoded, tone
