@@ -46,11 +46,22 @@ class Storage(Section):
 
 
 class Hub(Section):
-    """Where datasets and base models come from: the Hub (None, or HF_ENDPOINT), or a folder laid out like it."""
+    """Where datasets and base models come from: the Hub (None, or HF_ENDPOINT), or a folder laid out like it.
+
+    One request is tried again at most `retries` times, and all requests of a run by all its workers together
+    `retry_budget` times. A transfer that brings nothing for `stall_seconds` is cut and tried again. `xet` false keeps
+    to plain HTTP. The two limits choose whole files of a dataset, in an order that depends on its commit alone; None
+    takes everything.
+    """
 
     source: Path | None = None
     max_parallel_downloads: Annotated[int, Field(ge=1, le=32)] = 4
     retries: Annotated[int, Field(ge=0, le=20)] = 5
+    retry_budget: Annotated[int, Field(ge=0)] = 200
+    stall_seconds: Annotated[float, Field(gt=0)] = 30.0
+    xet: bool = True
+    max_bytes_per_dataset: Annotated[int, Field(ge=1)] | None = None
+    max_rows_per_dataset: Annotated[int, Field(ge=1)] | None = None
 
 
 class Licensing(Section):

@@ -54,12 +54,25 @@ class Audio(BaseModel):
     path: str
 
 
+class ContentFlag(BaseModel):
+    """What a content rule found in `text`: characters `start` to `end`; `evidence` never repeats personal data."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    rule: str
+    start: int
+    end: int
+    evidence: str
+
+
 class SilverRow(BaseModel):
-    """One standardized row; `None` means that the source does not say.
+    """One standardized row; `None` means that the source does not say, or that there is nothing to measure.
 
     `text` is the Malayalam side, normalised; `text_raw` the same as found. `translation` is the English side and
     `direction` ("ml-en" or "en-ml") which side was the source. `codes` are codec tokens, one list per layer.
     `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip.
+    The measures of a clip, from `peak` to `mos`, are defined in `preprocessing.quality`. Rows with an equal
+    `text_group` (or `audio_group`) say the same text (or hold the same samples), in any dataset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -78,6 +91,18 @@ class SilverRow(BaseModel):
     source_rate: Annotated[Hertz | None, "int32"] = None
     segment_start: Annotated[Seconds | None, "float64"] = None
     segment_end: Annotated[Seconds | None, "float64"] = None
+    peak: Annotated[Decibels | None, "float64"] = None
+    clipping_share: Annotated[float | None, "float64"] = None
+    rms: Annotated[Decibels | None, "float64"] = None
+    speech_level: Annotated[Decibels | None, "float64"] = None
+    silence_share: Annotated[float | None, "float64"] = None
+    snr: Annotated[Decibels | None, "float64"] = None
+    bandwidth: Annotated[float | None, "float64"] = None
+    dc_offset: Annotated[float | None, "float64"] = None
+    speaking_rate: Annotated[float | None, "float64"] = None
+    mos: Annotated[float | None, "float64"] = None
+    text_group: Annotated[str | None, "string"] = None
+    audio_group: Annotated[str | None, "string"] = None
     speaker: Annotated[str | None, "string"] = None
     gender: Annotated[str | None, "string"] = None
     district: Annotated[str | None, "string"] = None
@@ -89,6 +114,7 @@ class SilverRow(BaseModel):
     codec: Annotated[str | None, "string"] = None
     licence: String = "unknown"
     flags: Annotated[list[str], "strings"] = []
+    content: Annotated[list[ContentFlag], "content"] = []
 
 
 class RejectedRow(SilverRow):
@@ -110,6 +136,9 @@ def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
         "float64": pa.float64(),
         "strings": pa.list_(pa.string()),
         "codes": pa.list_(pa.list_(pa.int32())),
+        "content": pa.list_(
+            pa.struct([("rule", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("evidence", pa.string())])
+        ),
         "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
     }
     return pa.schema([(name, types[field.metadata[0]]) for name, field in model.model_fields.items()])

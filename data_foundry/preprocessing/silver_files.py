@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.records import RejectedRow, SilverRow, arrow_schema
+from data_foundry.records import ContentFlag, RejectedRow, SilverRow, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,6 +16,7 @@ REJECTED = "rejected"
 ROWS_PER_GROUP = 64
 """Small row groups: a reader holds one at a time, and 64 clips of 10 s are 20 MB."""
 PART_BYTES = 256 << 20
+_CONTENT = [f"content.list.element.{name}" for name in ContentFlag.model_fields]
 
 
 class SilverFiles:
@@ -82,10 +83,10 @@ class _Series:
         self.bytes = 0
         self.files.rows[self.name] = 0
         # Audio neither compresses nor repeats, and statistics of it would copy whole clips into the footer.
-        small = [name for name in self.schema.names if name not in ("audio", "codes")]
+        small = [name for name in self.schema.names if name not in ("audio", "codes", "content")]
         compression = dict.fromkeys(small, "zstd") | {
             "audio.bytes": "none", "audio.path": "zstd", "codes.list.element.list.element": "zstd",
-            "flags.list.element": "zstd",
+            "flags.list.element": "zstd", **dict.fromkeys(_CONTENT, "zstd"),
         }  # fmt: skip
         compression.pop("flags", None)
         self.writer = pq.ParquetWriter(

@@ -77,6 +77,7 @@ class Standardizer:
             "dialect": self.entry.canonical_label(dialect) if dialect is not None else None,
             "licence": self.licence,
             "flags": [],
+            "content": [],
         }
 
     def _accepted(self, raw: RawRow, row: Row) -> Iterator[Row]:
