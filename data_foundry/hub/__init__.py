@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_foundry.config import Settings
+from data_foundry.hub.explain import disk_error
+from data_foundry.hub.fetching import Fetched, fetch, fetch_all
 from data_foundry.hub.files import (
     TOKEN_VARIABLES,
     Hub,
@@ -16,20 +18,23 @@ from data_foundry.hub.files import (
     Kind,
     Snapshot,
     check_repo_id,
-    fetch,
-    git_tree_id,
-    hash_file,
     licence_tag,
     token_from,
 )
+from data_foundry.hub.hashing import git_tree_id, hash_file
+from data_foundry.hub.ledger import Ledger
+from data_foundry.hub.patience import Patience
 
 __all__ = [
     "TOKEN_VARIABLES",
+    "Fetched",
     "Hub",
     "HubFile",
     "Kind",
     "Snapshot",
+    "disk_error",
     "fetch",
+    "fetch_all",
     "git_tree_id",
     "hash_file",
     "licence_tag",
@@ -39,16 +44,33 @@ __all__ = [
     "token_from",
 ]
 
+# Shared by a run's worker processes; see data_foundry.hub.ledger.
+LEDGER = ".hub_retries"
+HASTY_STALL_SECONDS = 10.0
 
-def open_hub(settings: Settings) -> Hub:
-    """Return the folder that `hub.source` names, or the Hub at HF_ENDPOINT."""
+
+def open_hub(settings: Settings, patient: bool = True) -> Hub:
+    """Return the folder that `hub.source` names, or the Hub at HF_ENDPOINT.
+
+    `patient` false is for a quick look: nearly nothing is tried again, and nothing is written.
+    """
     if settings.hub.source is not None:
         from data_foundry.hub.folder import FolderHub
 
         return FolderHub(settings.hub.source, settings.base_path / "storage" / ".hub_index")
     from data_foundry.hub.remote import RemoteHub
 
-    return RemoteHub(retries=settings.hub.retries, parallel=settings.hub.max_parallel_downloads)
+    limits = settings.hub
+    if patient:
+        patience = Patience(limits.retries, limits.retry_budget, Ledger(settings.base_path / "storage" / LEDGER))
+    else:
+        patience = Patience(min(limits.retries, 1), limits.retry_budget)
+    return RemoteHub(
+        patience=patience,
+        parallel=limits.max_parallel_downloads,
+        stall_seconds=limits.stall_seconds if patient else min(limits.stall_seconds, HASTY_STALL_SECONDS),
+        xet=limits.xet,
+    )
 
 
 def model_folder(settings: Settings, repo_id: str, revision: str | None = None) -> Path:

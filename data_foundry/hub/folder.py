@@ -5,23 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
-from data_foundry.hub.files import (
-    HubFile,
-    Kind,
-    Snapshot,
-    check_repo_id,
-    git_blob_id,
-    git_tree_id,
-    hash_file,
-    licence_tag,
-)
+from data_foundry.hub.files import HubFile, Kind, Snapshot, check_repo_id, licence_tag
+from data_foundry.hub.hashing import BLOCK, Digest, git_blob_id, git_tree_id, hash_file
+from data_foundry.hub.patience import Halted
 from data_foundry.lake import write_atomically
 
 # A plan hashes this much of a folder that no run has hashed yet, and leaves more to the run.
@@ -73,27 +66,47 @@ class FolderHub:
             kind, repo_id, _tree(entries, {path: git_blob for path, (git_blob, _) in hashes.items()}), self.name, files
         )
 
-    def bring(self, snapshot: Snapshot, file: HubFile, folder: Path, again: bool) -> None:
+    def bring(
+        self, snapshot: Snapshot, file: HubFile, part: Path, again: bool, halt: threading.Event | None = None
+    ) -> Digest:
         source = self._folder(snapshot.kind, snapshot.repo_id) / file.path
-        if again:
-            fault = file.fault(source) if source.is_file() else "is gone"
-            if fault:
-                self._index_file(snapshot.kind, snapshot.repo_id).unlink(missing_ok=True)
-                raise FoundryError(f"{source} {fault}: it changed while it was read.", "Run again when it is at rest.")
-        target = folder / file.path
+        digest = file.digest()
         try:
-            shutil.copyfile(source, target)
+            with source.open("rb", buffering=0) as read, part.open("wb", buffering=0) as write:
+                while block := read.read(BLOCK):
+                    digest.update(block)
+                    write.write(block)
+                    if halt is not None and halt.is_set():
+                        raise Halted
         except FileNotFoundError:
             raise FoundryError(f"{source} is gone: the folder changed while it was read.", "Run again.") from None
+        fault = file.fault_of(digest)
+        if fault:
+            self._index_file(snapshot.kind, snapshot.repo_id).unlink(missing_ok=True)
+            raise FoundryError(f"{source} {fault}: it changed while it was read.", "Run again when it is at rest.")
+        return digest
 
     def model_folder(self, repo_id: str, revision: str | None) -> Path:
         self.snapshot("models", repo_id, None)
         return self._folder("models", repo_id)
 
     def access(self, kind: Kind, repo_id: str) -> dict[str, Any]:
-        folder = self._folder(kind, repo_id)
-        revision = self.known_revision(kind, repo_id, None)
-        return {"revision": revision, "gated": False, "licence": licence_tag(folder / "README.md")}
+        entries = self._entries(kind, repo_id)
+        return {
+            "revision": self.known_revision(kind, repo_id, None),
+            "gated": False,
+            "licence": licence_tag(self._folder(kind, repo_id) / "README.md"),
+            "bytes": sum(entry.stamp[0] for entry in entries),
+            "files": len(entries),
+            "renamed_to": None,
+        }
+
+    def account(self) -> dict[str, Any] | None:
+        return None
+
+    def reach(self) -> None:
+        if not self.source.is_dir():
+            raise FoundryError(f"hub.source {self.source} is not a folder.", "Point hub.source at a folder Hub.")
 
     def _folder(self, kind: Kind, repo_id: str) -> Path:
         folder = self.source / kind / check_repo_id(repo_id)

@@ -1,95 +1,135 @@
-"""The doctor: what is missing before an ingestion can work, and where to click. It writes nothing."""
+"""The doctor: what is missing before a run can work, and where to click. It writes nothing."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import shutil
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from data_foundry.config import Settings
+from data_foundry.config import Settings, training_config
 from data_foundry.dataset_entry import DatasetEntry
+from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
-from data_foundry.hub import TOKEN_VARIABLES, Hub, open_hub, token_from
+from data_foundry.hub import TOKEN_VARIABLES, Hub, open_hub
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.ingest import wished
 from data_foundry.ingestion.licences import effective_licence
+from data_foundry.ingestion.machine import diagnosis, machine
+from data_foundry.lake import Lake, Layer
 
-LIBRARIES = (
-    "huggingface_hub", "datasets", "pyarrow", "soundfile", "soxr", "torch", "transformers", "peft", "safetensors",
-)  # fmt: skip
-PROGRAMS = {"ffmpeg": "reads M4A, WebM and broken FLAC payloads", "espeak-ng": "only makes the bundled sample anew"}
-LOW_DISK_BYTES = 10 * 1000**3
+AT_ONCE = 8
+Asked = TypeVar("Asked")
 
 
 def diagnose(settings: Settings) -> list[dict[str, Any]]:
-    """Return a diagnosis per dataset, library, program and resource.
+    """Return a diagnosis of the Hub, the token, every dataset and base model, libraries, programs, GPU and disk.
 
-    Each is {"check", "subject", "status": "ok"|"warning"|"error", "message", "next_step"}; those of datasets also hold
-    "gated", "licence" and "revision". A dataset that can't be read is a diagnosis, not an error.
+    Each is {"check", "subject", "status": "ok"|"warning"|"error", "message", "next_step"}; those of datasets and
+    models also hold "gated", "licence", "revision", "bytes" and "files" (None where unknown). What can't be read is a
+    diagnosis, not an error; where the Hub does not answer, that is said once and nothing else is asked of it.
     """
-    hub = open_hub(settings)
-    found = [_dataset(hub, entry, settings) for entry in wished(settings)]
-    return [*found, _token(settings), *map(_library, LIBRARIES), *map(_program, PROGRAMS), _disk(settings)]
+    hub = open_hub(settings, patient=False)
+    found = [_hub(hub)]
+    if found[0]["status"] == "error":
+        return [*found, *machine(settings, None)]
+    found.append(_token(hub, settings))
+    datasets = _each(lambda entry: _dataset(hub, entry, settings), wished(settings))
+    models = _each(lambda base: _model(hub, *base), _bases(settings))
+    return [*found, *datasets, *models, *machine(settings, _needed(settings, datasets))]
+
+
+def _each(ask: Callable[[Asked], dict[str, Any]], subjects: Sequence[Asked]) -> list[dict[str, Any]]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(ask, subjects))
+
+
+def _hub(hub: Hub) -> dict[str, Any]:
+    try:
+        hub.reach()
+    except FoundryError as error:
+        message = f"{error.message} Datasets and models were not asked for."
+        return diagnosis("hub", hub.name, "error", message, error.hint)
+    return diagnosis("hub", hub.name, "ok", "answers")
 
 
 def _dataset(hub: Hub, entry: DatasetEntry, settings: Settings) -> dict[str, Any]:
     try:
         access = hub.access("datasets", entry.repo_id)
     except FoundryError as error:
-        return _diagnosis(
-            "dataset", entry.repo_id, "error", error.message, error.hint, gated=None, licence=entry.licence
-        )
+        return _unreadable("dataset", entry.repo_id, error, entry.licence)
     licence = effective_licence(entry, access["licence"], Findings())
     unfit = licence["non_commercial"] or licence["effective"] == "unknown"
-    if unfit and settings.licensing.commercial_use:
-        message = f"readable, but its licence ({licence['effective']}) keeps it out of commercial training"
+    access["licence"] = licence["effective"]
+    size = f"{access['bytes'] / 1e9:.2f} GB in {access['files']} files"
+    if access["renamed_to"]:
+        step = "Give its entry in the registry the new name."
+        message = f"readable ({size}), but renamed to {access['renamed_to']}"
+    elif unfit and settings.licensing.commercial_use:
+        message = f"readable ({size}), but its licence ({licence['effective']}) keeps it out of commercial training"
         step = "Set licensing.commercial_use to false for research, or get the owner's permission."
     else:
-        message, step = f"readable, licence {licence['effective']}", ""
-    return _diagnosis(
-        "dataset",
-        entry.repo_id,
-        "warning" if step else "ok",
-        message,
-        step,
-        gated=access["gated"],
-        licence=licence["effective"],
-        revision=access["revision"],
-    )
+        message, step = f"readable ({size}), licence {licence['effective']}", ""
+    return diagnosis("dataset", entry.repo_id, "warning" if step else "ok", message, step, **access)
 
 
-def _token(settings: Settings) -> dict[str, Any]:
+def _bases(settings: Settings) -> list[tuple[str, str]]:
+    """Return (base model, the engines that the settings would train on it)."""
+    engines: dict[str, list[str]] = {}
+    for engine in settings.engines or tuple(ENGINES):
+        base = training_config(settings, engine, ENGINES[engine].training).base
+        engines.setdefault(base, []).append(engine.value)
+    return [(base, ", ".join(names)) for base, names in engines.items()]
+
+
+def _model(hub: Hub, base: str, engines: str) -> dict[str, Any]:
+    try:
+        access = hub.access("models", base)
+    except FoundryError as error:
+        return _unreadable("model", base, error, None, f" Needed by {engines}.")
+    message = f"readable ({access['bytes'] / 1e9:.2f} GB in all formats), base of {engines}"
+    return diagnosis("model", base, "ok", message, **access)
+
+
+def _unreadable(check: str, name: str, error: FoundryError, licence: str | None, more: str = "") -> dict[str, Any]:
+    unknown = dict.fromkeys(("revision", "gated", "bytes", "files", "renamed_to"))
+    message = error.message.removeprefix(f"{name}: ") + more
+    return diagnosis(check, name, "error", message, error.hint, licence=licence, **unknown)
+
+
+def _token(hub: Hub, settings: Settings) -> dict[str, Any]:
     names = " or ".join(TOKEN_VARIABLES)
     if settings.hub.source is not None:
-        return _diagnosis("token", names, "ok", "not needed: data comes from a folder")
-    if token_from() is not None:
-        return _diagnosis("token", names, "ok", "set (its value is never shown)")
-    step = f"For gated data make a read token at https://huggingface.co/settings/tokens and set {names}."
-    return _diagnosis("token", names, "warning", "not set: public data only, under the anonymous rate limit", step)
-
-
-def _library(name: str) -> dict[str, Any]:
+        return diagnosis("token", names, "ok", "not needed: data comes from a folder")
     try:
-        return _diagnosis("library", name, "ok", importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return _diagnosis("library", name, "error", "not installed", "pip install -r requirements.txt")
+        account = hub.account()
+    except FoundryError as error:
+        return diagnosis("token", names, "warning", error.message, error.hint)
+    page = f"{hub.name}/settings/tokens"
+    if account is None:
+        step = f"For gated data make a read token at {page} and set {names}."
+        return diagnosis("token", names, "warning", "not set: public data only, under the anonymous rate limit", step)
+    if "name" not in account:
+        message = f"the Hub refuses it ({account.get('status')}); a refused token fails on public data, too"
+        return diagnosis("token", names, "error", message, f"Make a new one at {page}, or unset it.")
+    token = (account.get("auth") or {}).get("accessToken") or {}
+    role, rights = token.get("role", "unknown"), token.get("fineGrained") or {}
+    message = f"of the account {account['name']!r}, role {role} (its value is never shown)"
+    if role == "fineGrained" and not rights.get("canReadGatedRepos", True):
+        step = f"Tick 'read access to contents of all public gated repos' at {page}."
+        return diagnosis("token", names, "warning", f"{message}; it may not read gated repositories", step)
+    return diagnosis("token", names, "ok", message)
 
 
-def _program(name: str) -> dict[str, Any]:
-    path = shutil.which(name)
-    if path is not None:
-        return _diagnosis("program", name, "ok", path)
-    return _diagnosis("program", name, "warning", f"not found; it {PROGRAMS[name]}", f"apt install {name}")
-
-
-def _disk(settings: Settings) -> dict[str, Any]:
-    base = settings.base_path
-    there = next(folder for folder in (base, *base.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    low = free < LOW_DISK_BYTES and settings.hub.source is None
-    step = "The nine datasets together can exceed 70 GB: choose fewer, or another --base-path." if low else ""
-    return _diagnosis("disk", str(there), "warning" if low else "ok", f"{free / 1e9:.1f} GB free", step)
-
-
-def _diagnosis(check: str, subject: str, status: str, message: str, next_step: str = "", **more: Any) -> dict[str, Any]:
-    return {"check": check, "subject": subject, "status": status, "message": message, "next_step": next_step, **more}
+def _needed(settings: Settings, datasets: Sequence[dict[str, Any]]) -> int | None:
+    """Return the bytes that a run would fetch of the datasets that can be read and are not in the lake yet."""
+    lake, cap, total = Lake(settings), settings.hub.max_bytes_per_dataset, 0
+    for row in datasets:
+        if row["bytes"] is None:
+            continue
+        try:
+            manifest = lake.manifest(Layer.RAW, row["subject"])
+        except FoundryError:
+            manifest = None
+        if manifest is None or manifest.inputs.get("revision") != row["revision"]:
+            total += row["bytes"] if cap is None else min(cap, row["bytes"])
+    return total
