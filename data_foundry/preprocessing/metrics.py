@@ -1,13 +1,42 @@
-"""What is counted and measured of a dataset while its rows pass: shares, hours, flags and changes by rule."""
+"""What is counted and measured of a dataset while its rows pass: shares, hours, percentiles, flags, changes by rule."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from data_foundry.preprocessing.readers import RawRow
 from data_foundry.records import SAMPLE_RATE
 
 EXAMPLES = 3
+STEPS = {
+    "duration": 0.01, "peak": 0.1, "clipping_share": 0.0001, "rms": 0.1, "speech_level": 0.1, "silence_share": 0.001,
+    "snr": 0.1, "bandwidth": 10.0, "dc_offset": 0.0001, "speaking_rate": 0.01, "mos": 0.01,
+}  # fmt: skip
+"""The measures of a clip (see preprocessing.quality), and how finely each is counted for its percentiles."""
+
+DEFINITIONS = {
+    "raw_rows": "Rows of the raw dataset, files without a row among them.",
+    "pieces_added_by_cutting": "Pieces of recordings that were cut, less the recordings: raw rows + these = rows in.",
+    "silver_rows": "Accepted rows.",
+    "silver_rows_by_split": "Accepted rows by the split that the source publishes.",
+    "silver_hours": "Hours of accepted audio.",
+    "silver_hours_by_split": "The same by split.",
+    "malayalam_ratio_mean": "Mean, over accepted rows with a text, of Malayalam letters and marks among all.",
+    "malayalam_ratio_met_share": "Share of accepted rows with a text whose ratio reaches text.min_malayalam_ratio.",
+    "malayalam_fidelity": "Of the Malayalam aksharas in the texts of accepted rows as found, the share that "
+    "standardization left unchanged or changed by a meaning-preserving rule.",
+    "measures": "5th, 50th and 95th percentile over accepted rows, of the measures that preprocessing.quality defines.",
+    "rows_with": "Accepted rows in which a column is filled.",
+    "labels": "Accepted rows by canonical label.",
+    "flags": "Accepted rows by flag; a row may have several.",
+    "rejected": "Rejected rows by reason; a row has one.",
+    "text_changes": "How often each text rule changed a text, in accepted and rejected rows.",
+    "duplicates": "Rows that say the same, or hold the same samples, as an earlier row of the dataset.",
+    "rows_shared_with": "Accepted rows whose text (or samples) another dataset holds too, by dataset.",
+    "content": "Content checks: lines flagged by rule, masked rows, coverage of identity terms. Evidence, no verdict.",
+}
 
 
 class SilverMetrics:
@@ -23,11 +52,21 @@ class SilverMetrics:
         self.labels: Counter[str] = Counter()
         self.samples: Counter[str] = Counter()
         self.with_: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
+        self.measures: dict[str, Counter[int]] = {name: Counter() for name in STEPS}
         self.ratio_sum = 0.0
         self.ratio_met = 0
+        self.aksharas_kept = self.aksharas_found = 0
+
+    def counted(self, raws: Iterable[RawRow]) -> Iterator[RawRow]:
+        """Yield raw rows on, and count them."""
+        for raw in raws:
+            self.raw_rows += 1
+            yield raw
 
     def add(self, row: dict[str, Any]) -> None:
         """Count one row, accepted or rejected."""
+        self.changes.update(row["changes"])
         if row["reason"]:
             self.rejected[row["reason"]] += 1
             examples = self.examples.setdefault(row["reason"], [])
@@ -42,10 +81,16 @@ class SilverMetrics:
             self.labels[row["label"]] += 1
         if row["duration"] is not None:
             self.samples[row["source_split"]] += round(row["duration"] * SAMPLE_RATE)
+            for name, step in STEPS.items():
+                if row[name] is not None:
+                    self.measures[name][round(row[name] / step)] += 1
         if row["malayalam_ratio"] is not None:
             self.ratio_sum += row["malayalam_ratio"]
             self.ratio_met += row["malayalam_ratio"] >= self.min_malayalam_ratio
             self.with_["ratio"] += 1
+            kept, found = row["aksharas"]
+            self.aksharas_kept += kept
+            self.aksharas_found += found
 
     @property
     def rows_out(self) -> int:
@@ -60,8 +105,8 @@ class SilverMetrics:
     def hours(self) -> float:
         return self.samples.total() / SAMPLE_RATE / 3600
 
-    def summary(self, text_changes: Counter[str]) -> dict[str, Any]:
-        """Return the figures as the report states them; None for a mean over nothing."""
+    def summary(self) -> dict[str, Any]:
+        """Return the figures as the report states them (see DEFINITIONS); None for a mean over nothing."""
         judged = self.with_["ratio"]
         hours = {split: round(count / SAMPLE_RATE / 3600, 4) for split, count in sorted(self.samples.items())}
         return {
@@ -73,33 +118,48 @@ class SilverMetrics:
             "silver_hours_by_split": hours,
             "malayalam_ratio_mean": round(self.ratio_sum / judged, 4) if judged else None,
             "malayalam_ratio_met_share": round(self.ratio_met / judged, 4) if judged else None,
+            "malayalam_fidelity": round(self.aksharas_kept / self.aksharas_found, 6) if self.aksharas_found else None,
+            "measures": {name: percentiles(self.measures[name], step) for name, step in STEPS.items()},
             "rows_with": {name: count for name, count in sorted(self.with_.items()) if name != "ratio"},
             "labels": dict(sorted(self.labels.items())),
             "flags": dict(sorted(self.flags.items())),
             "rejected": dict(sorted(self.rejected.items())),
-            "text_changes": dict(sorted(text_changes.items())),
+            "text_changes": dict(sorted(self.changes.items())),
         }
 
     def findings(self) -> list[dict[str, Any]]:
         """Return what a person should know: rejected rows by reason with examples, and long clips without a text."""
         found = [
-            {
-                "kind": f"rejected_{reason}",
-                "severity": "warning",
-                "message": f"{count} of {self.rows_in} rows were rejected: {reason}.",
-                "count": count,
-                "examples": self.examples[reason],
-            }
-            for reason, count in sorted(self.rejected.items())
-        ]
-        if unaligned := self.flags["text_unaligned"]:
-            found.append(
-                {
-                    "kind": "text_unaligned",
-                    "severity": "info",
-                    "message": "Pieces of long clips carry no text: the dataset gives no times for it.",
-                    "count": unaligned,
-                    "examples": [],
-                }
+            _finding(
+                f"rejected_{reason}", f"{count} of {self.rows_in} rows were rejected: {reason}.", count,
+                self.examples[reason], severity="warning",
             )
-        return found
+            for reason, count in sorted(self.rejected.items())
+        ]  # fmt: skip
+        told = {
+            "text_unaligned": "Pieces of long clips carry no text: the dataset gives no times for it.",
+            "duplicate_text": "Rows say the same as an earlier row.",
+            "duplicate_audio": "Rows hold the same samples as an earlier row, with another text, translation or label.",
+        }
+        return found + [_finding(flag, told[flag], self.flags[flag], []) for flag in told if self.flags[flag]]
+
+
+def percentiles(counts: Counter[int], step: float) -> dict[str, float] | None:
+    """Return p5, p50 and p95 of values counted in steps: the smallest counted value that such a share does not exceed.
+
+    The nearest-rank definition, so each is a value that was met, to the step. None where nothing was counted.
+    """
+    total = counts.total()
+    if not total:
+        return None
+    found: dict[str, float] = {}
+    passed, wanted = 0, [5, 50, 95]
+    for place, count in sorted(counts.items()):
+        passed += count
+        while wanted and passed * 100 >= wanted[0] * total:
+            found[f"p{wanted.pop(0)}"] = round(place * step, 6)
+    return found
+
+
+def _finding(kind: str, message: str, count: int, examples: list[str], severity: str = "info") -> dict[str, Any]:
+    return {"kind": kind, "severity": severity, "message": message, "count": count, "examples": examples}

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from data_foundry.dataset_entry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.text import malayalam_ratio
 from data_foundry.records import Rejected
 
-BATCH_ROWS = 64
-"""Rows read at once from Parquet: a few megabytes of audio."""
+BATCH_BYTES = 8 << 20
+BATCH_ROWS = 2048
+"""What is read at once from Parquet, at most: a row group may be far larger than should lie in memory."""
+
+_DETECTED_ROWS = 64
+MAX_LINE = 16 << 20
 
 
 @dataclass(slots=True)
@@ -27,8 +31,8 @@ class RawRow:
     """One row as the dataset holds it.
 
     `values` maps a role of the registry (text, label, speaker, chunks, ...) to the cell as found, only for roles that
-    the file has a column for. `payload` is encoded audio, `has_audio_column` whether the file promises some. `codes`
-    are the codec layers. `fault` says why the row can't be read.
+    the file has a column for. `payload` is encoded audio, or the file that holds it; `has_audio_column` says
+    whether the dataset promises some. `codes` are the codec layers. `fault` says why the row can't be read.
     """
 
     source_file: str
@@ -36,16 +40,18 @@ class RawRow:
     source_split: str
     values: dict[str, Any] = field(default_factory=dict)
     has_audio_column: bool = False
-    payload: bytes | None = None
+    payload: bytes | Path | None = None
     codes: list[list[int] | None] | None = None
     fault: Rejected | None = None
 
 
-def read_rows(entry: DatasetEntry, folder: Path, paths: Sequence[str]) -> Iterator[RawRow]:
+def read_rows(
+    entry: DatasetEntry, folder: Path, paths: Sequence[str], left_out: Collection[str] = ()
+) -> Iterator[RawRow]:
     """Yield every row of a raw dataset, by file name and place in the file.
 
-    `paths` are the files below `folder`, POSIX style. Raises FoundryError when none of them holds rows in the entry's
-    layout, or a table can't be read.
+    `paths` are the files below `folder`, POSIX style, `left_out` those that a size limit left on the Hub. Raises
+    FoundryError when none of them holds rows in the entry's layout, or a table can't be read.
     """
     tables = sorted(path for path in paths if entry.is_table(path))
     if not tables:
@@ -58,7 +64,7 @@ def read_rows(entry: DatasetEntry, folder: Path, paths: Sequence[str]) -> Iterat
         for path in tables:
             yield from _parquet_rows(entry, path, folder / path)
     elif entry.layout == "audiofolder":
-        yield from _audiofolder_rows(entry, folder, tables, paths)
+        yield from _audiofolder_rows(entry, folder, tables, paths, set(left_out))
     else:
         for path in tables:
             for number, record in enumerate(_records(entry, path, folder / path)):
@@ -69,6 +75,9 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not local.stat().st_size:
+        # Phase 1 found and reported it; it holds no rows.
+        return
     try:
         with local.open("rb") as handle:
             # A buffered reader holds a batch; the default holds whole row groups, several times over.
@@ -82,20 +91,36 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
                 columns = _with_detected_text(columns, file, [name for name in schema.names if name not in wanted])
                 wanted = [*dict.fromkeys([*columns.values(), *wanted])]
             number = 0
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
-                for record in batch.to_pylist():
+            for batch in file.iter_batches(_batch_rows(file.metadata), columns=wanted, use_threads=False):
+                payloads = _payloads(batch.column(audio)) if audio else None
+                cells = {name: batch.column(name).to_pylist() for name in wanted if name != audio}
+                for place in range(batch.num_rows):
                     row = RawRow(path, number, entry.split_of(path))
-                    row.values = {role: record[name] for role, name in columns.items()}
-                    if audio:
+                    row.values = {role: cells[name][place] for role, name in columns.items()}
+                    if payloads is not None:
                         row.has_audio_column = True
-                        cell = record[audio]
-                        row.payload = cell.get("bytes") if isinstance(cell, dict) else cell
+                        row.payload = payloads[place].as_py()
                     if layers:
-                        row.codes = [record[name] for name in layers]
+                        row.codes = [cells[name][place] for name in layers]
                     yield row
                     number += 1
     except pa.ArrowException as error:
         raise FoundryError(f"{path} can't be read as Parquet: {error}.", "Ingest the dataset again.") from None
+
+
+def _batch_rows(metadata: Any) -> int:
+    """Return how many rows of a file to read at once, by the mean size of a row in its heaviest row group."""
+    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+    heaviest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0)
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(1.0, heaviest))))
+
+
+def _payloads(column: Any) -> Any:
+    """Return the encoded bytes of an audio column as a binary array, without a copy."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
 def _columns(entry: DatasetEntry, names: Sequence[str]) -> dict[str, str]:
@@ -121,7 +146,7 @@ def _with_detected_text(columns: dict[str, str], file: Any, others: Sequence[str
     strings = [name for name in others if str(file.schema_arrow.field(name).type) in ("string", "large_string")]
     if not strings:
         return columns
-    first = next(file.iter_batches(batch_size=BATCH_ROWS, columns=strings), None)
+    first = next(file.iter_batches(batch_size=_DETECTED_ROWS, columns=strings), None)
     cells = first.to_pydict() if first is not None else {}
     ratios = {name: malayalam_ratio(" ".join(cell or "" for cell in cells.get(name, []))) for name in strings}
     best = max(strings, key=lambda name: ratios[name])
@@ -129,7 +154,7 @@ def _with_detected_text(columns: dict[str, str], file: Any, others: Sequence[str
 
 
 def _audiofolder_rows(
-    entry: DatasetEntry, folder: Path, tables: Sequence[str], paths: Sequence[str]
+    entry: DatasetEntry, folder: Path, tables: Sequence[str], paths: Sequence[str], left_out: Collection[str]
 ) -> Iterator[RawRow]:
     """Yield the rows of the metadata files with their audio, then the audio files that no row names."""
     listed = set(paths)
@@ -145,7 +170,11 @@ def _audiofolder_rows(
                 named.add(target)
                 # Only files of the dataset's own manifest are opened, whatever a row says.
                 if target in listed:
-                    row.payload = (folder / target).read_bytes()
+                    row.payload = folder / target
+                elif target in left_out:
+                    row.fault = Rejected(
+                        "left_out_by_selection", f"hub.max_bytes_per_dataset or its like left {name} out"
+                    )
                 else:
                     row.fault = Rejected("audio_missing", f"the dataset holds no file {name}")
             yield row
@@ -173,8 +202,17 @@ def _records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[st
 
 
 def _json_records(path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
+    """Yield the objects of a file with one JSON value a line, or of a file that is one array."""
     with local.open(encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
+        if _first_character(file) == "[":
+            yield from _array_records(path, file)
+            return
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), start=1):
+            if len(line) == MAX_LINE:
+                yield Rejected(
+                    "malformed_row", f"{path} line {number} is longer than {MAX_LINE >> 20} MiB; not read on"
+                )
+                return
             if not line.strip():
                 continue
             try:
@@ -183,6 +221,23 @@ def _json_records(path: str, local: Path) -> Iterator[Mapping[str, Any] | Reject
                 yield Rejected("malformed_row", f"{path} line {number} is not JSON: {error}")
                 continue
             yield record if isinstance(record, dict) else Rejected("malformed_row", f"{path} line {number}: no object")
+
+
+def _first_character(file: TextIO) -> str:
+    """Return the first character of a file that is no blank, and go back to the start."""
+    while (character := file.read(1)).isspace():
+        pass
+    file.seek(0)
+    return character
+
+
+def _array_records(path: str, file: TextIO) -> Iterator[Mapping[str, Any] | Rejected]:
+    try:
+        values = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise FoundryError(f"{path} can't be read as a JSON array: {error}.", "Ingest the dataset again.") from None
+    for number, value in enumerate(values):
+        yield value if isinstance(value, dict) else Rejected("malformed_row", f"{path} item {number}: no object")
 
 
 def _delimited_records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 REJECTED = "rejected"
 ROWS_PER_GROUP = 64
-"""Small row groups: a reader holds one at a time, and 64 clips of 10 s are 20 MB."""
+GROUP_BYTES = 16 << 20
+"""Small row groups: a reader holds one at a time. 64 clips of 8 s are 16 MB; of longer clips a group holds fewer."""
 PART_BYTES = 256 << 20
 _CONTENT = [f"content.list.element.{name}" for name in ContentFlag.model_fields]
 
@@ -45,14 +46,17 @@ class _Series:
     def __init__(self, files: SilverFiles, split: str, schema: pa.Schema) -> None:
         self.files, self.split, self.schema = files, split, schema
         self.batch: list[dict[str, Any]] = []
+        self.batch_bytes = 0
         self.part = -1
         self.bytes = 0
         self.writer: pq.ParquetWriter | None = None
 
     def add(self, row: dict[str, Any]) -> None:
         self.batch.append(row)
+        self.batch_bytes += len(row["audio"]["bytes"]) if row["audio"] else 0
         # Rows without audio or codes are small: groups of 64 of them would cost more than they hold.
-        if len(self.batch) >= (ROWS_PER_GROUP if row["audio"] or row["codes"] else ROWS_PER_GROUP * 32):
+        full = len(self.batch) >= (ROWS_PER_GROUP if row["audio"] or row["codes"] else ROWS_PER_GROUP * 32)
+        if full or self.batch_bytes >= GROUP_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -60,7 +64,7 @@ class _Series:
             return
         import pyarrow as pa
 
-        arrays = [pa.array([row[field.name] for row in self.batch], type=field.type) for field in self.schema]
+        arrays = [array(field, [row[field.name] for row in self.batch]) for field in self.schema]
         table = pa.Table.from_arrays(arrays, schema=self.schema)
         if self.writer is None or self.bytes >= PART_BYTES:
             self._next_part()
@@ -68,7 +72,7 @@ class _Series:
         self.writer.write_table(table)
         self.files.rows[self.name] += len(self.batch)
         self.bytes += table.nbytes
-        self.batch = []
+        self.batch, self.batch_bytes = [], 0
 
     @property
     def name(self) -> str:
@@ -103,3 +107,15 @@ class _Series:
         self.flush()
         if self.writer is not None:
             self.writer.close()
+
+
+def array(field: pa.Field, cells: list[Any]) -> pa.Array:
+    """Return a column as Arrow; audio by its two children, which takes a third of the time of a list of dicts."""
+    import pyarrow as pa
+
+    if field.name != "audio":
+        return pa.array(cells, type=field.type)
+    children = [pa.array([cell and cell[part.name] for cell in cells], part.type) for part in field.type]
+    return pa.StructArray.from_arrays(
+        children, fields=list(field.type), mask=pa.array([cell is None for cell in cells])
+    )

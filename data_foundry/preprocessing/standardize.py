@@ -6,6 +6,8 @@ each piece has its own fate. `pieces_added_by_cutting` in the metrics leads back
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from data_foundry.config import Settings
@@ -13,32 +15,27 @@ from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
-from data_foundry.preprocessing import TEXT_RULES
-from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
-
-STANDARDIZE_RULES = "standardize-2"
-"""Version of everything here but the text rules that decides what a silver row is: gates, cutting, codecs, columns."""
-RULE_SETS = {"standardize": STANDARDIZE_RULES, "text": TEXT_RULES}
+from data_foundry.preprocessing.rule_sets import kinds, settings_that_matter, versions
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 
 # Where raw keeps the files of the dataset's repository, below the dataset's folder in the lake.
 _FILES = "files/"
-# What of a registry entry decides the rows; notes, traps and priorities do not.
-_ENTRY_FIELDS = {
-    "repo_id", "layout", "roles", "required", "labels", "splits", "headerless_columns", "quoted", "ratio_policy",
-    "direction", "codec",
-}  # fmt: skip
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
     """Return one step per selected dataset, whether its raw data is there yet or not."""
-    return [_step(settings, lake, dataset_entry(name)) for name in settings.datasets or DATASET_REGISTRY]
+    entries = [dataset_entry(name) for name in settings.datasets or DATASET_REGISTRY]
+    return [planned(_name(entry), entry.repo_id, partial(_step, settings, lake, entry)) for entry in entries]
 
 
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Standardize one dataset and publish its silver. Raises FoundryError, after which nothing is published."""
+    from data_foundry.preprocessing.content import Reviewer
+    from data_foundry.preprocessing.duplicates import SeenRows
     from data_foundry.preprocessing.metrics import SilverMetrics
     from data_foundry.preprocessing.readers import read_rows
     from data_foundry.preprocessing.silver_files import SilverFiles
+    from data_foundry.preprocessing.stream import silver_rows
     from data_foundry.preprocessing.utterance import Standardizer
 
     lake = Lake(settings)
@@ -47,27 +44,31 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     if raw is None:
         raise FoundryError(f"{entry.repo_id} is not ingested.", "Run phase 1 for it.")
     lake.files(Layer.RAW, entry.repo_id)
-    inputs = _inputs(raw, entry)
-    standardizer = Standardizer(entry, inputs["revision"], inputs["licence"], settings.audio, settings.text)
-    metrics = SilverMetrics(settings.text.min_malayalam_ratio)
+    basis = _basis(settings, raw, entry)
+    revision, licence = basis["inputs"]["revision"], basis["inputs"]["licence"]
+    paths = [file.path.removeprefix(_FILES) for file in raw.files if file.path.startswith(_FILES)]
+    left_out = raw.details.get("selection", {}).get("left_out", {}).get("paths", [])
+    raws = read_rows(entry, lake.folder(Layer.RAW, entry.repo_id) / _FILES, paths, left_out)
+    reviewer = Reviewer(settings.content)
+    standardizer = Standardizer(entry, revision, licence, settings.audio, settings.text, reviewer)
+    metrics, seen = SilverMetrics(settings.text.min_malayalam_ratio), SeenRows(settings.duplicates)
     with lake.commit(Layer.SILVER, entry.repo_id, step.key) as commit:
         files = SilverFiles(commit)
-        paths = [file.path.removeprefix(_FILES) for file in raw.files if file.path.startswith(_FILES)]
-        for row in read_rows(entry, lake.folder(Layer.RAW, entry.repo_id) / _FILES, paths):
-            metrics.raw_rows += 1
-            for standardized in standardizer.rows(row):
-                metrics.add(standardized)
-                files.add(standardized)
+        for row in silver_rows(settings, standardizer, metrics.counted(raws), seen):
+            metrics.add(row)
+            files.add(row)
         files.close()
+        more = {"duplicates": seen.summary(), "content": reviewer.counts.summary()}
         commit.publish(
             rows=files.rows,
-            inputs=inputs,
-            rule_sets=RULE_SETS,
-            settings=_settings_that_matter(settings, entry),
+            **basis,
             rows_in=metrics.rows_in,
             rows_out=metrics.rows_out,
             rejected=metrics.rejected,
-            details={"metrics": metrics.summary(standardizer.text_changes), "findings": metrics.findings()},
+            details={
+                "metrics": metrics.summary() | more,
+                "findings": metrics.findings() + reviewer.counts.findings(),
+            },
         )
     rejected = metrics.rejected.total()
     hours = f", {metrics.hours:.2f} h of audio" if metrics.samples else ""
@@ -84,29 +85,43 @@ def run_step(settings: Settings, step: Step) -> StepResult:
 
 
 def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
-    """Return what the report says of each selected dataset, from the manifests of silver."""
+    """Return what the report says of each selected dataset: its manifest, and what other datasets hold too."""
+    from data_foundry.preprocessing.duplicates import across_finding, shared_rows
+    from data_foundry.preprocessing.metrics import DEFINITIONS
+
+    shared = shared_rows(lake)
     reports = {}
     for name in settings.datasets or DATASET_REGISTRY:
-        manifest = lake.manifest(Layer.SILVER, name)
+        manifest = lake.readable(Layer.SILVER, name)
         if manifest is None:
             reports[name] = DatasetReport(status="not standardized")
-        else:
-            details = manifest.details
-            reports[name] = DatasetReport(
-                status="standardized", findings=details.get("findings", []), metrics=details.get("metrics", {})
-            )
+            continue
+        finding = across_finding(shared[name])
+        metrics = manifest.details.get("metrics", {})
+        definitions: dict[str, Any] = {
+            "metric_definitions": {metric: text for metric, text in DEFINITIONS.items() if metric in metrics}
+        }
+        reports[name] = DatasetReport(
+            status="standardized",
+            findings=[*manifest.details.get("findings", []), *([finding] if finding else [])],
+            metrics=metrics | {"rows_shared_with": shared[name]},
+            **definitions,
+        )
     return reports, {}
 
 
+def _name(entry: DatasetEntry) -> str:
+    return f"standardize {entry.repo_id}"
+
+
 def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:
-    name = f"standardize {entry.repo_id}"
+    name = _name(entry)
     raw = lake.manifest(Layer.RAW, entry.repo_id)
     if raw is None:
         reason = f"waiting for phase1: {entry.repo_id} is not ingested"
         return Step(name=name, key="", action=Action.WAIT, reason=reason, subject=entry.repo_id)
-    matters = _settings_that_matter(settings, entry)
-    inputs = _inputs(raw, entry)
-    key = fingerprint({"inputs": inputs, "rule_sets": RULE_SETS, "settings": matters})
+    basis = _basis(settings, raw, entry)
+    key = fingerprint(basis)
     silver = lake.manifest(Layer.SILVER, entry.repo_id)
     step = Step(name=name, key=key, action=Action.RUN, reason="nothing there yet", subject=entry.repo_id)
     if silver is None:
@@ -114,37 +129,38 @@ def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:
     if silver.key == key:
         reason = f"its manifest matches (key {key[:8]})"
         return step.model_copy(update={"action": Action.SKIP, "reason": reason, **silver.counts})
-    return step.model_copy(update={"reason": _why(silver, inputs, matters)})
+    return step.model_copy(update={"reason": _why(silver, basis)})
 
 
-def _why(silver: Manifest, inputs: dict[str, str], matters: dict[str, Any]) -> str:
+def _why(silver: Manifest, basis: Mapping[str, Mapping[str, Any]]) -> str:
     """Say what changed since silver was made."""
     changes = []
-    for name, value in inputs.items():
+    for name, value in basis["inputs"].items():
         if silver.inputs.get(name) != value:
             changes.append("the raw data changed" if name == "raw" else f"its {name} changed")
-    for name, version in RULE_SETS.items():
-        if silver.rule_sets.get(name) != version:
-            changes.append(f"rules {silver.rule_sets.get(name, 'none')} -> {version}")
-    for name, value in matters.items():
-        if silver.settings.get(name) != value:
+    for name in sorted({*basis["rule_sets"], *silver.rule_sets}):
+        before, now = silver.rule_sets.get(name, "none"), basis["rule_sets"].get(name, "none")
+        if before != now:
+            changes.append(f"rules {before} -> {now}")
+    for name in sorted({*basis["settings"], *silver.settings}):
+        if silver.settings.get(name) != basis["settings"].get(name):
             changes.append(f"{name} changed")
     return "; ".join(changes)
 
 
-def _settings_that_matter(settings: Settings, entry: DatasetEntry) -> dict[str, Any]:
-    """Return settings and registry fields that decide the output, flat, as the manifest keeps them."""
-    matters = {f"audio.{name}": value for name, value in settings.audio.model_dump(mode="json").items()}
-    matters |= {f"text.{name}": value for name, value in settings.text.model_dump(mode="json").items()}
-    registered = entry.model_dump(mode="json", include=_ENTRY_FIELDS)
-    return matters | {"registry entry": fingerprint(registered)[:16]}
+def _basis(settings: Settings, raw: Manifest, entry: DatasetEntry) -> dict[str, dict[str, Any]]:
+    """Return all that the rows depend on: inputs, rule sets and settings, as the manifest keeps them.
 
-
-def _inputs(raw: Manifest, entry: DatasetEntry) -> dict[str, str]:
-    """Return what the rows are made of: the repository's files by content, its commit, and the licence in force."""
+    Inputs are the repository's files by content, its commit, and the licence in force.
+    """
     files = [(file.path, file.sha256) for file in raw.files if file.path.startswith(_FILES)]
+    has = kinds(raw, entry)
     return {
-        "raw": fingerprint(files),
-        "revision": str(raw.details.get("revision") or entry.revision or "unknown"),
-        "licence": str(raw.details.get("licence", {}).get("effective") or entry.licence),
+        "inputs": {
+            "raw": fingerprint(files),
+            "revision": str(raw.details.get("revision") or entry.revision or "unknown"),
+            "licence": str(raw.details.get("licence", {}).get("effective") or entry.licence),
+        },
+        "rule_sets": versions(has),
+        "settings": settings_that_matter(settings, entry, has),
     }

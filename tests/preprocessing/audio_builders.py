@@ -7,7 +7,11 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
+
+from data_foundry.preprocessing.audio import decode
+from data_foundry.records import Rejected
 
 SOUNDFILE_FORMATS = {
     "wav8": ("WAV", "PCM_U8"),
@@ -21,6 +25,14 @@ SOUNDFILE_FORMATS = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "vorbis": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
+    "extensible": ("WAVEX", "PCM_24"),
+    "double": ("WAV", "DOUBLE"),
+    "rf64": ("RF64", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "aiff": ("AIFF", "PCM_16"),
+    "au": ("AU", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "nist": ("NIST", "PCM_16"),
 }
 
 
@@ -57,3 +69,19 @@ def level(samples: np.ndarray) -> float:
     """Root mean square in dB re full scale, edges left out."""
     edge = len(samples) // 10
     return float(10 * np.log10(np.mean(np.square(samples[edge:-edge], dtype=np.float64))))
+
+
+def reason(payload: bytes | Path, **limits: float) -> str:
+    """Why a payload is refused; a test fails where it is not, or without a detail for a person."""
+    with pytest.raises(Rejected) as refusal:
+        decode(payload, **limits)
+    assert refusal.value.detail
+    return refusal.value.reason
+
+
+def bursts(spoken: float, silent: float, times: int) -> np.ndarray:
+    """Voice-like harmonics with pauses: the detector hears the harmonics as speech."""
+    voice = sum(tone(spoken, frequency=140 * k, amplitude=0.3 / k) for k in range(1, 20))
+    voice = voice * (1 + 0.5 * tone(spoken, frequency=4, amplitude=1.0))
+    pause = np.random.default_rng(0).normal(0, 1e-4, int(silent * 16_000)).astype(np.float32)
+    return np.concatenate([np.concatenate([voice, pause]) for _ in range(times)]).astype(np.float32)

@@ -88,3 +88,13 @@ def mixed_rows(count: int) -> list[dict]:
         payload = encoded(tone(rng.uniform(1.0, 2.0), rate, 200 + 5 * i), rate, codec)
         rows.append(clip(payload if i % 7 else payload[:50], f"{TEXT} {i}" if i % 5 else None))
     return rows
+
+
+_LAYERS = [f"nano_layer_{layer}" for layer in range(1, 5)]
+TOKEN_TYPES = {"text": pa.string(), **dict.fromkeys(_LAYERS, pa.list_(pa.int64())), "encoded_len": pa.int64()}
+TOKEN_ROW = {"text": TEXT, **{layer: [7] * 25 for layer in _LAYERS}, "encoded_len": 25}
+
+
+def flags_of(row: dict[str, Any]) -> list[str]:
+    """The flags of a row but for what a measure said of its tones, which are no speech."""
+    return [flag for flag in row["flags"] if flag not in ("narrowband", "unusual_speaking_rate")]

@@ -5,22 +5,42 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pyarrow.parquet as pq
 import pytest
 
-from data_foundry.config import PROJECT_ROOT
+from data_foundry.compute import guarded
+from data_foundry.config import PROJECT_ROOT, ContentRuleName, load_settings
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
-from data_foundry.lake import Lake, Layer
-from data_foundry.preprocessing import standardize
+from data_foundry.lake import Commit, Lake, Layer
+from data_foundry.preprocessing import rule_sets, standardize
+from data_foundry.preprocessing.reasons import REASONS
 from data_foundry.records import SilverRow
 from data_foundry.report import Action
 
 from .audio_builders import tone
-from .raw_builders import NEWS, STT, TEXT, clip, ingest, mixed_rows, speech, wav
+from .raw_builders import (
+    NEWS,
+    STT,
+    TEXT,
+    TOKEN_ROW,
+    TOKEN_TYPES,
+    TOKENS,
+    clip,
+    entry,
+    ingest,
+    mixed_rows,
+    parquet_bytes,
+    speech,
+    wav,
+)  # fmt: skip
 
 
 def test_the_same_raw_data_gives_the_same_bytes_in_another_lake(with_settings, tmp_path):
@@ -63,12 +83,78 @@ def test_a_plan_waits_runs_skips_and_says_why(settings, lake, with_settings):
     assert standardize.plan(only, lake)[0].reason == "the raw data changed"
 
 
-def test_a_changed_rule_set_reruns_and_is_named(settings, lake, monkeypatch):
-    only = settings.model_copy(update={"datasets": (STT,)})
-    ingest(lake, STT, speech(clip(wav(tone(2.0)))))
-    standardize.run_step(only, standardize.plan(only, lake)[0])
-    monkeypatch.setitem(standardize.RULE_SETS, "text", "text-next")
-    assert "-> text-next" in standardize.plan(only, lake)[0].reason
+THREE = {
+    STT: speech(clip(wav(tone(2.0)))),
+    NEWS: {"malayalam-train.jsonl": json.dumps({"news": TEXT, "class": 0})},
+    TOKENS: {"data/train-0.parquet": parquet_bytes([TOKEN_ROW], TOKEN_TYPES)},
+}
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The settings and the lake of a speech, a text and a token dataset in silver; tests only plan on it."""
+    base = tmp_path_factory.mktemp("three")
+    chosen = load_settings(flags={"base_path": str(base), "datasets": list(THREE), "workers": 0}, environ={})
+    lake = Lake(chosen)
+    for name, files in THREE.items():
+        ingest(lake, name, files)
+    for step in standardize.plan(chosen, lake):
+        standardize.run_step(chosen, step)
+    assert {step.action for step in standardize.plan(chosen, lake)} == {Action.SKIP}
+    return chosen, lake
+
+
+def reruns(settings, lake) -> dict[str, str]:
+    return {s.subject: s.reason for s in standardize.plan(settings, lake) if s.action is Action.RUN}
+
+
+TOUCHED = {
+    "rows": {STT, NEWS, TOKENS}, "text": {STT, NEWS, TOKENS}, "content": {STT, NEWS, TOKENS}, "audio": {STT},
+    "segmentation": {STT}, "quality": {STT}, "speaking_rate": {TOKENS}, "codec": {TOKENS},
+    "labels": {STT, NEWS, TOKENS}, "duplicate_text": {STT, NEWS, TOKENS}, "duplicate_audio": {STT},
+}  # fmt: skip
+
+
+def test_the_touched_datasets_of_every_rule_set_are_listed_here():
+    assert set(TOUCHED) == set(rule_sets.RULE_SETS)
+
+
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_changed_rule_reruns_the_datasets_it_touches_and_no_other_and_is_named(name, three, monkeypatch):
+    before = rule_sets.RULE_SETS[name]
+    monkeypatch.setitem(rule_sets.RULE_SETS, name, before._replace(version="next"))
+    assert reruns(*three) == dict.fromkeys(TOUCHED[name], f"rules {before.version} -> next")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "touched"),
+    [
+        ("audio", "min_seconds", 0.4, {STT}),
+        ("audio", "max_aksharas_per_second", 15.0, {STT, TOKENS}),
+        ("duplicates", "audio", "keep", {STT}),
+        ("duplicates", "text", "drop", {STT, NEWS, TOKENS}),
+        ("text", "min_malayalam_ratio", 0.8, {STT, NEWS, TOKENS}),
+        ("content", "mask_personal_data", False, {STT, NEWS, TOKENS}),
+    ],
+)
+def test_a_changed_setting_reruns_the_datasets_it_touches_and_no_other(
+    section, key, value, touched, three, with_settings
+):
+    changed = with_settings(**{section: {key: value}}, datasets=list(THREE))
+    assert reruns(changed, three[1]) == dict.fromkeys(touched, f"{section}.{key} changed")
+
+
+def test_what_a_dataset_has_is_what_phase_1_found_in_it_not_what_its_entry_hopes_for(three):
+    raw = three[1].manifest(Layer.RAW, STT)
+    found = raw.model_copy(update={"details": {**raw.details, "roles": {"text": "transcript"}}})
+    assert rule_sets.kinds(found, entry(STT)) == {"text"}
+    assert rule_sets.kinds(raw, entry(STT)) == {"text", "audio", "labels"}
+
+
+def test_a_changed_registry_entry_is_named_by_its_field(three, monkeypatch):
+    changed = entry(NEWS).model_copy(update={"labels": {"0": "business"}})
+    monkeypatch.setitem(DATASET_REGISTRY, NEWS, changed)
+    assert reruns(*three) == {NEWS: "registry.labels changed"}
 
 
 def test_the_report_reads_the_same_from_the_manifest_later(settings, lake, run):
@@ -108,7 +194,7 @@ def test_large_sets_are_written_in_several_groups_and_parts(settings, lake, run,
 
     monkeypatch.setattr(silver_files, "PART_BYTES", 1_000_000)
     payload = wav(tone(0.5))
-    _, silver, _ = run(STT, speech(*[clip(payload, "മഴ വന്നു") for _ in range(200)]))
+    _, silver, _ = run(STT, speech(*[clip(payload, f"മഴ വന്നു {i}") for i in range(200)]))
     manifest = lake.manifest(Layer.SILVER, STT)
     assert [(file.path, file.rows) for file in manifest.files] == [
         ("train/part-00000.parquet", 64), ("train/part-00001.parquet", 64), ("train/part-00002.parquet", 64),
@@ -138,14 +224,111 @@ def test_two_workers_write_the_bytes_of_one(with_settings, tmp_path):
     assert manifests[0] == manifests[1]
 
 
-def test_every_reason_of_the_readme_is_raised_somewhere_and_no_other_is():
+ELSEWHERE = """
+import sys
+from data_foundry.config import load_settings
+from data_foundry.lake import Lake
+from data_foundry.preprocessing import standardize
+base, workers = sys.argv[1], int(sys.argv[2])
+settings = load_settings(flags={"base_path": base, "datasets": sys.argv[3:], "workers": workers})
+for step in standardize.plan(settings, Lake(settings)):
+    standardize.run_step(settings, step)
+"""
+
+
+def standardize_elsewhere(base: Path, *names: str, program: str = ELSEWHERE, workers: int = 1, **environ: str):
+    """Run the steps of datasets in another process."""
+    command = [sys.executable, "-c", program, str(base), str(workers), *names]
+    environ = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **environ}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=base)
+
+
+def test_hash_seed_locale_time_zone_and_workers_leave_no_trace(with_settings, tmp_path):
+    files = {STT: speech(*mixed_rows(24)), NEWS: THREE[NEWS]}
+    settings = with_settings(base_path=str(tmp_path), datasets=list(files))
+    lake = Lake(settings)
+    for name, content in files.items():
+        ingest(lake, name, content)
+    manifests = set()
+    for environ in (
+        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC", "workers": 1},
+        {"PYTHONHASHSEED": "77", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kolkata", "workers": 3},
+    ):
+        shutil.rmtree(tmp_path / "storage" / "silver", ignore_errors=True)
+        done = standardize_elsewhere(tmp_path, *files, **environ)
+        assert done.returncode == 0, done.stderr
+        manifests.add("".join(lake.manifest(Layer.SILVER, name).model_dump_json() for name in files))
+    assert len(manifests) == 1
+
+
+KILLED = (
+    """
+import os, signal
+from data_foundry.preprocessing.silver_files import SilverFiles
+add, count = SilverFiles.add, 0
+def dies(self, row):
+    global count
+    count += 1
+    add(self, row)
+    if count == 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+SilverFiles.add = dies
+"""
+    + ELSEWHERE
+)
+
+
+def test_a_part_whose_process_was_killed_is_never_seen_and_is_made_again(with_settings, tmp_path):
+    payload = wav(tone(0.5))
+    files = speech(*[clip(payload, f"മഴ വന്നു {i}") for i in range(150)])
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for base in (whole, killed):
+        ingest(Lake(with_settings(base_path=str(base))), STT, files)
+    assert standardize_elsewhere(killed, STT, program=KILLED).returncode == -signal.SIGKILL
+    lake = Lake(with_settings(base_path=str(killed)))
+    folder = lake.folder(Layer.SILVER, STT)
+    assert [path.stat().st_size > 0 for path in folder.rglob("*.parquet")] == [True], "it died in mid-part"
+    assert lake.manifest(Layer.SILVER, STT) is None
+    assert standardize_elsewhere(killed, STT).returncode == 0
+    assert standardize_elsewhere(whole, STT).returncode == 0
+    again = {path.relative_to(killed): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    there = Lake(with_settings(base_path=str(whole))).folder(Layer.SILVER, STT)
+    assert again == {path.relative_to(whole): path.read_bytes() for path in there.rglob("*") if path.is_file()}
+
+
+def test_a_full_disk_in_mid_part_fails_the_step_and_leaves_what_was_there(settings, lake, run, monkeypatch):
+    run(STT, speech(clip(wav(tone(2.0)))))
+    before = lake.manifest(Layer.SILVER, STT)
+    ingest(lake, STT, speech(*[clip(wav(tone(1.0)), f"മഴ വന്നു {i}") for i in range(70)]))
+    path_of = Commit.path
+
+    def full(self, relative):
+        path = path_of(self, relative)
+        path.symlink_to("/dev/full")
+        return path
+
+    only = settings.model_copy(update={"datasets": (STT,)})
+    (step,) = standardize.plan(only, lake)
+    with monkeypatch.context() as patch:
+        patch.setattr(Commit, "path", full)
+        result = guarded(standardize.run_step, only, step)
+    assert result.failed and "No space left on device" in result.reason
+    assert lake.manifest(Layer.SILVER, STT) == before
+    assert [path for path in lake.folder(Layer.SILVER, STT).iterdir() if path.name.startswith(".")] == []
+    assert lake.files(Layer.SILVER, STT)
+    result = guarded(standardize.run_step, only, step)
+    assert (result.failed, result.rows_out) == (False, 70)
+
+
+def test_every_reason_in_the_source_is_in_the_table_and_in_the_readme_and_no_other():
     package = Path(standardize.__file__).parent
-    source = "".join(file.read_text(encoding="utf-8") for file in package.glob("*.py"))
-    raised = set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source)) | {"audio_truncated", "audio_empty", "audio_corrupt"}
-    raised |= {f"{kind}_{role}" for kind, role in (("unknown", "label"), ("empty", "label"), ("unknown", "dialect"))}
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted(package.rglob("*.py")))
+    raised = set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source)) | {"audio_truncated", "audio_corrupt"}
+    raised |= {f"content_{rule}" for rule in get_args(ContentRuleName)}
+    assert set(REASONS) == raised
     readme = (PROJECT_ROOT / "phase2-preprocessing" / "README.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`([a-z_]+)`", readme[readme.index("Reasons:") :])) - {"audio", "text"}
-    assert told == raised
+    told = set(re.findall(r"`([a-z_]+)`", readme[readme.index("Reasons:") :].split("\n\n")[0]))
+    assert told == {reason for reason in REASONS if not reason.startswith("content_")}
 
 
 def test_the_script_previews_without_writing_and_runs_from_any_folder(tmp_path):

@@ -118,7 +118,7 @@ def test_an_audiofolder_takes_its_splits_from_its_folders_and_finds_what_is_miss
     }  # fmt: skip
     rows = rows_of(INDICVOICES, tmp_path, files)
     assert [row.source_split for row in rows[:2]] == ["train", "validation"]
-    assert [row.payload for row in rows[:2]] == [sound, sound]
+    assert [row.payload for row in rows[:2]] == [tmp_path / "Data" / name for name in ("Train/a.wav", "Valid/b.wav")]
     assert rows[0].values["district"] == "Kollam"
     assert [row.fault.reason for row in rows[2:]] == [
         "audio_missing", "audio_missing", "malformed_row", "malformed_row", "no_metadata",
@@ -162,3 +162,60 @@ def test_json_lines_keep_numbers_as_labels(tmp_path):
     assert (test.source_split, test.values) == ("test", {"text": None})
     assert (train.source_split, train.values) == ("train", {"text": "മഴ", "label": 2})
     assert broken.fault.reason == "malformed_row"
+
+
+def test_heavy_rows_are_read_a_few_at_a_time_whatever_their_row_group(tmp_path, monkeypatch):
+    from data_foundry.preprocessing import readers
+
+    rows = [clip(bytes(50_000 + number), TEXT) for number in range(40)]
+    write_files(tmp_path, speech(*rows))
+    asked: list[int] = []
+    iterate = pq.ParquetFile.iter_batches
+
+    def iter_batches(self, batch_size, **more):
+        asked.append(batch_size)
+        return iterate(self, batch_size, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    monkeypatch.setattr(readers, "BATCH_BYTES", 200_000)
+    found = list(read_rows(entry(STT), tmp_path, list(speech(*rows))))
+    assert asked == [3]
+    assert [(row.source_row, len(row.payload)) for row in found] == [(n, 50_000 + n) for n in range(40)]
+
+
+def test_light_rows_are_read_many_at_a_time(tmp_path):
+    from data_foundry.preprocessing.readers import BATCH_ROWS, _batch_rows
+
+    data = parquet_bytes([{"text": TEXT}] * 5, {"text": pa.string()})
+    assert _batch_rows(pq.ParquetFile(pa.BufferReader(data)).metadata) == BATCH_ROWS
+
+
+def test_a_null_in_an_audio_column_is_no_payload(tmp_path):
+    rows = [clip(b"abc"), {"audio": None, "transcript": TEXT}, {"audio": {"bytes": None, "path": "a"}, "transcript": TEXT}]
+    assert [row.payload for row in rows_of(STT, tmp_path, speech(*rows))] == [b"abc", None, None]
+
+
+def test_a_json_file_that_is_one_array_gives_its_items(tmp_path):
+    text = '  \n[{"news": "മഴ", "class": 1}, 7,\n {"news": "വെയിൽ", "class": 2}]'
+    rows = rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": text})
+    assert [(row.source_row, row.values.get("text"), row.fault and row.fault.reason) for row in rows] == [
+        (0, "മഴ", None), (1, None, "malformed_row"), (2, "വെയിൽ", None),
+    ]  # fmt: skip
+
+
+def test_a_file_without_a_byte_holds_no_rows_and_a_line_without_an_end_is_not_read_on(tmp_path, monkeypatch):
+    from data_foundry.preprocessing import readers
+
+    files = {"data/train-0.parquet": b"", **speech(clip(b"abc"), split="test")}
+    assert [row.source_split for row in rows_of(STT, tmp_path / "a", files)] == ["test"]
+    monkeypatch.setattr(readers, "MAX_LINE", 100)
+    lines = '{"news": "മഴ"}\n{"news": "' + "x" * 200 + '"}\n{"news": "മഴ"}\n'
+    rows = rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": lines})
+    assert [row.fault and row.fault.reason for row in rows] == [None, "malformed_row"]
+
+
+def test_a_recording_that_a_size_limit_left_on_the_hub_is_told_from_one_that_is_missing(tmp_path):
+    records = [{"file_name": f"Data/Train/{name}.wav", "sentence": TEXT} for name in ("out", "gone")]
+    paths = write_files(tmp_path, {"metadata.jsonl": "\n".join(map(json.dumps, records))})
+    rows = list(read_rows(entry(INDICVOICES), tmp_path, paths, left_out=["Data/Train/out.wav"]))
+    assert [row.fault.reason for row in rows] == ["left_out_by_selection", "audio_missing"]

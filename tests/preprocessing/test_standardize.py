@@ -25,6 +25,7 @@ from .raw_builders import (
     TEXT,
     TOKENS,
     clip,
+    flags_of,
     parquet_bytes,
     speech,
     wav,
@@ -153,7 +154,7 @@ def test_a_chunk_without_a_time_makes_the_recording_one_without_times(run, time)
 
 def test_audio_without_a_text_is_kept_where_a_district_makes_it_useful(run):
     _, silver, _ = run(INDICVOICES, folder(wav(tone(2.0)), recording(2.0, [], sentence=None)))
-    assert [(row["text"], row["flags"]) for row in silver] == [(None, ["no_text"])]
+    assert [(row["text"], flags_of(row)) for row in silver] == [(None, ["no_text"])]
 
 
 def test_an_audiofolder_accounts_for_missing_files_and_files_without_a_row(run):
@@ -169,11 +170,11 @@ def test_a_translation_set_keeps_the_text_of_a_row_whose_audio_is_broken(run):
     types = {"audio": AUDIO_TYPE, "text": pa.string(), "translation": pa.string()}
     rows = [
         {"audio": {"bytes": b"junk", "path": None}, "text": TEXT, "translation": "It rained well today"},
-        {"audio": {"bytes": wav(tone(2.0)), "path": None}, "text": TEXT, "translation": TEXT},
+        {"audio": {"bytes": wav(tone(2.0)), "path": None}, "text": f"{TEXT} ഇവിടെ", "translation": TEXT},
         {"audio": {"bytes": b"junk", "path": None}, "text": None, "translation": "It rained"},
     ]
     _, silver, rejected = run(SPEECH_WITH_ENGLISH, {"data/train-0.parquet": parquet_bytes(rows, types)})
-    assert [(row["translation"], row["direction"], row["duration"], row["flags"]) for row in silver] == [
+    assert [(row["translation"], row["direction"], row["duration"], flags_of(row)) for row in silver] == [
         ("It rained well today", "ml-en", None, ["audio_corrupt"]),
         (None, None, 2.0, ["translation_not_english"]),
     ]
@@ -204,7 +205,7 @@ def test_labels_are_canonical_and_an_unknown_one_is_refused_not_guessed(run):
     )
     _, silver, rejected = run(COMMENTS, {"c.tsv": tsv})
     assert [(row["label"], row["flags"]) for row in silver] == [
-        ("positive", ["no_malayalam_script"]), ("not_malayalam", ["too_short_to_judge", "no_malayalam_script"]),
+        ("positive", ["romanised"]), ("not_malayalam", ["too_short_to_judge"]),
     ]  # fmt: skip
     assert [(row["source_row"], row["reason"]) for row in rejected] == [
         (1, "unknown_label"), (3, "empty_text"), (4, "empty_label"),
@@ -255,8 +256,17 @@ def test_tokens_that_do_not_fit_their_codec_or_text_are_refused(run):
     ]  # fmt: skip
 
 
-def test_flags_tell_personal_data_and_ill_formed_text_and_delete_nothing(run):
-    rows = [clip(wav(tone(3.0)), "എന്റെ നമ്പർ 90000 00001 ആണ്"), clip(wav(tone(3.0)), "ഇന്ന് മഴ പെയ്തു ്")]
+def test_a_content_rule_refuses_rows_only_where_the_settings_name_it_and_leaks_nothing(run, with_settings):
+    rows = [clip(wav(tone(3.0)), "എന്റെ നമ്പർ 90000 00001 ആണ്"), clip(wav(tone(2.9)), "മഴ പെയ്തു 9000000001")]
+    settings = with_settings(content={"exclude": ["mobile_number"]})
+    _, silver, rejected = run(STT, speech(*rows), settings)
+    assert silver == []
+    assert {row["reason"] for row in rejected} == {"content_mobile_number"}
+    assert not any("90000" in (row[name] or "") for row in rejected for name in ("text", "text_raw", "detail"))
+
+
+def test_personal_data_is_masked_and_ill_formed_text_flagged_and_nothing_deleted(run):
+    rows = [clip(wav(tone(3.0)), "എന്റെ നമ്പർ 90000 00001 ആണ്"), clip(wav(tone(2.9)), "ഇന്ന് മഴ പെയ്തു ്")]
     _, silver, _ = run(STT, speech(*rows))
-    assert [row["flags"] for row in silver] == [["pii"], ["ill_formed"]]
-    assert silver[0]["text"] == rows[0]["transcript"]
+    assert [flags_of(row) for row in silver] == [["personal_data", "personal_data_in_audio"], ["ill_formed"]]
+    assert silver[0]["text"] == silver[0]["text_raw"] == "എന്റെ നമ്പർ [PHONE] ആണ്"

@@ -1,0 +1,253 @@
+"""Personal identifiers by shape and check digit: phones, Aadhaar, cards, accounts, PAN, vehicles, e-mail and UPI.
+
+Numbers of people are found by shape, so a shape that means something else stands in `passes`. Not covered, because a
+pattern cannot tell them from other words and numbers: names of persons, addresses, passports and voter cards.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from data_foundry.preprocessing.content.check_digits import luhn, verhoeff
+from data_foundry.preprocessing.content.rule import Found
+
+# Numbers of the public: they may stand. National Numbering Plan 2003 of India's Department of Telecommunications,
+# annex IV (level 1: special services; 1800 toll-free, 1860 universal access), and the services' own announcements.
+HELPLINES = {
+    "100": "police", "101": "fire", "102": "ambulance", "104": "health", "108": "ambulance", "112": "emergency",
+    "139": "railways", "181": "women", "1056": "health (Kerala)", "1091": "women", "1097": "AIDS", "1098": "children",
+    "1912": "electricity", "1930": "cyber crime", "14567": "the elderly", "155260": "cyber crime",
+}  # fmt: skip
+_PUBLIC_PREFIXES = ("1800", "1860")
+
+# What stands at the end of a virtual payment address: handles that payment apps and banks announce.
+UPI_HANDLES = (
+    "okaxis oksbi okicici okhdfcbank ybl ibl axl paytm ptaxis ptyes ptsbi pthdfc upi apl yapl rapl waaxis wahdfcbank "
+    "waicici wasbi sbi axisbank hdfcbank icici kotak federal barodampay cnrb pnb sib freecharge ikwik jupiteraxis "
+    "yescred axisb idfcbank indus kbl unionbank boi cboi"
+)
+# First two letters of a registration mark, as the Central Motor Vehicles Rules 1989 (rule 50) give them to states.
+_STATES = (
+    "AN AP AR AS BR CG CH DD DL DN GA GJ HP HR JH JK KA KL LA LD MH ML MN MP MZ NL OD OR PB PY RJ SK TG TN TR TS UK UP "
+    "WB"
+)
+
+_ANY_DIGIT = re.compile(r"\d")
+# A character outside ASCII and everyday Malayalam may be a digit of another script; a joiner may part two digits.
+_DISGUISE = re.compile(
+    "[\u0660-\u0cff\u0d66-\u0d6f\u0de6-\u200b\u200e-\U0010ffff]|[ -~][\u200c\u200d]|[\u200c\u200d][ -~]"
+)
+_LONG_NUMBER = re.compile(r"\d(?:[ ()-]{0,3}\d){8}")
+_CODE = re.compile(r"[A-Za-z]{2}[ -]?\d")
+
+_BEFORE, _AFTER = r"(?<!\d)(?<!\d[.,/:])", r"(?!\d|[.,/:]\d)"
+# A number in groups must not be a part of a longer row of groups.
+_BEFORE_GROUPS, _AFTER_GROUPS = _BEFORE + r"(?<!\d[ -])", _AFTER + r"(?![ -]\d)"
+_GROUPS = [(5, 5), (4, 6), (6, 4), (3, 7), (3, 3, 4), (4, 3, 3), (3, 4, 3), (2, 4, 4), (2, 2, 2, 2, 2), (1,) * 10]
+
+
+def _grouped(lengths: tuple[int, ...]) -> str:
+    first, *rest = (f"\\d{{{length}}}" for length in lengths)
+    return "[ -]".join([f"(?=[6-9]){first}", *rest])
+
+
+_SUBSCRIBER = "|".join(map(_grouped, _GROUPS))
+_COUNTRY = r"\(?(?:\+|00)?91\)?[ -]{0,3}"
+_ONE_MOBILE = rf"(?:{_COUNTRY}|0[ -]?)?(?:[6-9]\d{{9}}|{_SUBSCRIBER})"
+_MOBILE = re.compile(
+    rf"{_BEFORE_GROUPS}{_ONE_MOBILE}(?:[ ,/-]{{1,3}}{_ONE_MOBILE})*{_AFTER_GROUPS}"
+    rf"|{_BEFORE}(?:{_COUNTRY}|0[ -]?)?[6-9]\d{{9}}{_AFTER}"
+    # Beside a short number, such as the one of a ward; in a row of fives it is one of many counts.
+    rf"|{_BEFORE}(?<!\d{{5}}[ -])[6-9]\d{{4}}[ -]\d{{5}}(?!\d|[.,:]\d|[ -]\d{{5}})"
+)
+_LANDLINE = re.compile(
+    rf"{_BEFORE}0[1-8]\d{{9}}{_AFTER}"
+    rf"|{_BEFORE_GROUPS}(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ -]?[1-8]\d{{1,3}})"
+    rf"(?: ?- ?|/| )?[2-9]\d{{1,3}}[ -]?\d{{3,5}}{_AFTER_GROUPS}"
+)
+_AADHAAR = re.compile(rf"{_BEFORE_GROUPS}(?<!\+)[2-9]\d{{3}}([ -]?)\d{{4}}\1\d{{4}}{_AFTER_GROUPS}")
+_CARD = re.compile(
+    rf"{_BEFORE_GROUPS}(?:[3-68]\d{{3}}([ -]?)\d{{4}}\1\d{{4}}\1\d{{4}}|3[47]\d{{2}}([ -]?)\d{{6}}\2\d{{5}})"
+    rf"{_AFTER_GROUPS}"
+)
+_ACCOUNT = re.compile(
+    r"(?:അക്കൗണ്ട്|അക്കൌണ്ട്|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?(\d(?:[ -]?\d){8,17})"
+    rf"{_AFTER_GROUPS}"
+)
+_PAN = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]|[a-z]{3}[abcfghljpt][a-z]\d{4}[a-z])(?![A-Za-z0-9])"
+)
+_IFSC = re.compile(r"(?<![A-Za-z0-9])[A-Z]{4}0(?=[A-Z0-9]*\d)[A-Z0-9]{6}(?![A-Za-z0-9])")
+_VEHICLE = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{_STATES.replace(' ', '|')})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}}(?![A-Za-z0-9])"
+)
+_EMAIL = re.compile(
+    r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z0-9])"
+)
+_UPI = re.compile(r"(?<![A-Za-z0-9._@-])[A-Za-z0-9._-]{2,64}@([A-Za-z][A-Za-z0-9]{1,31})(?![A-Za-z0-9@]|\.[A-Za-z])")
+_REFERENCE = re.compile(
+    r"(?:PNR|പി ?എൻ ?ആർ|ISBN|[Oo]rder|ഓർഡർ|[Cc]onsumer|കൺസ്യൂമർ|[Ii]nvoice|ഇൻവോയ്സ്|[Rr]eference|റഫറൻസ്|[Tt]racking|ട്രാക്കിങ്)"
+    r"(?: ?(?:[Nn]umber|[Nn]o|[Ii][Dd]|നമ്പർ|ഐ ?ഡി))?[ .:#-]{0,3}$"
+)
+_UPI_CONTEXT = re.compile(r"UPI|upi|യു ?പി ?ഐ|ഗൂഗിൾ പേ|ഫോൺ ?പേ|പേ ?ടി ?എം|GPay|gpay|PhonePe")
+
+_PAID = re.compile(r"(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
+_QUANTITY = re.compile(r" ?(?:രൂപ|കോടി|ലക്ഷ|ശതമാനം|ഡോളർ|/-|%|[Rr]upees|crore|lakh)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Identifier:
+    """A shape and what else must hold; `judge` gets the text, the match and the digits, and returns evidence."""
+
+    rule: str
+    pattern: re.Pattern[str]
+    judge: Callable[[str, re.Match[str], str], str | None]
+
+
+def may_identify(text: str) -> bool:
+    """Return whether a text holds a digit or an @, without which no identifier is found."""
+    return "@" in text or _ANY_DIGIT.search(text) is not None
+
+
+def find_identifiers(text: str, public_numbers: frozenset[str] = frozenset()) -> list[Found]:
+    """Return the personal identifiers in a text, in order, none inside another.
+
+    Digits of every script count, and joiners, which show nothing beside ASCII, hide nothing. `public_numbers` are
+    digits of numbers that may stand, as dialled in the country.
+    """
+    if not may_identify(text):
+        return []
+    if not _DISGUISE.search(text):
+        return _find(text, public_numbers)
+    plain: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        if char in "\u200c\u200d" or (char == " " and plain[-1:] == [" "]):
+            continue
+        plain.append(str(unicodedata.decimal(char)) if char.isdecimal() else char)
+        places.append(place)
+    return [
+        Found(one.rule, places[one.start], places[one.end - 1] + 1, one.evidence)
+        for one in _find("".join(plain), public_numbers)
+    ]
+
+
+def _find(text: str, public_numbers: frozenset[str]) -> list[Found]:
+    found: list[Found] = []
+    for identifier in _asked(text):
+        for match in identifier.pattern.finditer(text):
+            group = 1 if identifier.rule == "bank_account" else 0
+            start, end = match.span(group)
+            if any(start < other.end and other.start < end for other in found):
+                continue
+            number = re.sub(r"\D", "", match[group])
+            if identifier.rule in _DIALLED and is_public(number, public_numbers):
+                continue
+            evidence = identifier.judge(text, match, number)
+            if evidence is not None:
+                found.append(Found(identifier.rule, start, end, evidence))
+    return sorted(found, key=lambda one: one.start)
+
+
+def is_public(number: str, public_numbers: frozenset[str] = frozenset()) -> bool:
+    """Return whether the digits are a helpline's, toll-free, or among the numbers that may stand."""
+    if number in HELPLINES or (number.startswith(_PUBLIC_PREFIXES) and 10 <= len(number) <= 12):
+        return True
+    return bool(public_numbers) and any(
+        number.removeprefix(prefix) in public_numbers for prefix in ("", "0", "91", "0091")
+    )
+
+
+def _asked(text: str) -> Iterator[_Identifier]:
+    """Yield the shapes that a text can hold, by cheap looks at it."""
+    if "@" in text:
+        yield from _ADDRESSES
+    if _LONG_NUMBER.search(text):
+        yield from _NUMBERS
+    if _CODE.search(text):
+        yield from _CODES
+
+
+def _shape(name: str) -> Callable[[str, re.Match[str], str], str]:
+    return lambda text, match, digits: name
+
+
+def _means_otherwise(text: str, match: re.Match[str]) -> bool:
+    """Return whether the words beside a number say that it is an amount, or unbroken and a reference."""
+    start, end = match.span()
+    if _PAID.search(text, max(0, start - 8), start) or _QUANTITY.match(text, end):
+        return True
+    return match[0].isdecimal() and _REFERENCE.search(text, max(0, start - 24), start) is not None
+
+
+def _mobile(text: str, match: re.Match[str], digits: str) -> str | None:
+    said = match[0]
+    prefixed = len(digits) % 10 != 0
+    if _means_otherwise(text, match) or digits.endswith("000000"):
+        return None
+    if not prefixed and re.fullmatch(r"\d{3}00-\d{3}00", said):
+        return None  # a range of amounts, such as salaries
+    if re.fullmatch(r"\d(?:[ -]\d)+", said) and is_counting([int(digit) for digit in digits]):
+        return None
+    numbers = len(digits) // 10
+    return "10 digits, first 6 to 9" if numbers == 1 else f"{numbers} numbers of 10 digits, first 6 to 9"
+
+
+def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
+    national = digits[2:] if match[0].startswith("+") else digits[1:]
+    if len(national) != 10 or _means_otherwise(text, match):
+        return None
+    return "area code and subscriber, 10 digits after the 0"
+
+
+def _aadhaar(text: str, match: re.Match[str], digits: str) -> str | None:
+    if match[0].isdecimal() and re.match("91[6-9]", digits):
+        return None  # likelier a mobile behind its country code
+    return "12 digits, checksum valid" if verhoeff(digits) and not _means_otherwise(text, match) else None
+
+
+def _card(text: str, match: re.Match[str], digits: str) -> str | None:
+    return f"{len(digits)} digits, checksum valid" if luhn(digits) and not _means_otherwise(text, match) else None
+
+
+def _account(text: str, match: re.Match[str], digits: str) -> str | None:
+    return f"{len(digits)} digits after the word account" if not _means_otherwise(text, match) else None
+
+
+def _upi(text: str, match: re.Match[str], digits: str) -> str | None:
+    if match[1].lower() in UPI_HANDLES.split():
+        return "payment address with a known handle"
+    return "payment address beside the name of the service" if _UPI_CONTEXT.search(text) else None
+
+
+def is_counting(values: list[int]) -> bool:
+    """Return whether numbers are counted aloud (1 2 3 ..., also again and again, or backwards) or all the same."""
+    steps = [after - before for before, after in pairwise(values)]
+    commonest = max(set(steps), key=steps.count, default=0)
+    if commonest == 0:
+        return all(step == 0 for step in steps)
+    return steps.count(commonest) >= 0.7 * len(steps)
+
+
+# Only what can be dialled is held against the public numbers: other digits may equal a helpline's by chance.
+_DIALLED = ("mobile_number", "landline", "bank_account")
+_ADDRESSES = (
+    _Identifier("email", _EMAIL, _shape("address with a domain")),
+    _Identifier("upi_id", _UPI, _upi),
+)
+_NUMBERS = (
+    _Identifier("card", _CARD, _card),
+    _Identifier("aadhaar", _AADHAAR, _aadhaar),
+    _Identifier("bank_account", _ACCOUNT, _account),
+    _Identifier("mobile_number", _MOBILE, _mobile),
+    _Identifier("landline", _LANDLINE, _landline),
+)
+_CODES = (
+    _Identifier("pan", _PAN, _shape("5 letters, 4 digits, 1 letter")),
+    _Identifier("ifsc", _IFSC, _shape("4 letters, a zero, 6 characters")),
+    _Identifier("vehicle", _VEHICLE, _shape("a state's registration mark")),
+)

@@ -1,0 +1,170 @@
+"""The content checks at work on rows: find, mask, flag, count, and refuse what the settings name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+from data_foundry.config import ContentChecks
+from data_foundry.errors import FoundryError
+from data_foundry.preprocessing.content.abuse import own_lexicon, with_list
+from data_foundry.preprocessing.content.counts import ContentCounts
+from data_foundry.preprocessing.content.identifiers import find_identifiers, may_identify
+from data_foundry.preprocessing.content.identity import identity_terms
+from data_foundry.preprocessing.content.lexicon import Vocabulary
+from data_foundry.preprocessing.content.masking import PLACEHOLDERS, mask
+from data_foundry.preprocessing.content.politeness import find_impolite
+from data_foundry.preprocessing.content.rule import Found
+from data_foundry.preprocessing.content.spelled_digits import digit_words, find_spelled_numbers
+from data_foundry.preprocessing.text import normalize
+from data_foundry.records import ContentFlag, Rejected
+
+_FEW_WORDS = 5
+"""A number said in fewer words than this is not looked for."""
+
+
+class Reviewer:
+    """Content checks under one set of settings; `counts` is what they found so far.
+
+    Raises FoundryError where the settings name an abuse list that can't be read.
+    """
+
+    def __init__(self, settings: ContentChecks) -> None:
+        self.settings = settings
+        self.counts = ContentCounts()
+        self.public = frozenset("".join(filter(str.isdecimal, number)) for number in settings.public_numbers)
+        lexicon = own_lexicon()
+        if settings.abuse_list is not None:
+            licence = settings.abuse_list_licence or ""
+            lexicon = with_list(lexicon, settings.abuse_list, licence, settings.abuse_allow)
+        self.vocabulary = Vocabulary.of(lexicon)
+
+    def check(self, text: str, prompt: bool = False) -> list[ContentFlag]:
+        """Return what the rules find in a normalised text, in order; counts nothing.
+
+        `prompt` says that the phone line itself would say the text, so that its manners are checked too.
+        """
+        found = self._find(text, self.vocabulary.listed(text), Counter() if prompt else None)
+        return [ContentFlag(rule=one.rule, start=one.start, end=one.end, evidence=one.evidence) for one in found]
+
+    def personal_data(self, text: str) -> list[Found]:
+        """Return the personal data in a normalised text: identifiers by shape, and numbers said in words."""
+        return self._personal_data(text, self.vocabulary.listed(text))
+
+    def review(self, row: dict[str, Any], spoken: bool, prompt: bool = False) -> None:
+        """Check the text of a row, mask what is personal in `text` and `text_raw`, and set `content` and `flags`.
+
+        `spoken` says that the row has audio or codec tokens, which still say what the text hides. The places of flags
+        are those in the text as the row keeps it. Raises Rejected(content_<rule>) for a rule that the settings
+        exclude, after masking.
+        """
+        text = row["text"]
+        if text is None:
+            row["text_raw"] = self.masked_raw(row["text_raw"])
+            return
+        self.counts.lines += 1
+        listed = self.vocabulary.listed(text)
+        if listed:
+            terms = identity_terms()
+            self.counts.add_terms(terms[word] for word in listed if word in terms)
+        found = self._find(text, listed, self.counts.prompts if prompt else None)
+        if found or row["text_raw"] != text:
+            self._settle_raw(row, found)
+        if not found:
+            return
+        self.counts.lines_flagged += 1
+        rules = [one.rule for one in found]
+        self.counts.flags.update(rules)
+        if not PLACEHOLDERS.keys().isdisjoint(rules):
+            row["flags"] = [*row["flags"], "personal_data"]
+            if spoken:
+                row["flags"].append("personal_data_in_audio")
+                self.counts.in_audio += 1
+            if self.settings.mask_personal_data:
+                row["text"], found = mask(text, found)
+                self.counts.rows_masked += 1
+        row["content"] = [
+            {"rule": one.rule, "start": one.start, "end": one.end, "evidence": one.evidence} for one in found
+        ]
+        for rule in rules:
+            if rule in self.settings.exclude:
+                self.counts.excluded[rule] += 1
+                raise Rejected(f"content_{rule}", next(one.evidence for one in found if one.rule == rule))
+
+    def masked(self, text: str | None) -> str | None:
+        """Return another normalised text of a row, such as its translation, with its personal data masked."""
+        found = self.personal_data(text) if text and self.settings.mask_personal_data else []
+        if not text or not found:
+            return text
+        self.counts.masked_translations += 1
+        return mask(text, found)[0]
+
+    def masked_raw(self, text: str | None) -> str | None:
+        """Return a text as found in its source with its personal data masked; the same text twice changes nothing.
+
+        Data that only shows once the text is repaired (a number broken by an invisible character or by markup) cannot
+        be masked place by place: then the repaired text is returned, masked.
+        """
+        return self._masked_raw(text)[0] if text else text
+
+    def _masked_raw(self, text: str) -> tuple[str, bool]:
+        """Return the masked text, and whether it had to be repaired for it."""
+        if not self.settings.mask_personal_data:
+            return text, False
+        listed = self.vocabulary.listed(text)
+        if not (may_identify(text) or len(listed) >= _FEW_WORDS):
+            return text, False
+        masked, rewritten = mask(text, self._personal_data(text, listed))[0], False
+        for profile in ("encoding", "modern"):
+            repaired = normalize(masked, profile).text
+            if repaired != masked and (hidden := self.personal_data(repaired)):
+                masked, rewritten = mask(repaired, hidden)[0], True
+        return masked, rewritten
+
+    def _settle_raw(self, row: dict[str, Any], found: list[Found]) -> None:
+        """Mask the raw text; where the two texts then differ by more than the rules of text do, it becomes the text."""
+        raw = row["text_raw"]
+        personal = [one for one in found if one.rule in PLACEHOLDERS]
+        if not raw or not self.settings.mask_personal_data or not (personal or may_identify(raw)):
+            return
+        row["text_raw"], rewritten = self._masked_raw(raw)
+        if personal:
+            text = mask(row["text"], personal)[0]
+            if text not in (normalize(row["text_raw"], profile).text for profile in ("modern", "encoding")):
+                row["text_raw"], rewritten = text, True
+        if rewritten:
+            row["flags"] = [*row["flags"], "raw_text_rewritten"]
+            self.counts.rewritten_raw += 1
+
+    def _find(self, text: str, listed: list[str], prompts: Counter[str] | None) -> list[Found]:
+        found = self._personal_data(text, listed)
+        if listed and not self.vocabulary.abuse.keys().isdisjoint(listed):
+            found += self.vocabulary.find_abuse(text)
+        if prompts is not None:
+            found += find_impolite(text, prompts)
+        return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
+
+    def _personal_data(self, text: str, listed: list[str]) -> list[Found]:
+        found = find_identifiers(text, self.public)
+        if len(listed) >= _FEW_WORDS:
+            digits = digit_words()
+            if sum(word in digits for word in listed) >= _FEW_WORDS:
+                found += find_spelled_numbers(text, self.public)
+        return found
+
+
+def key_settings(settings: ContentChecks) -> dict[str, Any]:
+    """Return the settings that decide what the checks do, flat, the abuse list by its content.
+
+    Raises FoundryError where that list can't be read.
+    """
+    values = settings.model_dump(mode="json")
+    if settings.abuse_list is not None:
+        try:
+            values["abuse_list"] = hashlib.sha256(settings.abuse_list.read_bytes()).hexdigest()
+        except OSError as error:
+            raise FoundryError(
+                f"content.abuse_list {settings.abuse_list} can't be read: {error}.", "Name a readable file, or null."
+            ) from None
+    return {f"content.{name}": value for name, value in values.items()}

@@ -1,0 +1,184 @@
+"""How loud a clip is: its power frame by frame, true peak, active speech level, clipping.
+
+Levels are in dBov (ITU-T G.100.1): 0 is the power of a full-scale square wave, so a full-scale sine has -3.01 dBov.
+None stands for what can't be measured: the level of nothing, or of digital silence.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from data_foundry.records import SAMPLE_RATE, Decibels, Seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from data_foundry.preprocessing.audio import Samples
+
+    Values = NDArray[np.float64]
+
+FRAME: Seconds = 0.02
+_FRAME = round(FRAME * SAMPLE_RATE)
+
+_PHASES = (
+    (14, 90, -161, 272, -487, 1125, 7964, -838, 390, -218, 122, -68),
+    (-239, 240, -424, 730, -1364, 3810, 6388, -1641, 832, -477, 271, -155),
+)
+"""The first two phases of the interpolating filter of BS.1770-4, annex 2, in 1/8192; the others are their mirrors."""
+_TAPS = 12
+_BLOCK = 8
+_AT_ONCE = 4096
+"""Places: 1 MB of spans and interpolated values at a time, however long the clip is."""
+
+_ENVELOPE_STEP = 25
+"""Samples per value of the envelope: 640 Hz, where P.56 asks for 600 at least."""
+_TIME_CONSTANT: Seconds = 0.03
+_HANGOVER: Seconds = 0.2
+MARGIN: Decibels = 15.9
+"""How far below the active speech level P.56 puts the threshold of activity."""
+_LOWEST = -20
+"""Thresholds are powers of two, from 2**-21 to 1."""
+_SHORTEST: Seconds = 0.1
+
+_FLAT_TOP = 0.999
+_FLAT_RUN = 3
+_LOUD = 0.25
+
+
+def frame_powers(samples: Samples) -> Values:
+    """Return the mean squares of the whole 20 ms frames of a 16 kHz clip, shape (n // 320,)."""
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    return np.einsum("ij,ij->i", frames, frames).astype(np.float64) / _FRAME
+
+
+def power(samples: Samples) -> float:
+    """Return the mean square of samples, 0 for none; summed by frames, since BLAS may split a long sum by threads."""
+    rest = samples[len(samples) // _FRAME * _FRAME :]
+    total = float(frame_powers(samples).sum()) * _FRAME + float(np.einsum("i,i->", rest, rest))
+    return total / max(1, len(samples))
+
+
+def decibels(ratio: float) -> Decibels | None:
+    """Return a ratio of powers in dB, None for 0."""
+    return 10 * math.log10(ratio) if ratio > 0 else None
+
+
+def true_peak(samples: Samples) -> Decibels | None:
+    """Return the largest magnitude in dBTP, between the samples too (ITU-R BS.1770-4, annex 2: 4 times oversampled).
+
+    Only places that could hold the peak are interpolated: an interpolated value is at most the filter's sum of
+    magnitudes times the largest sample under it, so the answer is that of the whole clip.
+    """
+    blocks = -(-len(samples) // _BLOCK) + 4
+    padded = np.zeros(blocks * _BLOCK, np.float32)
+    padded[2 * _BLOCK : 2 * _BLOCK + len(samples)] = samples
+    largest = np.abs(padded)
+    while len(largest) > blocks:
+        largest = np.maximum(largest[0::2], largest[1::2])
+    peak = float(largest.max())
+    filters = _interpolators()
+    # The windows that begin in a block end in the next one or in the one after it.
+    reach = np.maximum(np.maximum(largest[:-2], largest[1:-1]), largest[2:]) * np.abs(filters).sum(axis=0).max()
+    spans = np.lib.stride_tricks.sliding_window_view(padded, len(filters))[::_BLOCK]
+
+    def highest(places: NDArray[np.intp]) -> float:
+        return float(np.abs(spans[places] @ filters).max())
+
+    # The most promising place first: it raises the bar for the rest.
+    peak = max(peak, highest(reach.argmax()[None]))
+    places = np.flatnonzero(reach > peak)
+    for first in range(0, len(places), _AT_ONCE):
+        peak = max(peak, highest(places[first : first + _AT_ONCE]))
+    return decibels(peak * peak)
+
+
+@cache
+def _interpolators() -> NDArray[np.float32]:
+    """Return the matrix that takes 19 samples to the 4 interpolated values of each of the 8 windows in them."""
+    matrix = np.zeros((_BLOCK + _TAPS - 1, _BLOCK, 4), np.float32)
+    for start in range(_BLOCK):
+        matrix[start : start + _TAPS, start] = np.array([*_PHASES, *(taps[::-1] for taps in _PHASES)]).T / 8192
+    return matrix.reshape(len(matrix), -1)
+
+
+class ActiveLevel(NamedTuple):
+    """Active speech level in dBov, and the share of the time in which P.56 finds activity."""
+
+    level: Decibels
+    activity: float
+
+
+def active_level(samples: Samples) -> ActiveLevel | None:
+    """Return the active speech level of a 16 kHz clip by method B of ITU-T P.56; None under 0.1 s and for silence.
+
+    The level of the clip without its pauses: its energy over the time in which the envelope (two exponential averages
+    of 0.03 s, held for 0.2 s) is above a threshold 15.9 dB below that level. Sound without pauses has its RMS as its
+    active level. The envelope is computed at 640 Hz, on means of 25 magnitudes.
+    """
+    energy = power(samples) * len(samples)
+    if len(samples) < _SHORTEST * SAMPLE_RATE or energy <= 0:
+        return None
+    magnitudes = np.abs(samples[: len(samples) // _ENVELOPE_STEP * _ENVELOPE_STEP]).reshape(-1, _ENVELOPE_STEP)
+    envelope = np.einsum("ij->i", magnitudes).astype(np.float64) / _ENVELOPE_STEP
+    decay = math.exp(-_ENVELOPE_STEP / SAMPLE_RATE / _TIME_CONSTANT)
+    envelope = _averaged(_averaged(envelope, decay), decay)
+    envelope = held(envelope, round(_HANGOVER * SAMPLE_RATE / _ENVELOPE_STEP))
+    # A value of at least 2**(e - 1) and less than 2**e has the exponent e.
+    exponents = np.frexp(np.maximum(envelope, 2.0 ** (_LOWEST - 1)))[1]
+    counts = np.cumsum(np.bincount(np.minimum(exponents, 1) - _LOWEST)[::-1])[::-1] * _ENVELOPE_STEP
+    levels = 10 * np.log10(energy / counts)
+    margins = levels - 20 * math.log10(2) * (np.arange(len(counts)) + _LOWEST - 1)
+    # From the lowest threshold up, the margin shrinks until it is the one asked for.
+    after = int(np.argmax(margins <= MARGIN))
+    if not after:
+        return None
+    share = (margins[after - 1] - MARGIN) / (margins[after - 1] - margins[after])
+    level = float(levels[after - 1] + share * (levels[after] - levels[after - 1]))
+    return ActiveLevel(level, min(1.0, energy / (10 ** (level / 10) * len(samples))))
+
+
+def _averaged(values: Values, decay: float) -> Values:
+    """Return y[i] = decay * y[i - 1] + (1 - decay) * x[i]: 1 / (1 - d z) is the product of all 1 + (d z)**(2**k)."""
+    result = values * (1 - decay)
+    shift = 1
+    while shift < len(result) and decay**shift > 1e-9:
+        result[shift:] += decay**shift * result[:-shift]
+        shift *= 2
+    return result
+
+
+def held(values: Values, hold: int) -> Values:
+    """Return at each place the largest of the value there and of the `hold` values before it."""
+    result = values.copy()
+    reach = 0
+    while reach < hold:
+        shift = min(reach + 1, hold - reach)
+        result[shift:] = np.maximum(result[shift:], result[:-shift])
+        reach += shift
+    return result
+
+
+def clipping_share(samples: Samples) -> float:
+    """Return the share of samples in flat tops: three and more in a row within 0.1 % of the peak on their side of zero.
+
+    To be asked of a clip as decoded, since resampling rounds flat tops off. The peak need not be full scale: a clip
+    that was recorded too loud may have been turned down since. A side that peaks below a quarter of full scale has
+    none.
+    """
+    top, bottom = samples.max(initial=0.0), samples.min(initial=0.0)
+    flat = _in_runs(samples >= _FLAT_TOP * top) if top >= _LOUD else 0
+    flat += _in_runs(samples <= _FLAT_TOP * bottom) if bottom <= -_LOUD else 0
+    return flat / max(1, len(samples))
+
+
+def _in_runs(at_peak: NDArray[np.bool_]) -> int:
+    places = np.flatnonzero(at_peak)
+    if len(places) < _FLAT_RUN:
+        return 0
+    # Runs of neighbours: a new one begins where the distance to the one before is not 1.
+    lengths = np.diff(np.flatnonzero(np.concatenate(([True], np.diff(places) != 1, [True]))))
+    return int(lengths[lengths >= _FLAT_RUN].sum())

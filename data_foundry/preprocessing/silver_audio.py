@@ -1,0 +1,61 @@
+"""What silver keeps of a recording: per piece its WAV file, the hash of its samples and its measures, and no samples.
+
+All of it depends on the recording alone, not on its text or on other rows, so any thread may do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from data_foundry.preprocessing.duplicates import group
+from data_foundry.preprocessing.readers import RawRow
+from data_foundry.preprocessing.speech import Piece, pieces, timed_chunks
+from data_foundry.records import Rejected
+
+if TYPE_CHECKING:
+    from data_foundry.config import AudioGates
+    from data_foundry.preprocessing.quality import Measures
+
+LONG_PAYLOAD = 2 << 20
+"""Bytes from which on a recording may be too long to lie in memory whole: half a minute of stereo WAV, a quarter of an
+hour of Opus."""
+
+
+class SilverAudio(NamedTuple):
+    """A piece of a recording without its samples; `wav` is 16 kHz mono PCM16. A refused piece has none and no measures.
+
+    `place` is the piece as it was cut, with empty sample arrays.
+    """
+
+    place: Piece
+    wav: bytes = b""
+    group: str | None = None
+    measures: Measures | None = None
+
+
+def silver_audio(raw: RawRow, gates: AudioGates) -> Iterator[SilverAudio]:
+    """Yield the pieces of a raw row's recording. Raises Rejected where it can't be decoded, before the first piece."""
+    from data_foundry.preprocessing.audio import wav_bytes
+    from data_foundry.preprocessing.quality import measure
+
+    if raw.payload is None:
+        raise Rejected("audio_missing", "the cell of the audio is empty")
+    for piece in pieces(raw.payload, timed_chunks(raw.values.get("chunks")), gates):
+        nothing = piece.samples[:0]
+        place = piece._replace(samples=nothing, source=nothing)
+        if piece.refusal is not None:
+            yield SilverAudio(place)
+        else:
+            wav = wav_bytes(piece.samples)
+            measures = measure(piece.samples, piece.source, piece.rate, mos=gates.mos)
+            yield SilverAudio(place, wav, group(wav), measures)
+
+
+def is_long(raw: RawRow) -> bool:
+    """Return whether a row's recording should be worked on alone, piece by piece."""
+    if raw.payload is None:
+        return False
+    size = raw.payload.stat().st_size if isinstance(raw.payload, Path) else len(raw.payload)
+    return size > LONG_PAYLOAD

@@ -1,0 +1,211 @@
+"""Content rules: each finds its examples and leaves its near misses, and does what its measured figures say."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from benchmarks.content.lines import clean_lines, unnamed_numbers
+from benchmarks.content.measure import measure
+from data_foundry.config import PROJECT_ROOT, ContentChecks, ContentRuleName
+from data_foundry.errors import FoundryError
+from data_foundry.preprocessing.content import Reviewer, key_settings
+from data_foundry.preprocessing.content.masking import PLACEHOLDERS
+from data_foundry.preprocessing.content.rule import wilson
+from data_foundry.preprocessing.content.rules import MAX_FALSE_POSITIVES_PER_10K, RULES
+from data_foundry.preprocessing.text import normalize
+
+README = PROJECT_ROOT / "benchmarks" / "content" / "README.md"
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def reviewer(**settings):
+    return Reviewer(ContentChecks(**settings))
+
+
+def found(text, prompt=False, **settings):
+    text = normalize(text).text
+    return [(flag.rule, text[flag.start : flag.end]) for flag in reviewer(**settings).check(text, prompt)]
+
+
+def examples(side):
+    return [pytest.param(rule, text, id=f"{rule.name}: {text}") for rule in RULES for text in getattr(rule, side)]
+
+
+@pytest.mark.parametrize(("rule", "text"), examples("finds"))
+def test_a_rule_finds_its_examples_and_nothing_else_in_them(rule, text):
+    flags = {flag.rule for flag in reviewer().check(normalize(text).text, prompt=rule.group == "prompts")}
+    assert flags == {rule.name}
+
+
+@pytest.mark.parametrize(("rule", "text"), examples("passes"))
+def test_a_rule_leaves_what_only_looks_like_it(rule, text):
+    assert rule.name not in {flag.rule for flag in reviewer().check(normalize(text).text, rule.group == "prompts")}
+
+
+def test_every_rule_has_examples_a_source_and_limits():
+    for rule in RULES:
+        assert rule.finds and rule.passes and rule.source and rule.limits, rule.name
+
+
+def test_the_settings_can_exclude_by_every_rule_and_by_the_users_list_and_by_nothing_else():
+    assert set(get_args(ContentRuleName)) == set(BY_NAME) | {"abuse_list"}
+    assert {rule.name for rule in RULES if rule.group == "personal_data"} == set(PLACEHOLDERS)
+
+
+def test_every_rule_that_may_refuse_rows_keeps_to_five_false_positives_in_ten_thousand_clean_lines():
+    for rule in RULES:
+        assert rule.measured.clean >= 20_000
+        assert rule.measured.false_positives_per_10k <= MAX_FALSE_POSITIVES_PER_10K, rule.name
+
+
+def test_the_figures_of_the_rules_hold_on_a_part_of_the_lines_measured_again():
+    for name, got in measure(seeds=(7,), clean=2_000, planted=60).items():
+        stated = BY_NAME[name].measured
+        low, _ = wilson(got.false_positives, got.clean)
+        assert low * 10_000 <= stated.false_positives_per_10k, f"{name}: {got} has more false positives than {stated}"
+        low, high = wilson(got.found, got.planted)
+        assert low <= stated.recall <= high, f"{name}: recall {got.recall:.3f}, the table says {stated.recall:.3f}"
+
+
+def test_the_benchmarks_readme_states_the_figures_of_the_table():
+    rows = [line.split("|")[1:-1] for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    stated = {name.strip(): [float(cell) for cell in cells] for name, *cells in rows[1:]}
+    others = [rule for rule in RULES if rule.name not in stated]
+    assert len(others) == 13
+    for rule in RULES:
+        got = rule.measured
+        figures = [got.false_positives, round(got.false_positives_per_10k, 2), got.found, round(got.precision, 3)]
+        assert stated.get(rule.name, stated["the thirteen others"]) == figures, rule.name
+        assert (got.clean, got.planted) == (60_000, 600)
+
+
+def test_the_clean_lines_hold_what_a_careless_rule_would_trip_over():
+    lines = clean_lines(2_000)
+    assert sum(any(map(str.isdecimal, line)) for line in lines) > 500
+    assert any("1800" in line for line in lines) and any("₹" in line for line in lines)
+
+
+def test_a_number_that_no_word_explains_is_taken_for_a_persons_by_its_shape_alone():
+    hits = [flags[0] for line in unnamed_numbers(500) if (flags := found(line))]
+    assert {rule for rule, _ in hits} <= {"mobile_number", "aadhaar", "card"}
+    assert 0 < len(hits) < 100
+
+
+@pytest.mark.parametrize(
+    ("trials", "hits", "interval"), [(0, 0, (0.0, 1.0)), (100, 0, (0.0, 0.0370)), (10, 5, (0.2366, 0.7634))]
+)
+def test_the_wilson_interval_has_its_published_values(trials, hits, interval):
+    assert wilson(hits, trials) == pytest.approx(interval, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ഓന് ഇങ്ങട്ട് ബരുവോ, ഓള് പോയീന്", "എന്തൂട്ടാ ഗഡീ വിശേഷം", "എന്തര് അപ്പീ സുഖം തന്നേ", "ഇജ്ജ് എബടെയാ പോണത്",
+        "അങ്ങയുടെ സഹായത്തിന് നന്ദി", "താങ്കൾ ദയവായി കാത്തിരിക്കൂ", "ചേട്ടാ ഒന്ന് സഹായിക്കണേ", "സാർ വരുമോ", "അവിടുന്ന് അരുളിച്ചെയ്തു",
+    ],
+)  # fmt: skip
+def test_no_rule_flags_dialect_or_honorific_forms(text):
+    assert found(text) == []
+    assert found(text, prompt=True) == []
+
+
+def test_callers_may_say_what_a_prompt_may_not():
+    assert found("നിന്റെ പേരെന്താണ്") == []
+    assert found("നിന്റെ പേരെന്താണ്", prompt=True) == [("impolite_second_person", "നിന്റെ")]
+
+
+def test_a_digit_of_any_script_and_an_invisible_character_hide_no_number():
+    assert found("൯൦൦൦൦ ൧൨൦൪൫") == [("mobile_number", "90000 12045")]
+    assert found("९०००० १२०४५") == [("mobile_number", "९०००० १२०४५")]
+    assert found("90000\u200b12045") == [("mobile_number", "9000012045")]
+    for joiner in ("\u200c", "\u200d"):
+        assert found(f"ശരി 90{joiner}000 {joiner}12{joiner}045 ശരി") == [
+            ("mobile_number", f"90{joiner}000 {joiner}12{joiner}045")
+        ]
+        assert found(f"ra{joiner}ni@okaxis ABC{joiner}PE1234F")[0][0] == "upi_id"
+
+
+def test_several_numbers_in_a_row_are_found_whole():
+    assert found("90000 12045 9000012046") == [("mobile_number", "90000 12045 9000012046")]
+    assert found("90000 12045, 90000 12046") == [("mobile_number", "90000 12045, 90000 12046")]
+    text = "0471-2345678 / 9000012045"
+    assert [rule for rule, _ in found(text)] == ["landline", "mobile_number"]
+
+
+def test_twelve_digits_behind_a_country_code_are_a_telephone_number_whatever_their_check_digit():
+    assert found("+912095513148") == [("landline", "+912095513148")]
+    assert found("919493781466") == [("mobile_number", "919493781466")]
+    assert found("9176-7218-3152") == [("aadhaar", "9176-7218-3152")]
+
+
+def test_a_number_that_the_settings_name_public_may_stand_however_it_is_written():
+    for said in ("9000012045", "+91 90000 12045", "0 9000012045"):
+        assert found(said) != []
+        assert found(said, public_numbers=("90000 12045",)) == []
+
+
+def test_digits_inside_other_identifiers_are_no_helpline():
+    assert [rule for rule, _ in found("a112@example.in, ABCPE1912F, KL 1 A 4567")] == ["email", "pan", "vehicle"]
+
+
+def test_evidence_repeats_no_digit_run_or_address_of_what_was_found():
+    for rule in RULES:
+        for text in rule.finds:
+            text = normalize(text).text
+            for flag in reviewer().check(text, prompt=rule.group == "prompts"):
+                said = text[flag.start : flag.end]
+                for length in range(3, len(said) + 1):
+                    for start in range(len(said) - length + 1):
+                        part = said[start : start + length]
+                        if rule.group == "personal_data" and any(map(str.isdecimal, part)):
+                            assert part not in flag.evidence
+
+
+def test_hostile_text_takes_no_more_than_linear_steps():
+    for piece in ("9", "9 ", "98-", "a@", "a.", "അക്കൗണ്ട് ", "ഒന്ന് ", "(", "+91", "0 "):
+        short, long = piece * 2_000, piece * 20_000
+        check = reviewer().check
+        assert timed(check, long) < 40 * max(timed(check, short), 0.002), piece
+
+
+def timed(function, text):
+    import time
+
+    start = time.process_time()
+    function(text)
+    return time.process_time() - start
+
+
+def test_a_list_of_the_users_own_needs_a_licence_and_flags_whole_words_only(tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("# a list\nപൂർ\nമോശംവാക്ക്\nbad word\nകഴുത\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="abuse_list_licence"):
+        ContentChecks(abuse_list=words)
+    given = {"abuse_list": words, "abuse_list_licence": "CC0-1.0"}
+    assert found("പൂർത്തിയായി, നിലമ്പൂർ", **given) == []
+    assert found("അവൻ മോശംവാക്ക് പറഞ്ഞു, badword bad words", **given) == [("abuse_list", "മോശംവാക്ക്")]
+    assert found("BAD WORD", **given) == [("abuse_list", "BAD WORD")]
+    assert found("ഒരു കഴുത വന്നു", **given) == [("abuse_homograph", "കഴുത")]
+    assert found("അവൻ മോശംവാക്ക് പറഞ്ഞു", abuse_allow=("മോശംവാക്ക്",), **given) == []
+    flag = Reviewer(ContentChecks(**given)).check("മോശംവാക്ക്")[0]
+    assert flag.evidence == "list words.txt, licence CC0-1.0"
+
+
+def test_the_users_list_counts_by_its_content_in_a_steps_key_and_must_be_readable(tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("മോശംവാക്ക്", encoding="utf-8")
+    checks = ContentChecks(abuse_list=words, abuse_list_licence="own")
+    before = key_settings(checks)
+    assert before["content.mask_personal_data"] is True
+    words.write_text("മറ്റൊരുവാക്ക്", encoding="utf-8")
+    assert key_settings(checks)["content.abuse_list"] != before["content.abuse_list"]
+    words.write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(FoundryError, match="holds no entry"):
+        Reviewer(checks)
+    words.unlink()
+    for use in (key_settings, Reviewer):
+        with pytest.raises(FoundryError, match=r"words\.txt can't be read"):
+            use(checks)

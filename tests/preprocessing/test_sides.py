@@ -1,0 +1,61 @@
+"""Which side of a row is Malayalam, by script."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_foundry.preprocessing.sides import sides
+
+from .raw_builders import INDICST, SPEECH_WITH_ENGLISH, STT, entry
+
+ML, EN = "ഇന്ന് മഴ പെയ്യും", "it will rain today"
+LEGACY = "അവന്\u200d വന്നു"
+
+
+def indicst(text, source, source_language, target_language):
+    values = {
+        "text": text, "source_text": source, "source_language": source_language, "target_language": target_language,
+    }  # fmt: skip
+    found = sides(entry(INDICST), values)
+    return found.text, found.translation, found.direction, found.flags
+
+
+def test_a_translation_row_is_told_from_a_transcript_by_its_languages_and_script():
+    assert indicst(EN, ML, "malayalam", "english") == (ML, EN, "ml-en", [])
+    assert indicst(ML, EN, "en", "ml") == (ML, EN, "en-ml", [])
+    assert indicst(ML, ML, "ml", "Malayalam") == (ML, None, None, [])
+
+
+def test_sides_that_contradict_their_language_columns_are_flagged():
+    assert indicst(ML, EN, "malayalam", "english") == (ML, EN, "en-ml", ["sides_swapped"])
+    assert indicst(EN, ML, "english", "malayalam") == (ML, EN, "ml-en", ["sides_swapped"])
+    assert indicst(ML, ML, "malayalam", "english") == (ML, None, None, ["translation_not_english"])
+    assert indicst(None, ML, "malayalam", "english") == (ML, None, None, ["no_translation"])
+    assert indicst("", ML, "malayalam", "english") == (ML, None, None, ["no_translation"])
+
+
+def test_two_english_sides_leave_no_malayalam_to_accept():
+    assert indicst(EN, EN, "english", "english")[:2] == (EN, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "translation", "expected"),
+    [
+        (ML, EN, (ML, EN, "ml-en", [])),
+        (EN, ML, (ML, EN, "ml-en", ["sides_swapped"])),
+        (ML, ML, (ML, None, None, ["translation_not_english"])),
+        (ML, None, (ML, None, None, ["no_translation"])),
+        (ML, float("nan"), (ML, None, None, ["no_translation"])),
+        (ML, " ", (ML, None, None, ["no_translation"])),
+        (LEGACY, EN, (LEGACY, EN, "ml-en", [])),
+        (None, EN, (None, EN, "ml-en", [])),
+    ],
+)
+def test_speech_with_english_is_judged_on_its_malayalam_side(text, translation, expected):
+    found = sides(entry(SPEECH_WITH_ENGLISH), {"text": text, "translation": translation})
+    assert (found.text, found.translation, found.direction, found.flags) == expected
+
+
+def test_a_dataset_of_one_side_has_a_text_alone():
+    found = sides(entry(STT), {"text": EN})
+    assert (found.text, found.translation, found.direction, found.flags) == (EN, None, None, [])
