@@ -9,7 +9,7 @@ what became of it is read from its report, so a killed phase is a failed phase i
   python run_data_foundry.py --phases phase1 phase2 --datasets CXDuncan/Malayalam-IndicVoices
 
 Exit codes: 0 done, or nothing to do; 1 a step failed, the others still ran; 2 a mistake in the command or the
-configuration, nothing was started; 130 interrupted.
+configuration, nothing was started; 130 interrupted; 143 terminated.
 """
 
 from __future__ import annotations
@@ -28,13 +28,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data_foundry import __version__
-from data_foundry.cli import add_common_flags, check_hub_source, settings_from
+from data_foundry.cli import add_common_flags, check_hub_source, plan_steps, print_plan, settings_from
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.dataset_registry import dataset_entry
-from data_foundry.errors import FoundryError
-from data_foundry.lake import write_atomically
-from data_foundry.report import PHASES, Outcome, PhaseReport, PipelineReport, Status, merge_phases, now
+from data_foundry.endings import INTERRUPTED, TERMINATED, Terminated, ended
+from data_foundry.lake import Lake, write_atomically
+from data_foundry.report import (
+    PHASES,
+    Outcome,
+    PhaseReport,
+    PipelineReport,
+    Status,
+    changed_by,
+    foresee,
+    merge_phases,
+    now,
+)
 
+ENDINGS = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+# After these no later phase is run.
+STOPPING = (2, *ENDINGS)
 SCRIPTS = dict(
     zip(
         PHASES,
@@ -55,26 +68,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES, help="only these, in pipeline order")
     add_common_flags(parser)
     arguments = parser.parse_args(argv)
-    try:
-        settings = settings_from(arguments)
-        check_hub_source(settings)
-        for name in settings.datasets:
-            dataset_entry(name)
-        flags = common_flags(arguments)
-        phases = [phase for phase in PHASES if phase in arguments.phases]
-        if arguments.dry_run:
-            return preview(phases, [*flags, "--dry-run"])
-        typed = shlex.join(["python", "run_data_foundry.py", *(sys.argv[1:] if argv is None else argv)])
-        return run(phases, flags, settings, typed)
-    except FoundryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    typed = shlex.join(["python", "run_data_foundry.py", *(sys.argv[1:] if argv is None else argv)])
+    return ended("the run", lambda: _run(arguments, typed))
+
+
+def _run(arguments: argparse.Namespace, typed: str) -> int:
+    settings = settings_from(arguments)
+    check_hub_source(settings)
+    for name in settings.datasets:
+        dataset_entry(name)
+    phases = [phase for phase in PHASES if phase in arguments.phases]
+    if arguments.dry_run:
+        return preview(phases, settings)
+    # Held over all phases, so that no other run comes between two of them.
+    with Lake(settings).lock("all phases" if len(phases) == len(PHASES) else ", ".join(phases)):
+        return run(phases, common_flags(arguments), settings, typed)
 
 
 def common_flags(arguments: argparse.Namespace) -> list[str]:
     """Return the flags to hand on to a phase, as a person would type them."""
     flags: list[str] = []
-    for name in ("profile", "config", "base_path", "workers"):
+    for name in ("profile", "config", "base_path", "workers", "max_bytes_per_dataset", "max_rows_per_dataset"):
         value = getattr(arguments, name)
         if value is not None:
             flags += [f"--{name.replace('_', '-')}", str(value.resolve() if isinstance(value, Path) else value)]
@@ -84,12 +98,15 @@ def common_flags(arguments: argparse.Namespace) -> list[str]:
     return flags
 
 
-def preview(phases: Sequence[str], flags: list[str]) -> int:
+def preview(phases: Sequence[str], settings: Settings) -> int:
     """Print every phase's plan; nothing is written. One process, because a plan costs less than an interpreter."""
-    for phase in phases:
-        script = runpy.run_path(str(PROJECT_ROOT / SCRIPTS[phase]))
-        if code := script["main"](flags):
-            return code
+    lake, previous, changes = Lake(settings), "", frozenset[str]()
+    for name in phases:
+        phase = runpy.run_path(str(PROJECT_ROOT / SCRIPTS[name]))["PHASE"]
+        follows = previous and PHASES.index(name) == PHASES.index(previous) + 1
+        steps = foresee(plan_steps(phase, settings, lake), previous, changes if follows else frozenset())
+        print_plan(phase, steps)
+        previous, changes = name, changed_by(steps)
     return 0
 
 
@@ -99,7 +116,7 @@ def run(phases: Sequence[str], flags: list[str], settings: Settings, command: st
     reports: dict[str, PhaseReport] = {}
     for phase in phases:
         reports[phase] = run_phase(phase, flags)
-        if reports[phase].exit_code == 2 or "interrupted" in reports[phase].reasons:
+        if reports[phase].exit_code in STOPPING:
             break
     datasets, engines = merge_phases(reports)
     report = PipelineReport(
@@ -123,11 +140,8 @@ def run(phases: Sequence[str], flags: list[str], settings: Settings, command: st
         return 2 if any(each.exit_code == 2 for each in reports.values()) else 1
     print_summary(report)
     print(f"{report.status}: {file}")
-    if any("interrupted" in each.reasons for each in reports.values()):
-        return 130
-    if any(each.exit_code == 2 for each in reports.values()):
-        return 2
-    return 0 if report.status == "completed" else 1
+    stopped_by = [each.exit_code for each in reports.values() if each.exit_code in STOPPING]
+    return stopped_by[-1] if stopped_by else 0 if report.status == "completed" else 1
 
 
 def run_phase(phase: str, flags: list[str]) -> PhaseReport:
@@ -141,27 +155,29 @@ def run_phase(phase: str, flags: list[str]) -> PhaseReport:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
         child = subprocess.Popen([sys.executable, str(script), *flags, "--report-file", str(file)], env=environment)
-        interrupted = False
+        ending = 0
         try:
             _, wait_status, usage = os.wait4(child.pid, 0)
-        except KeyboardInterrupt:
-            interrupted = True
-            # A terminal interrupts the child too; a signal to this process alone does not reach it.
-            time.sleep(1)
-            os.kill(child.pid, signal.SIGINT)
+        except KeyboardInterrupt as error:
+            ending = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+            if ending == INTERRUPTED:
+                # A terminal interrupts the child too, which then ends by itself.
+                time.sleep(1)
+            child.terminate()
             _, wait_status, usage = os.wait4(child.pid, 0)
         child.returncode = code = os.waitstatus_to_exitcode(wait_status)
         seconds = round(time.monotonic() - started, 3)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        if file.exists() and not interrupted:
+        if file.exists() and not ending:
             report = PhaseReport.model_validate_json(file.read_bytes())
             update = {"command": typed, "exit_code": code, "seconds": seconds}
             if code != report.exit_code:
                 died = f"it ended with exit code {code} after it had reported {report.status}"
                 update |= {"status": "failed", "reasons": [*report.reasons, died]}
             return report.model_copy(update=update)
-    if interrupted:
-        reason = "interrupted"
+    if ending or code in ENDINGS:
+        code = ending or code
+        reason = f"{ENDINGS[code]}; the same command goes on where it was"
     elif code < 0:
         reason = f"killed by {signal.Signals(-code).name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
     else:

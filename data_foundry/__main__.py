@@ -11,13 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from data_foundry.cli import add_common_flags, settings_from
 from data_foundry.config import Settings
-from data_foundry.errors import FoundryError
+from data_foundry.endings import ended
 from data_foundry.lake import Lake, Layer
+
+WIDTH = 120
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,12 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_common_flags(parser)
     arguments = parser.parse_args(argv)
-    try:
-        settings = settings_from(arguments)
-        return status(settings, arguments.json) if arguments.command == "status" else doctor(settings, arguments.json)
-    except FoundryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    command = status if arguments.command == "status" else doctor
+    return ended(arguments.command, lambda: command(settings_from(arguments), arguments.json))
 
 
 def status(settings: Settings, as_json: bool) -> int:
@@ -43,16 +42,7 @@ def status(settings: Settings, as_json: bool) -> int:
 
     lake = Lake(settings)
     layers = {
-        layer.value: [
-            {
-                "name": manifest.name,
-                "rows": manifest.rows_out,
-                "rejected": sum(manifest.rejected.values()),
-                "bytes": manifest.total_bytes,
-                "key": manifest.key[:12],
-            }
-            for manifest in lake.manifests(layer)
-        ]
+        layer.value: [_held(lake, layer, name) for name in lake.names(layer)]
         for layer in (Layer.RAW, Layer.SILVER, Layer.GOLD)
     }
     deployed = deployments(settings)
@@ -64,6 +54,19 @@ def status(settings: Settings, as_json: bool) -> int:
         print_table(layer, entries)
     print_table("deployments", deployed)
     return 0
+
+
+def _held(lake: Lake, layer: Layer, name: str) -> dict[str, Any]:
+    manifest = lake.readable(layer, name)
+    if manifest is None:
+        return {"name": name, "fault": lake.fault(layer, name)}
+    return {
+        "name": manifest.name,
+        "rows": manifest.rows_out,
+        "rejected": sum(manifest.rejected.values()),
+        "bytes": manifest.total_bytes,
+        "key": manifest.key[:12],
+    }
 
 
 def doctor(settings: Settings, as_json: bool) -> int:
@@ -81,15 +84,20 @@ def doctor(settings: Settings, as_json: bool) -> int:
 
 
 def print_table(title: str, entries: Sequence[dict[str, Any]]) -> None:
-    """Print dictionaries with the same keys as an aligned table."""
+    """Print dictionaries as an aligned table; what does not fit on a line stands below it, each value with its name."""
     print(f"\n{title}" if entries else f"\n{title}: none")
     if not entries:
         return
-    columns = list(dict.fromkeys(key for entry in entries for key in entry))
-    lines = [columns, *([_cell(entry.get(column)) for column in columns] for entry in entries)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    for line in lines:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    rows = [{name: _cell(value) for name, value in entry.items()} for entry in entries]
+    columns = list(dict.fromkeys(name for row in rows for name in row if any(other.get(name) for other in rows)))
+    widths = {name: max(len(name), *(len(row.get(name, "")) for row in rows)) for name in columns}
+    beside = [name for at, name in enumerate(columns) if sum(widths[c] + 2 for c in columns[: at + 1]) <= WIDTH]
+    print("  " + "  ".join(name.ljust(widths[name]) for name in beside).rstrip())
+    for row in rows:
+        print("  " + "  ".join(row.get(name, "").ljust(widths[name]) for name in beside).rstrip())
+        below = [f"{name}: {row[name]}" for name in columns if name not in beside and row.get(name)]
+        if below:
+            print(textwrap.fill("; ".join(below), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
 def _cell(value: Any) -> str:

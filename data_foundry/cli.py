@@ -1,6 +1,7 @@
 """What the phase scripts share: the common flags, dry-run, progress, the phase report and the exit code.
 
-Exit codes: 0 done, or nothing to do; 1 a step failed, the others still ran; 2 the user's mistake, nothing was started.
+Exit codes: 0 done, or nothing to do; 1 a step failed, the others still ran; 2 the user's mistake, nothing was started;
+130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import logging
 import os
 import resource
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
+from data_foundry.endings import ended
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, write_atomically
 from data_foundry.records import AIEngine
@@ -62,6 +63,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasets", nargs="+", metavar="ID", help="only these datasets (owner/name)")
     parser.add_argument("--engines", nargs="+", metavar="NAME", help=f"only these engines: {', '.join(AIEngine)}")
     parser.add_argument("--workers", type=int, metavar="N", help="processes to use (default 2)")
+    parser.add_argument(
+        "--max-bytes-per-dataset", metavar="SIZE", help="ingest whole files up to this much, e.g. 500MB or 1.5GiB"
+    )
+    parser.add_argument(
+        "--max-rows-per-dataset", type=int, metavar="N", help="ingest whole files until they hold this many rows"
+    )
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -76,6 +83,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         "datasets": arguments.datasets,
         "engines": arguments.engines,
         "workers": arguments.workers,
+        "hub": {name: getattr(arguments, name) for name in ("max_bytes_per_dataset", "max_rows_per_dataset")},
     }
     return load_settings(arguments.config, arguments.profile, flags)
 
@@ -86,30 +94,27 @@ def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None)
     add_common_flags(parser)
     parser.add_argument("--report-file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
-    try:
-        settings = settings_from(arguments)
-        lake = Lake(settings)
-        check_hub_source(settings)
-        if settings.hub.source is not None:
-            # Nothing may look for the network behind a folder Hub; the clients read this when they are imported.
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        # Planned before anything is written: a plan finds what only the user can mend, such as an unknown dataset.
-        steps = phase.plan(settings, lake)
-        if arguments.dry_run:
-            print_plan(phase, steps)
-            return 0
-        return _execute(phase, settings, lake, arguments)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print(f"{phase.name} interrupted; the same command goes on where it was.", file=sys.stderr)
-        return 130
-    except FoundryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        log.debug("%s", phase.name, exc_info=True)
-        print(f"error: {phase.name} stopped: {error}", file=sys.stderr)
-        return 1
+    return ended(phase.name, lambda: _run(phase, arguments))
+
+
+def _run(phase: Phase, arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    lake = Lake(settings)
+    check_hub_source(settings)
+    # Planned before anything is written: a plan finds what only the user can mend, such as an unknown dataset.
+    steps = plan_steps(phase, settings, lake)
+    if arguments.dry_run:
+        print_plan(phase, steps)
+        return 0
+    return _execute(phase, settings, lake, arguments)
+
+
+def plan_steps(phase: Phase, settings: Settings, lake: Lake) -> list[Step]:
+    """Return what a phase would do. Raises FoundryError."""
+    if settings.hub.source is not None:
+        # Nothing may look for the network behind a folder Hub; the clients read this when they are imported.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return phase.plan(settings, lake)
 
 
 def print_plan(phase: Phase, steps: Sequence[Step]) -> None:
@@ -119,7 +124,8 @@ def print_plan(phase: Phase, steps: Sequence[Step]) -> None:
     print(f"{phase.name} {phase.title}: {summary}")
     width = max((len(step.name) for step in steps), default=0)
     for step in steps:
-        print(f"  {step.action:<5} {step.name:<{width}}  {step.reason}")
+        reason = step.reason.replace("\n", "\n" + " " * (width + 8))
+        print(f"  {step.action:<5} {step.name:<{width}}  {reason}")
 
 
 def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.Namespace) -> int:
@@ -164,7 +170,7 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
 
     results: dict[str, StepResult] = {}
     while True:
-        steps = phase.plan(settings, lake)
+        steps = plan_steps(phase, settings, lake)
         order = [step.name for step in steps]
         ready = [step for step in steps if step.action is Action.RUN and step.name not in results]
         if not ready:
@@ -175,11 +181,17 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
             results[result.name] = result
             level = logging.ERROR if result.falls_short else logging.INFO
             log.log(level, "%s %s: %s (%.1f s)", result.outcome, result.name, result.reason, result.seconds)
-    outcomes = {Action.SKIP: Outcome.SKIPPED, Action.WAIT: Outcome.WAITING}
+    outcomes = {Action.SKIP: Outcome.SKIPPED, Action.WAIT: Outcome.WAITING, Action.FAIL: Outcome.FAILED}
     for step in steps:
         if step.name not in results:
             outcome = outcomes[step.action]
-            log.info("%-5s %s: %s", outcome, step.name, step.reason)
+            log.log(
+                logging.ERROR if step.action is Action.FAIL else logging.INFO,
+                "%-5s %s: %s",
+                outcome,
+                step.name,
+                step.reason,
+            )
             carried = step.model_dump(exclude={"action", "payload"})
             results[step.name] = StepResult(outcome=outcome, **carried)
     return [results[name] for name in order]
@@ -215,7 +227,7 @@ def start_log(base_path: Path) -> None:
 
 
 def peak_rss_bytes() -> int:
-    """Return the largest resident set of this process or any child that ended, in bytes."""
+    """Return the largest resident set that this process, or any one child that ended, ever had, in bytes."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     scale = 1 if sys.platform == "darwin" else 1024
     return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * scale
@@ -241,7 +253,7 @@ def check_hub_source(settings: Settings) -> None:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FoundryError(f"{stamp} can't be read: {error}.", "Give another --base-path DIR, or mend it.") from None
-    if known != hub_source(settings) and any(Lake(settings).manifests(layer) for layer in Layer):
+    if known != hub_source(settings) and any(Lake(settings).names(layer) for layer in Layer):
         raise FoundryError(
             f"The lake under {settings.base_path} holds data of {known!r}; this run reads {hub_source(settings)!r}.",
             "Give this run its own folder with --base-path DIR, or delete storage/raw, silver, gold and models/ first "

@@ -6,14 +6,15 @@ import logging
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
+from data_foundry.lake import end_with, storage_error
 from data_foundry.report import Outcome, Step, StepResult
 
 RunStep = Callable[[Settings, Step], StepResult]
@@ -24,10 +25,11 @@ def run_steps(run_step: RunStep, settings: Settings, steps: Sequence[Step]) -> I
     """Run steps on up to `settings.workers` processes and yield a result for every one, as they end.
 
     `run_step` must be a module-level function. A step that raises, or whose process dies, yields a failed result;
-    the others go on. With one worker, or for one step, that process is this one, and its death ends the run.
+    the others go on. One worker is a process of its own too, since a step that needs too much memory is killed; with
+    no worker (0) the steps run in this process, whose death ends the run.
     The order of results may differ from the order of steps.
     """
-    if settings.workers == 1 or len(steps) == 1:
+    if not settings.workers:
         for step in steps:
             yield guarded(run_step, settings, step)
         return
@@ -46,8 +48,10 @@ def guarded(run_step: RunStep, settings: Settings, step: Step) -> StepResult:
         result = _failed(step, str(error))
     except Exception as error:
         log.debug("%s", step.name, exc_info=True)
-        log.error("%s: %s: %s (the traceback is in the log file)", step.name, type(error).__name__, error)
-        result = _failed(step, f"{type(error).__name__}: {error}")
+        disk = storage_error(error) if isinstance(error, OSError) else None
+        if disk is None:
+            log.error("%s: %s: %s (the traceback is in the log file)", step.name, type(error).__name__, error)
+        result = _failed(step, str(disk or f"{type(error).__name__}: {error}"))
     return result.model_copy(update={"seconds": round(time.monotonic() - started, 3), "subject": step.subject})
 
 
@@ -57,46 +61,47 @@ def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Gener
     with _pool(workers) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
-        try:
-            while queue or waiting:
-                # One task a worker at a time, so that a dead process can only have been running these.
-                while queue and len(waiting) < workers:
-                    step = queue.pop(0)
-                    try:
-                        waiting[pool.submit(guarded, run_step, settings, step)] = step
-                    except BrokenProcessPool:
-                        queue.insert(0, step)
-                        if not waiting:
-                            return queue
-                        break
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                broken = [waiting.pop(future) for future in done if isinstance(future.exception(), BrokenProcessPool)]
-                for future in done:
-                    if future in waiting:
-                        waiting.pop(future)
-                        yield future.result()
-                if broken:
-                    broken += list(waiting.values())
-                    if len(broken) == 1:
-                        yield _failed(broken[0], "its process was killed (out of memory?)")
+        while queue or waiting:
+            # One task a worker at a time, so that a dead process can only have been running these.
+            while queue and len(waiting) < workers:
+                step = queue.pop(0)
+                try:
+                    waiting[pool.submit(guarded, run_step, settings, step)] = step
+                except BrokenProcessPool:
+                    queue.insert(0, step)
+                    if not waiting:
                         return queue
-                    # Which of them died can't be told: run each alone, so that only the culprit fails.
-                    for step in broken:
-                        yield from _alone(run_step, settings, step)
+                    break
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            broken = [waiting.pop(future) for future in done if isinstance(future.exception(), BrokenProcessPool)]
+            for future in done:
+                if future in waiting:
+                    waiting.pop(future)
+                    yield future.result()
+            if broken:
+                broken += list(waiting.values())
+                if len(broken) == 1:
+                    yield _failed(broken[0], "its process was killed (out of memory?)")
                     return queue
+                # Which of them died can't be told: run each alone, so that only the culprit fails.
+                for step in broken:
+                    yield from _alone(run_step, settings, step)
+                return queue
+    return []
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    arguments = (os.getpid(), _log_file())
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=arguments) as pool:
+        try:
+            yield pool
         except (KeyboardInterrupt, GeneratorExit):
             # Leaving the pool waits for what runs, which may be an hour of training: commits make a kill safe.
             for worker in multiprocessing.active_children():
                 worker.kill()
             raise
-    return []
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(), _log_file())
-    )
 
 
 def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:
@@ -118,20 +123,14 @@ def _log_file() -> str | None:
 
 def _start_worker(parent: int, log_file: str | None) -> None:
     """A worker logs to the run's file, keeps to one thread (the processes are the parallelism), and never outlives
-    the run: an orphan would go on writing into a lake that the next run believes to be its own."""
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    the run."""
+    end_with(parent)
     # Ctrl-C is for the run, which ends its workers; each of them would only print a traceback of its own.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
         os.environ.setdefault(name, "false" if name.startswith("TOKENIZERS") else "1")
     if log_file:
         add_log_file(log_file)
-
-
-def _die_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def add_log_file(path: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from data_foundry.errors import FoundryError
@@ -51,7 +51,7 @@ class Hub(Section):
     One request is tried again at most `retries` times, and all requests of a run by all its workers together
     `retry_budget` times. A transfer that brings nothing for `stall_seconds` is cut and tried again. `xet` false keeps
     to plain HTTP. The two limits choose whole files of a dataset, in an order that depends on its commit alone; None
-    takes everything.
+    takes everything. Bytes are a number, or text with a unit: "500MB" (decimal), "1.5GiB" (binary).
     """
 
     source: Path | None = None
@@ -60,7 +60,7 @@ class Hub(Section):
     retry_budget: Annotated[int, Field(ge=0)] = 200
     stall_seconds: Annotated[float, Field(gt=0)] = 30.0
     xet: bool = True
-    max_bytes_per_dataset: Annotated[int, Field(ge=1)] | None = None
+    max_bytes_per_dataset: Annotated[ByteSize, Field(ge=1)] | None = None
     max_rows_per_dataset: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -71,14 +71,25 @@ class Licensing(Section):
 
 
 class AudioGates(Section):
-    """Limits of a usable clip; durations in seconds, level in dBFS, speaking rate in aksharas per second."""
+    """Limits of a usable clip; durations in seconds, levels in dBov, speaking rates in aksharas a second of speech.
+
+    A clip outside of `min_seconds` to `max_aksharas_per_second` is rejected; `min_snr_db` None rejects none for its
+    noise. A clip with a bandwidth up to `narrowband_hz`, or a rate outside `usual_aksharas_per_second`, is kept and
+    flagged. `mos` true has a model predict the opinion of listeners (preprocessing/mos.py). benchmarks/quality says
+    what share of real speech each default rejects.
+    """
 
     max_segment_seconds: Annotated[float, Field(gt=0)] = 30.0
-    min_seconds: Annotated[float, Field(ge=0)] = 0.3
     max_source_seconds: Annotated[float, Field(gt=0)] = 7200.0
+    min_seconds: Annotated[float, Field(ge=0)] = 0.3
     min_rms_dbfs: float = -60.0
     max_clipping_share: Share = 0.05
+    min_snr_db: float | None = None
+    min_aksharas_per_second: Annotated[float, Field(ge=0)] = 0.5
     max_aksharas_per_second: Annotated[float, Field(gt=0)] = 16.0
+    narrowband_hz: Annotated[float, Field(ge=0)] = 4250.0
+    usual_aksharas_per_second: tuple[float, float] = (3.5, 12.0)
+    mos: bool = False
 
 
 class TextGates(Section):
@@ -86,6 +97,45 @@ class TextGates(Section):
 
     profile: Literal["encoding", "modern"] = "modern"
     min_malayalam_ratio: Share = 0.70
+
+
+class Duplicates(Section):
+    """What becomes of a row that repeats an earlier one of its dataset: kept and flagged, or dropped with its reason.
+
+    `text`: kept by default, for many speakers read the same prompt and many callers say the same; rows with equal
+    texts never stand in two splits. `audio`: the same samples with the same text teach nothing twice and are dropped.
+    """
+
+    text: Literal["keep", "drop"] = "keep"
+    audio: Literal["keep", "drop"] = "drop"
+
+
+ContentRuleName = Literal[
+    "mobile_number", "landline", "aadhaar", "card", "bank_account", "pan", "ifsc", "vehicle", "email", "upi_id",
+    "spelled_number", "abuse", "insult", "abuse_list", "impolite_second_person", "bare_imperative", "mixed_address",
+]  # fmt: skip
+
+
+class ContentChecks(Section):
+    """What follows from a content flag: personal data masked, and rows refused for the rules in `exclude`.
+
+    `abuse_list`: a UTF-8 file of words and phrases, one a line, besides the project's own short list; its licence must
+    be named, and `abuse_allow` are entries of it that are innocent here. `public_numbers`: telephone numbers that may
+    stand, such as the line's own, as dialled in the country.
+    """
+
+    mask_personal_data: bool = True
+    exclude: tuple[ContentRuleName, ...] = ()
+    abuse_list: Path | None = None
+    abuse_list_licence: str | None = None
+    abuse_allow: tuple[str, ...] = ()
+    public_numbers: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _licence_is_named(self) -> ContentChecks:
+        if self.abuse_list is not None and not self.abuse_list_licence:
+            raise ValueError("abuse_list_licence must name the licence under which abuse_list may be used")
+        return self
 
 
 class Splits(Section):
@@ -183,11 +233,14 @@ _DEFAULTS: Any = Field(default={}, validate_default=True)
 
 
 class Settings(Section):
-    """Everything a run depends on, resolved."""
+    """Everything a run depends on, resolved.
+
+    `workers` is the number of processes that run steps; 0 runs them in the phase's own process, for a debugger.
+    """
 
     base_path: Path = PROJECT_ROOT
     profile: str | None = None
-    workers: Annotated[int, Field(ge=1, le=256)] = 2
+    workers: Annotated[int, Field(ge=0, le=256)] = 2
     datasets: tuple[str, ...] = ()
     engines: tuple[AIEngine, ...] = ()
     storage: Storage = _DEFAULTS
@@ -195,6 +248,8 @@ class Settings(Section):
     licensing: Licensing = _DEFAULTS
     audio: AudioGates = _DEFAULTS
     text: TextGates = _DEFAULTS
+    content: ContentChecks = _DEFAULTS
+    duplicates: Duplicates = _DEFAULTS
     splits: Splits = _DEFAULTS
     training: Training = _DEFAULTS
     gates: Gates = _DEFAULTS
@@ -214,7 +269,10 @@ def load_settings(
     Raises FoundryError naming every mistake and where it came from.
     """
     environ = os.environ if environ is None else environ
-    profile = profile or environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")
+    if profile is None:
+        profile = environ.get(f"{ENVIRONMENT_PREFIX}PROFILE") or None
+    if profile == "":
+        raise FoundryError("The profile has no name.", f"Profiles and files in config/: {_known_files()}.")
     config_given = config is not None
     files = [config or DEFAULT_CONFIG]
     if profile:
@@ -233,7 +291,7 @@ def load_settings(
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise FoundryError(_explain(error, layers), "Keys and their meanings: data_foundry/config.py.") from None
-    if settings.profile != (profile or None):
+    if settings.profile != profile:
         raise FoundryError(f"A config file names the profile {settings.profile!r}.", "Choose it with --profile.")
     source = _absolute(settings.hub.source)
     if source is not None and not source.is_dir():
@@ -242,6 +300,8 @@ def load_settings(
         update={
             "base_path": _absolute(settings.base_path),
             "hub": settings.hub.model_copy(update={"source": source}),
+            "storage": settings.storage.model_copy(update={"backup_path": _absolute(settings.storage.backup_path)}),
+            "content": settings.content.model_copy(update={"abuse_list": _absolute(settings.content.abuse_list)}),
         }
     )
 
@@ -261,8 +321,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in (PROJECT_ROOT / "config").glob("*.json"))) or "none"
-        raise FoundryError(f"No config file at {file}.", f"Profiles and files in config/: {known}.") from None
+        raise FoundryError(f"No config file at {file}.", f"Profiles and files in config/: {_known_files()}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FoundryError(f"{file} can't be read: {error}.", "Give a readable JSON file in UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -270,6 +329,10 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FoundryError(f"{file} holds a {type(content).__name__}, not an object.", "Write { ... } with sections.")
     return content
+
+
+def _known_files() -> str:
+    return ", ".join(sorted(path.stem for path in (PROJECT_ROOT / "config").glob("*.json"))) or "none"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

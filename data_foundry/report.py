@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from data_foundry.errors import FoundryError
 
 # `defer_build` everywhere: a preview reads no report, and must not pay for the validators of one.
 PHASES = ("phase1", "phase2", "phase3", "phase4")
@@ -15,11 +17,13 @@ Status = Literal["completed", "partial", "failed"]
 
 
 class Action(StrEnum):
-    """What a plan intends for a step: RUN it, SKIP it because its manifest matches, WAIT for another step."""
+    """What a plan intends for a step: RUN it, SKIP it because its manifest matches, WAIT for another step, or FAIL it
+    because what it would start from can't be read."""
 
     RUN = "run"
     SKIP = "skip"
     WAIT = "wait"
+    FAIL = "fail"
 
 
 class Outcome(StrEnum):
@@ -49,6 +53,36 @@ class Step(BaseModel):
     rows_in: int = 0
     rows_out: int = 0
     rejected: dict[str, int] = {}
+
+
+def planned(name: str, subject: str, plan: Callable[[], Step]) -> Step:
+    """Return the step that `plan` returns, or one that fails with what it raised, so that the others go on."""
+    try:
+        return plan()
+    except FoundryError as error:
+        return Step(name=name, key="", action=Action.FAIL, reason=str(error), subject=subject)
+
+
+def changed_by(steps: Iterable[Step]) -> frozenset[str]:
+    """Return the datasets or engines that a plan may change."""
+    return frozenset(step.subject for step in steps if step.action in (Action.RUN, Action.WAIT))
+
+
+def foresee(steps: Iterable[Step], before: str, changes: frozenset[str]) -> list[Step]:
+    """Return a plan as it stands when the phase `before` is still to change some datasets or engines.
+
+    A step that has nothing to do as things lie now waits for what may change its input: of its own dataset or engine,
+    or, for an engine's gold, of any dataset.
+    """
+    foreseen = []
+    for step in steps:
+        causes = sorted(name for name in changes if name == step.subject or ("/" in name) != ("/" in step.subject))
+        if step.action is Action.SKIP and causes:
+            more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+            reason = f"waiting for {before} of {causes[0]}{more}: runs only if that changes what it starts from"
+            step = step.model_copy(update={"action": Action.WAIT, "reason": reason})
+        foreseen.append(step)
+    return foreseen
 
 
 class StepResult(BaseModel):
@@ -121,7 +155,11 @@ class EngineReport(BaseModel):
 
 
 class PhaseReport(BaseModel):
-    """One phase: the command a person would type, its exit code, and every step."""
+    """One phase: the command a person would type, its exit code, and every step.
+
+    `peak_rss_bytes` is the largest resident set that any single process of the phase reached, as the operating system
+    counts it: not the sum over its processes, which share pages.
+    """
 
     model_config = ConfigDict(defer_build=True)
 

@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from data_foundry.cli import Phase, run_phase
 from data_foundry.ingestion.ingest import describe, plan, run_step
 
+PHASE = Phase(name="phase1", title="ingestion", plan=plan, run_step=run_step, describe=describe)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run phase 1 and return its exit code."""
-    phase = Phase(name="phase1", title="ingestion", plan=plan, run_step=run_step, describe=describe)
-    return run_phase(phase, __doc__ or "", argv)
+    return run_phase(PHASE, __doc__ or "", argv)
 
 
 if __name__ == "__main__":

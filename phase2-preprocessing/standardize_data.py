@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from data_foundry.cli import Phase, run_phase
 from data_foundry.preprocessing.standardize import describe, plan, run_step
 
+PHASE = Phase(name="phase2", title="standardization", plan=plan, run_step=run_step, describe=describe)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the phase; return 0 done, 1 a step failed, 2 the user's mistake."""
-    phase = Phase(name="phase2", title="standardization", plan=plan, run_step=run_step, describe=describe)
-    return run_phase(phase, __doc__ or "", argv)
+    return run_phase(PHASE, __doc__ or "", argv)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from data_foundry.allocation import allocate
 from data_foundry.cli import Phase, run_phase
 
+PHASE = Phase("phase3", "allocation", allocate.plan, allocate.run_step, allocate.describe)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run phase 3 and return its exit code."""
-    phase = Phase("phase3", "allocation", allocate.plan, allocate.run_step, allocate.describe)
-    return run_phase(phase, __doc__, argv)
+    return run_phase(PHASE, __doc__, argv)
 
 
 if __name__ == "__main__":

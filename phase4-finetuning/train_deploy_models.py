@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from data_foundry.cli import Phase, run_phase
 from data_foundry.serving.deploy import describe, plan, run_step
 
+PHASE = Phase(name="phase4", title="fine-tuning and deployment", plan=plan, run_step=run_step, describe=describe)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run phase 4. Returns the exit code."""
-    phase = Phase(name="phase4", title="fine-tuning and deployment", plan=plan, run_step=run_step, describe=describe)
-    return run_phase(phase, __doc__, argv)
+    return run_phase(PHASE, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from data_foundry.lake import Lake
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The default settings with a base path of the test's own."""
-    return load_settings(flags={"base_path": str(tmp_path / "base"), "workers": 1}, environ={})
+    return load_settings(flags={"base_path": str(tmp_path / "base"), "workers": 0}, environ={})
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ def with_settings(tmp_path: Path) -> Callable[..., Settings]:
     """Settings with some sections changed: with_settings(storage={"type": "shared"})."""
 
     def build(**flags: object) -> Settings:
-        return load_settings(flags={"base_path": str(tmp_path / "base"), "workers": 1, **flags}, environ={})
+        return load_settings(flags={"base_path": str(tmp_path / "base"), "workers": 0, **flags}, environ={})
 
     return build

@@ -1,11 +1,13 @@
+import argparse
 import json
+from dataclasses import replace
 
 import pytest
 
-from data_foundry.cli import Phase, run_phase
+from data_foundry.cli import Phase, add_common_flags, run_phase, settings_from
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Layer
-from data_foundry.report import Action, DatasetReport, Outcome, PhaseReport, Step, StepResult
+from data_foundry.report import Action, DatasetReport, Outcome, PhaseReport, Step, StepResult, planned
 
 CHAIN = ("o/first", "o/second")
 
@@ -54,7 +56,7 @@ PHASE = Phase(name="phase1", title="test", plan=plan, run_step=run_step, describ
 @pytest.fixture
 def run(tmp_path, capfd):
     def start(*flags):
-        code = run_phase(PHASE, "Help.", ["--base-path", str(tmp_path), "--workers", "1", *flags])
+        code = run_phase(PHASE, "Help.", ["--base-path", str(tmp_path), "--workers", "0", *flags])
         output = capfd.readouterr()
         report = tmp_path / "reports" / "phase1_report.json"
         return (
@@ -100,7 +102,11 @@ def test_a_failed_step_gives_exit_code_1_and_its_reason_while_the_others_are_don
         (["--engines", "speech"], "Unknown engine: speech"),
         (["--profile", "nonsense"], "No config file"),
         (["--config", "/nowhere/c.json"], "No config file"),
-        (["--workers", "0"], "workers = 0"),
+        (["--profile", ""], "The profile has no name"),
+        (["--max-bytes-per-dataset", "5XB"], 'hub.max_bytes_per_dataset = "5XB" in the flags'),
+        (["--max-bytes-per-dataset", "0"], "max_bytes_per_dataset"),
+        (["--max-rows-per-dataset", "0"], "hub.max_rows_per_dataset = 0 in the flags"),
+        (["--workers", "-1"], "workers = -1"),
     ],
 )
 def test_a_users_mistake_gives_exit_code_2_one_message_and_no_traceback(run, flags, words, tmp_path):
@@ -151,3 +157,40 @@ def test_a_report_that_can_not_be_written_is_exit_code_1_and_no_traceback(run, t
     (tmp_path / "reports").write_text("")
     code, output, _ = run()
     assert code == 1 and "phase1 stopped" in output and "Traceback" not in output
+
+
+def test_a_step_that_can_not_be_done_is_a_failed_step_and_the_others_run(tmp_path, capfd):
+    def plan_with_a_fault(settings, lake):
+        def refuse():
+            raise FoundryError("its manifest is garbage", "delete it")
+
+        return [*plan(settings, lake), planned("make o/garbage", "o/garbage", refuse)]
+
+    phase = replace(PHASE, plan=plan_with_a_fault)
+    flags = ["--base-path", str(tmp_path), "--workers", "0"]
+    assert run_phase(phase, "Help.", [*flags, "--dry-run"]) == 0
+    assert "fail  make o/garbage" in capfd.readouterr().out
+    assert run_phase(phase, "Help.", flags) == 1
+    report = PhaseReport.model_validate_json((tmp_path / "reports" / "phase1_report.json").read_bytes())
+    assert [step.outcome for step in report.steps] == [Outcome.DONE, Outcome.DONE, Outcome.FAILED]
+    assert "its manifest is garbage" in report.reasons[0] and "delete it" in report.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [("500MB", 500_000_000), ("2GB", 2_000_000_000), ("1.5GiB", 1_610_612_736), ("123", 123)]
+)
+def test_a_limit_of_bytes_may_have_a_unit(given, size):
+    parser = argparse.ArgumentParser()
+    add_common_flags(parser)
+    settings = settings_from(parser.parse_args(["--max-bytes-per-dataset", given, "--max-rows-per-dataset", "7"]))
+    assert (settings.hub.max_bytes_per_dataset, settings.hub.max_rows_per_dataset) == (size, 7)
+
+
+def test_nothing_temporary_is_left_and_nothing_that_a_run_writes_holds_a_token(run, tmp_path, monkeypatch):
+    for name in ("HF_TOKEN", "HUGGINGFACE_TOKEN", "WANDB_API_KEY"):
+        monkeypatch.setenv(name, "hf_secret_of_this_test")
+    run("--datasets", "o/broken")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.suffix in (".tmp", ".part") or ".staging" in str(path)]
+    assert {path.name for path in files if path.name.startswith(".")} == {".lock"}
+    assert not [path for path in files if b"hf_secret" in path.read_bytes()]

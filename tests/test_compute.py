@@ -20,6 +20,8 @@ def act(settings, step):
         raise FoundryError("no such row", "look elsewhere")
     if step.subject == "crash":
         raise ZeroDivisionError("division by zero")
+    if step.subject == "fill":
+        raise OSError(28, "No space left on device", "/disk/file")
     if step.subject == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason="done", rows_in=1, rows_out=1)
@@ -32,7 +34,7 @@ def steps(*subjects: str) -> list[Step]:
     ]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_failing_step_costs_no_other_step(with_settings, workers):
     results = {
         r.subject: r for r in run_steps(act, with_settings(workers=workers), steps("complain", "a", "crash", "b"))
@@ -48,6 +50,20 @@ def test_a_killed_worker_fails_its_own_step_only(with_settings):
     results = {r.subject: r for r in run_steps(act, with_settings(workers=2), steps("a", "die", "b", "c", "d"))}
     assert results.pop("die").outcome is Outcome.FAILED
     assert set(results) == {"a", "b", "c", "d"} and all(r.outcome is Outcome.DONE for r in results.values())
+
+
+@pytest.mark.parametrize(("workers", "subjects"), [(1, ("a", "die", "b")), (2, ("die",))])
+def test_a_step_that_is_killed_ends_neither_its_run_nor_the_others(with_settings, workers, subjects):
+    results = {r.subject: r for r in run_steps(act, with_settings(workers=workers), steps(*subjects))}
+    killed = results.pop("die")
+    assert killed.outcome is Outcome.FAILED and "out of memory" in killed.reason
+    assert set(results) == set(subjects) - {"die"} and all(r.outcome is Outcome.DONE for r in results.values())
+
+
+def test_a_failing_disk_is_told_with_the_path_and_the_way_out(with_settings):
+    result = next(run_steps(act, with_settings(workers=0), steps("fill")))
+    assert result.outcome is Outcome.FAILED
+    assert "/disk/file: No space left on device." in result.reason and "Free space" in result.reason
 
 
 def linger(settings, step):

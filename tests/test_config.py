@@ -26,13 +26,13 @@ def test_flags_win_over_the_environment_which_wins_over_the_file_which_wins_over
 def test_every_mistake_is_named_at_once_with_its_value_and_its_source(tmp_path):
     file = config_file(tmp_path, {"storage": {"typ": "local"}, "training": {"engines": {"stt": {"lora_rank": 0}}}})
     with pytest.raises(FoundryError) as caught:
-        load_settings(file, flags={"workers": 0}, environ={"DATA_FOUNDRY_GATES__MIN_SCORE": "2"})
+        load_settings(file, flags={"workers": -1}, environ={"DATA_FOUNDRY_GATES__MIN_SCORE": "2"})
     message = str(caught.value)
     assert "4 mistakes" in message
     assert f"storage.typ in {file}: unknown key" in message
     assert "training.engines.stt.lora_rank = 0" in message
     assert "gates.min_score = 2 in the environment" in message
-    assert "workers = 0 in the flags" in message
+    assert "workers = -1 in the flags" in message
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '"text"'])

@@ -18,7 +18,7 @@ FLOORS = [
     {"records"},
     {"config"},
     {"lake", "report", "hub"},
-    {"compute"},
+    {"compute", "endings"},
     {"dataset_entry", "dataset_registry", "engines"},
     {"ingestion", "preprocessing", "allocation", "finetuning"},
     {"cli", "serving"},

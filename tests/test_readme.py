@@ -101,7 +101,7 @@ def test_one_entry_as_contributing_shows_it_is_all_it_takes_to_add_a_dataset(tmp
     (folder / "calls.csv").write_text(
         "utterance,topic\nഎന്റെ ബിൽ എത്രയാണ് എന്ന് പറയാമോ,billing\nകളി ആര് ജയിച്ചു എന്ന് പറയാമോ,cricket\n"
     )
-    flags = {"base_path": str(tmp_path / "base"), "hub": {"source": str(tmp_path / "hub")}, "workers": 1}
+    flags = {"base_path": str(tmp_path / "base"), "hub": {"source": str(tmp_path / "hub")}, "workers": 0}
     settings = load_settings(flags={**flags, "datasets": [entry.repo_id], "engines": ["nlu"]}, environ={})
     for phase in (ingest, standardize, allocate):
         (step,) = phase.plan(settings, Lake(settings))

@@ -3,13 +3,17 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 import run_data_foundry
 from data_foundry.config import PROJECT_ROOT
+from data_foundry.lake import Lake
 from data_foundry.report import PHASES, PipelineReport
 
 GOOD = """
@@ -150,3 +154,167 @@ def test_a_report_that_can_not_be_written_is_still_told(run, tmp_path, monkeypat
 
 def full_disk(path, text):
     raise OSError(28, "No space left on device", str(path))
+
+
+LINGERING = """
+import os, sys, time
+from data_foundry.cli import Phase, run_phase
+from data_foundry.lake import Lake, Layer
+from data_foundry.report import Action, Step
+def plan(settings, lake):
+    return [Step(name="linger", key="k", action=Action.RUN, reason="", subject="o/n")]
+def run_step(settings, step):
+    with Lake(settings).commit(Layer.RAW, "o/n", "k") as commit:
+        commit.path("half").write_text("half")
+        (settings.base_path / "pids").write_text(f"{os.getppid()} {os.getpid()}")
+        time.sleep(60)
+def describe(settings, lake):
+    return {}, {}
+if __name__ == "__main__":
+    sys.exit(run_phase(Phase("phase1", "test", plan, run_step, describe), ""))
+"""
+ORCHESTRATE = """
+import sys, run_data_foundry
+run_data_foundry.SCRIPTS = dict.fromkeys(run_data_foundry.PHASES, sys.argv[1])
+sys.exit(run_data_foundry.main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def lingering(tmp_path):
+    """A run whose first phase works for a long time: the process, its base path, and the pids of phase and worker."""
+    script, base = tmp_path / "linger.py", tmp_path / "base"
+    script.write_text(LINGERING)
+    command = [sys.executable, "-c", ORCHESTRATE, str(script), "--base-path", str(base), "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (base / "pids").exists() and len((base / "pids").read_text().split()) == 2)
+    yield run, base, [int(pid) for pid in (base / "pids").read_text().split()]
+    run.kill()
+    run.communicate()
+
+
+def wait_for(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_run_that_is_told_to_end_ends_its_children_and_says_so_in_its_report(
+    lingering, with_settings, number, code, word
+):
+    run, base, pids = lingering
+    run.send_signal(number)
+    output, told = run.communicate(timeout=60)
+    assert run.returncode == code and "Traceback" not in told
+    assert f"{word}; the same command goes on where it was" in output
+    assert not any(alive(pid) for pid in pids)
+    report = PipelineReport.model_validate_json((base / "reports" / "latest_pipeline_summary.json").read_bytes())
+    assert report.status == "failed" and word in report.reasons[0] and report.phases["phase1"].exit_code == code
+    assert "phase2: not run" in report.reasons
+    with Lake(with_settings(base_path=str(base))).lock("next"):
+        assert not [path for path in (base / "storage" / "raw").rglob("*") if path.is_file()]
+
+
+def test_a_phase_that_is_terminated_stops_the_run(lingering):
+    run, _, (phase, worker) = lingering
+    os.kill(phase, signal.SIGTERM)
+    output, told = run.communicate(timeout=60)
+    assert run.returncode == 143 and "phase1 terminated" in told and "phase2: not run" in output
+    assert not alive(worker)
+
+
+def test_nothing_of_a_killed_run_goes_on_working(lingering):
+    run, _, pids = lingering
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_while_a_run_works_another_is_refused_and_leaves_its_reports_alone(lingering, capfd):
+    run, base, _ = lingering
+    assert run_data_foundry.main(["--base-path", str(base)]) == 2
+    told = capfd.readouterr().err
+    assert "Another run is writing to this lake: all phases" in told and f"process {run.pid}" in told
+    assert not (base / "reports").exists()
+
+
+def test_limits_of_size_are_handed_on_as_they_were_typed(tmp_path, monkeypatch):
+    seen = tmp_path / "seen.json"
+    script = tmp_path / "spy.py"
+    script.write_text(f"import json, sys; json.dump(sys.argv[1:], open({str(seen)!r}, 'w')); sys.exit(2)")
+    monkeypatch.setattr(run_data_foundry, "SCRIPTS", dict.fromkeys(PHASES, str(script)))
+    flags = ["--max-bytes-per-dataset", "1.5GiB", "--max-rows-per-dataset", "1000"]
+    assert run_data_foundry.main(["--base-path", str(tmp_path / "b"), "--phases", "phase1", *flags]) == 2
+    handed = json.loads(seen.read_text())
+    assert all(handed[handed.index(flags[at]) + 1] == flags[at + 1] for at in (0, 2))
+
+
+PLANNED = """
+from data_foundry.cli import Phase
+from data_foundry.report import Action, Step
+def plan(settings, lake):
+    made = {{"key": "k", "reason": "its manifest matches"}}
+    return [Step(name=f"make {{s}}", action=Action(a), subject=s, **made) for s, a in {plan}]
+PHASE = Phase("{phase}", "test", plan, None, None)
+"""
+
+
+@pytest.fixture
+def preview(tmp_path, monkeypatch, capfd):
+    """Preview phases with these plans: preview({"phase1": {"o/a": "run"}, ...}) -> {phase: {subject: action}}."""
+
+    def start(plans):
+        scripts = {}
+        for phase, plan in plans.items():
+            scripts[phase] = str(tmp_path / f"{phase}.py")
+            Path(scripts[phase]).write_text(PLANNED.format(phase=phase, plan=list(plan.items())))
+        monkeypatch.setattr(run_data_foundry, "SCRIPTS", scripts)
+        assert run_data_foundry.main(["--dry-run", "--base-path", str(tmp_path / "b"), "--phases", *plans]) == 0
+        found, text = {}, capfd.readouterr().out
+        for line in text.splitlines():
+            if line.startswith("phase"):
+                steps = found.setdefault(line.split()[0], {})
+            else:
+                action, _, subject, *_ = line.split()
+                steps[subject] = action
+        return found, text
+
+    return start
+
+
+def test_a_preview_foresees_in_later_phases_what_earlier_ones_would_change(preview):
+    found, text = preview(
+        {
+            "phase1": {"o/a": "run", "o/b": "skip"},
+            "phase2": {"o/a": "skip", "o/b": "skip"},
+            "phase3": {"stt": "skip", "nlu": "skip"},
+            "phase4": {"stt": "skip", "nlu": "run"},
+        }
+    )
+    assert found == {
+        "phase1": {"o/a": "run", "o/b": "skip"},
+        "phase2": {"o/a": "wait", "o/b": "skip"},
+        "phase3": {"stt": "wait", "nlu": "wait"},
+        "phase4": {"stt": "wait", "nlu": "run"},
+    }
+    assert "waiting for phase1 of o/a: runs only if that changes what it starts from" in text
+
+
+def test_a_preview_without_changes_or_without_the_phase_between_foresees_none(preview):
+    skipping = {"phase1": {"o/a": "skip"}, "phase2": {"o/a": "skip"}, "phase3": {"stt": "skip"}}
+    assert preview(skipping)[0] == skipping
+    assert preview({"phase1": {"o/a": "run"}, "phase3": {"stt": "skip"}})[0]["phase3"] == {"stt": "skip"}
+    failing = {"phase2": {"o/a": "fail"}, "phase3": {"stt": "skip"}}
+    assert preview(failing)[0] == failing

@@ -12,6 +12,7 @@ import pytest
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
+from data_foundry.preprocessing.reasons import REASONS
 from data_foundry.report import PipelineReport
 
 SAMPLE = PROJECT_ROOT / "storage" / "sample-hub"
@@ -76,6 +77,31 @@ def test_what_a_dataset_can_not_do_is_a_finding_and_what_it_can_is_used(sample):
     assert datasets["Aby003/Malayalam_Dialects"].served_engines == []
     assert set(datasets["CXDuncan/Malayalam-IndicVoices"].served_engines) == {"stt", "dialect"}
     assert set(datasets["Be-win/malayalam-speech-with-english-translation"].served_engines) == {"stt", "translation"}
+
+
+# What refuses rows only where a setting asks for it, and the strict run that asks.
+ASKED_FOR = {"duplicate_text", "low_snr", "left_out_by_selection"}
+STRICT = {
+    "DATA_FOUNDRY_DUPLICATES__TEXT": "drop",
+    "DATA_FOUNDRY_AUDIO__MIN_SNR_DB": "15",
+    "DATA_FOUNDRY_HUB__MAX_BYTES_PER_DATASET": "1MB",
+}
+
+
+def rejected_in(base: Path) -> set[str]:
+    manifests = (base / "storage" / "silver").rglob("manifest.json")
+    return {reason for path in manifests for reason in json.loads(path.read_bytes())["rejected"]}
+
+
+def test_every_reason_to_reject_a_row_occurs_in_the_sample(sample, tmp_path):
+    reasons = {reason for reason in REASONS if not reason.startswith("content_")}
+    assert rejected_in(sample[0]) == reasons - ASKED_FOR
+    names = ("CXDuncan/Malayalam-IndicVoices", "wlkla/Malayalam_first_ready_for_sentiment")
+    done = run(
+        tmp_path / "strict", "--profile", "sample", "--phases", "phase1", "phase2", "--datasets", *names, **STRICT
+    )
+    assert done.returncode == 0, done.stderr
+    assert rejected_in(tmp_path / "strict") >= ASKED_FOR
 
 
 def test_raw_is_byte_for_byte_what_the_hub_holds(sample):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from data_foundry.allocation.findings import dataset_findings, engine_findings
@@ -23,7 +24,7 @@ from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, Manifest
-from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 
 log = logging.getLogger("data_foundry")
 
@@ -31,15 +32,35 @@ log = logging.getLogger("data_foundry")
 def plan(settings: Settings, lake: Lake) -> list[Step]:
     """Return a step per engine; it waits while no selected dataset has silver, and takes what there is otherwise."""
     # Gold is made of all the silver there is: a run that was asked to do one dataset again must not drop the others.
-    silver = {dataset: lake.manifest(Layer.SILVER, dataset) for dataset in sorted(DATASET_REGISTRY)}
+    silver = {dataset: lake.readable(Layer.SILVER, dataset) for dataset in sorted(DATASET_REGISTRY)}
+    faults = {dataset: fault for dataset in silver if (fault := lake.fault(Layer.SILVER, dataset))}
     inputs = {dataset: manifest.content_hash for dataset, manifest in silver.items() if manifest}
     missing = [dataset for dataset in _selected_datasets(settings) if not silver[dataset]]
-    return [_plan_engine(settings, lake, engine, inputs, missing) for engine in _selected_engines(settings)]
+    return [
+        planned(_name(engine), engine, partial(_plan_engine, settings, lake, engine, inputs, missing, faults))
+        for engine in _selected_engines(settings)
+    ]
 
 
-def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine, inputs: dict[str, str], missing: list[str]) -> Step:
-    key = step_key(settings, engine, inputs)
+def _name(engine: AIEngine) -> str:
+    return f"allocate {engine}"
+
+
+def _plan_engine(
+    settings: Settings, lake: Lake, engine: AIEngine, inputs: dict[str, str], missing: list[str], faults: dict[str, str]
+) -> Step:
     previous = lake.manifest(Layer.GOLD, engine)
+    for dataset, fault in faults.items():
+        # Made without it, gold would lose the rows of a dataset that is only to be standardized again.
+        used = previous.details["used"].get(dataset) if previous else None
+        if used or (used is None and DATASET_REGISTRY[dataset].declared_engine == engine):
+            raise FoundryError(fault)
+    key = step_key(settings, engine, inputs)
+    if previous and faults:
+        # A dataset that served it nothing is no reason to make it again either.
+        known = {dataset: previous.inputs[dataset] for dataset in faults if dataset in previous.inputs}
+        unchanged = step_key(settings, engine, inputs | known)
+        key = unchanged if previous.key == unchanged else key
     counts: dict[str, Any] = {}
     if not inputs:
         action, reason = Action.WAIT, f"waiting for phase2: none of {len(missing)} datasets is standardized"
@@ -53,7 +74,7 @@ def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine, inputs: dict[
         if missing:
             reason += f"; without {_some(missing)}: not standardized"
     return Step(
-        name=f"allocate {engine}", key=key, action=action, reason=reason, subject=engine,
+        name=_name(engine), key=key, action=action, reason=reason, subject=engine,
         payload={"inputs": inputs, "missing": missing}, **counts,
     )  # fmt: skip
 
@@ -89,7 +110,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
 
 def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
     """Return what the manifests of gold say of each dataset (engines served, findings) and engine (rows, routing)."""
-    found = {engine: lake.manifest(Layer.GOLD, engine) for engine in ENGINES}
+    found = {engine: lake.readable(Layer.GOLD, engine) for engine in ENGINES}
     manifests = [manifest for manifest in found.values() if manifest]
     findings = dataset_findings(manifests)
     datasets = {}

@@ -6,6 +6,7 @@ the stored evaluation is judged again and nothing is trained.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from data_foundry.finetuning.version_files import SPLITS, summary
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
 from data_foundry.records import AIEngine
-from data_foundry.report import Action, DatasetReport, EngineReport, GateVerdict, Outcome, Step, StepResult
+from data_foundry.report import Action, DatasetReport, EngineReport, GateVerdict, Outcome, Step, StepResult, planned
 
 RULES = {"adapt": "adapt-1"}
 # What these change is the verdict or the card, not the weights or the figures.
@@ -25,7 +26,10 @@ JUDGING = ("min_score", "max_base_regression", "min_test_rows", "licence", "why"
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
     """Return a step per engine; it waits while the engine has no gold."""
-    return [_plan_engine(settings, lake, engine) for engine in _selected(settings)]
+    return [
+        planned(f"adapt {engine}", engine, partial(_plan_engine, settings, lake, engine))
+        for engine in _selected(settings)
+    ]
 
 
 def run_step(settings: Settings, step: Step) -> StepResult:
@@ -42,7 +46,10 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     step = step.model_copy(update={"key": training_key(settings, spec, config, gold)})
     previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
     if previous is not None and previous.key == step.key:
-        return _judge_again(settings, lake, spec, config, step, previous)
+        if _judging_changes(settings, config, previous):
+            return _judge_again(settings, lake, spec, config, step, previous)
+        lake.back_up(Layer.MODELS, previous.name)
+        return _result(step, previous)
     manifest = make_adapter(
         settings,
         lake,
@@ -61,7 +68,7 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
     engines = {}
     for step in plan(settings, lake):
         spec = ENGINES[AIEngine(step.subject)]
-        manifest = lake.manifest(Layer.MODELS, _name(spec, step.key))
+        manifest = lake.readable(Layer.MODELS, _name(spec, step.key)) if step.key else None
         if manifest is None:
             report = EngineReport(status="not trained", primary_metric=spec.primary_metric, reason=step.reason)
         else:
@@ -123,12 +130,13 @@ def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine) -> Step:
     previous = lake.manifest(Layer.MODELS, _name(spec, key))
     if previous is None:
         return step.model_copy(update={"reason": _why_run(settings, lake, spec, config, gold)})
-    judged_by, now_by = previous.settings["judged_by"], _judged_by(settings, config)
-    changed = [name for name, value in now_by.items() if judged_by.get(name) != value]
+    changed = _judging_changes(settings, config, previous)
     if changed:
         return step.model_copy(
             update={"reason": f"setting {', '.join(changed)} changed: judged again, not trained again"}
         )
+    if fault := lake.backup_fault(Layer.MODELS, previous.name):
+        return step.model_copy(update={"reason": fault})
     reason = f"its manifest matches (key {key[:8]}); {summary(previous.details)}"
     return step.model_copy(update={"action": Action.SKIP, "reason": reason, **previous.counts})
 
@@ -172,6 +180,11 @@ def _control_hash(config: TrainingConfig) -> str | None:
 
 def _judged_by(settings: Settings, config: TrainingConfig) -> dict[str, Any]:
     return {**config.model_dump(mode="json", include=set(JUDGING)), "gates.min_score": settings.gates.min_score}
+
+
+def _judging_changes(settings: Settings, config: TrainingConfig, previous: Manifest) -> list[str]:
+    judged_by = previous.settings["judged_by"]
+    return [name for name, value in _judged_by(settings, config).items() if judged_by.get(name) != value]
 
 
 def _rows_hash(gold: Manifest) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from data_foundry.config import Settings
@@ -20,7 +21,7 @@ from data_foundry.finetuning.registry import Registry, Stage, Version
 from data_foundry.finetuning.version_files import ADAPTER, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.records import AIEngine
-from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 
 log = logging.getLogger("data_foundry")
 
@@ -36,12 +37,20 @@ def plan(settings: Settings, lake: Lake) -> list[Step]:
     """Return the training steps and, for each engine, the deployment of what its training publishes."""
     steps = adapt.plan(settings, lake)
     registry = Registry(lake)
-    return [*steps, *(_planned(settings, lake, registry, step) for step in steps)]
+    return [
+        *steps,
+        *(planned(f"{PREFIX}{s.subject}", s.subject, partial(_planned, settings, lake, registry, s)) for s in steps),
+    ]
 
 
 def run_step(settings: Settings, step: Step) -> StepResult:
-    """Train, or deploy, as the step's name says."""
-    return _deploy(settings, step) if step.name.startswith(PREFIX) else adapt.run_step(settings, step)
+    """Train, or deploy, as the step's name says; a deployment ends with the registry's backup where one is asked for."""
+    if not step.name.startswith(PREFIX):
+        return adapt.run_step(settings, step)
+    result = _deploy(settings, step)
+    lake = Lake(settings)
+    lake.back_up_database(Registry(lake).path)
+    return result
 
 
 def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
@@ -53,7 +62,7 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         if version is None or step.subject not in engines:
             continue
         report = engines[step.subject]
-        record = lake.manifest(Layer.MODELS, _record(version.engine, version.version))
+        record = lake.readable(Layer.MODELS, _record(version.engine, version.version))
         details = record.details if record else {"decision": None, "shadow": None, "findings": []}
         refused = details["decision"] == "refused"
         extra = {
@@ -85,8 +94,8 @@ def status(settings: Settings) -> list[dict[str, Any]]:
             entry = {"engine": engine.value, "version": None, "stage": "none", "since": None, "score": None}
             found.append({**entry, **shadow_figures(None), "reason": "nothing is registered"})
             continue
-        model = lake.manifest(Layer.MODELS, f"{engine}/{version.version}")
-        record = lake.manifest(Layer.MODELS, _record(engine, version.version))
+        model = lake.readable(Layer.MODELS, f"{engine}/{version.version}")
+        record = lake.readable(Layer.MODELS, _record(engine, version.version))
         found.append(
             {
                 "engine": engine.value,

@@ -375,3 +375,18 @@ def test_the_report_shows_intent_and_what_was_done_instead(research, run_phase3)
     line = {"rows": 9, "declared": "dialect", "able": 0, "used": 0, "why_not": {"no_audio": 9, "no_dialect_label": 9}}
     assert engines["dialect"].routing[NINE_ROWS] == line
     assert engines["stt"].routing[SPEECH]["used"] == 72
+
+
+def test_a_dataset_whose_manifest_is_damaged_stops_the_engines_it_serves_and_no_other(research, run_phase3):
+    lake = Lake(research)
+    publish_silver(lake, [*labelled_texts(30), silver_row(COMMENTS, 1, label="positive", text="kollam poli")])
+    run_phase3(research)
+    before = hashes(research)
+    (lake.folder(Layer.SILVER, TOPICS) / "manifest.json").write_text("{")
+    steps = {step.subject: step for step in allocate.plan(research, lake)}
+    served = [m.name for m in lake.manifests(Layer.GOLD) if m.details["used"].get(TOPICS)]
+    assert {name for name, step in steps.items() if step.action is Action.FAIL} == set(served) == {"nlu"}
+    assert {step.action for name, step in steps.items() if name not in served} == {Action.SKIP}
+    assert TOPICS in steps["nlu"].reason and "can't be read as a manifest" in steps["nlu"].reason
+    run_phase3(research)
+    assert hashes(research) == before

@@ -69,7 +69,7 @@ def tiny_settings(hub: Path, tmp_path: Path) -> Callable[..., Settings]:
                 "base_path": str(tmp_path / "base"),
                 "hub": {"source": str(hub)},
                 "engines": [engine.value],
-                "workers": 1,
+                "workers": 0,
                 "training": sections,
             },
             environ={},

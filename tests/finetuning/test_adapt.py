@@ -74,6 +74,25 @@ def test_every_engine_goes_from_gold_to_a_measured_version_that_is_skipped_next_
     assert stored["base_model_name_or_path"] == manifest.details["config"]["base"]
 
 
+def test_a_backup_that_is_not_whole_is_made_up_for_without_training_again(tiny_settings: Build) -> None:
+    settings = tiny_settings(AIEngine.NLU)
+    settings = settings.model_copy(update={"storage": settings.storage.model_copy(update={"backup_enabled": True})})
+    lake = Lake(settings)
+    commit_gold(lake, AIEngine.NLU, gold(AIEngine.NLU))
+    assert run(settings).outcome is Outcome.DONE
+    before = version(settings)
+    copy = settings.base_path / "backup" / "models" / before.name
+    (copy / "manifest.json").unlink()
+    (copy / "adapter" / "adapter_model.safetensors").write_bytes(b"torn")
+    (step,) = adapt.plan(settings, lake)
+    assert step.action is Action.RUN and step.reason == f"its backup in {copy} is not complete"
+    assert run(settings).outcome is Outcome.DONE
+    assert version(settings) == before
+    assert lake.backup_fault(Layer.MODELS, before.name) is None
+    file = "adapter/adapter_model.safetensors"
+    assert (copy / file).read_bytes() == (lake.folder(Layer.MODELS, before.name) / file).read_bytes()
+
+
 def config_of(settings: Settings, manifest: Manifest) -> Path:
     return Lake(settings).folder(Layer.MODELS, manifest.name) / "adapter" / "adapter_config.json"
 
