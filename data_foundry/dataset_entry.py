@@ -59,8 +59,12 @@ class DatasetEntry(BaseModel):
     which a row is of no use to the declared engine. `labels` maps a label as found (stripped, lower case) to its
     canonical name. `splits` maps split or folder names as found (lower case) to ours, over the common ones.
     `headerless_columns`: the columns of a table file, in order, should it come without its header row; `quoted` says
-    whether quote marks delimit fields in it. `licence` is what the parents' licences amount to, `licence_found` the
-    tag on the Hub (None: no tag seen). `text_group` names roles whose equal values must not stand in two splits.
+    whether quote marks delimit fields in it. `text_group` names roles whose equal values must not stand in two splits;
+    the role `speaker` names the column that tells voices apart.
+
+    `licence` is what the licences of the `parents` ({corpus: its licence}) amount to, `licence_found` the tag on the
+    Hub (None: no tag seen); of the three flags None means that nobody states it. `traps` are known ways to misread the
+    data. `fallbacks` are other repositories with the same data: named when this one is gone, never used by themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -86,8 +90,10 @@ class DatasetEntry(BaseModel):
     licence_found: str | None = None
     licence: str = "unknown"
     licence_note: str = ""
+    parents: dict[str, str] = {}
     non_commercial: bool | None = None
     share_alike: bool | None = None
+    no_derivatives: bool | None = None
     gated: bool = False
     traps: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()

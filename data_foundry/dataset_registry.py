@@ -83,6 +83,7 @@ _ENTRIES = (
         synthetic_reference=True,
         licence="krutrim-community-license-agreement-version-1.0",
         licence_note="Custom licence of the parent krutrim-ai-labs/IndicST, not OSI: needs a legal review.",
+        parents={"krutrim-ai-labs/IndicST": "krutrim-community-license-agreement-version-1.0"},
         traps=(
             "`path` is a string that leads nowhere: there is no audio in this dataset.",
             "Which side is Malayalam depends on source_language and tar_lang; codes and names both occur.",
@@ -133,6 +134,8 @@ _ENTRIES = (
         licence_note="The copy has no card and no tag; the parent ai4bharat/IndicVoices is CC-BY-4.0 and gated.",
         non_commercial=False,
         share_alike=False,
+        no_derivatives=False,
+        parents={"ai4bharat/IndicVoices": "cc-by-4.0"},
         traps=(
             "Data/Valid is not a split to the Hub's loader: validation rows come out inside train.",
             "Recordings are often longer than 30 s; `verbatim` and `normalized` hold timed chunks.",
@@ -172,6 +175,7 @@ _ENTRIES = (
         licence_note="The parent ai4bharat/Rasa is CC-BY-4.0 and gated; a third party lists it as CC-BY-ND-4.0.",
         non_commercial=False,
         share_alike=False,
+        parents={"ai4bharat/Rasa": "cc-by-4.0"},
         traps=(
             "Rasa is a speech synthesis corpus of AI4Bharat, not the NLU framework: codec tokens, no intents.",
             "Layers may differ in length; codes may lie outside the codebook; no speaker column is promised.",
@@ -190,6 +194,8 @@ _ENTRIES = (
         licence_note="The copy says CC-BY-NC-4.0, the corpus it comes from CC-BY-NC-SA-4.0: the stricter one holds.",
         non_commercial=True,
         share_alike=True,
+        no_derivatives=False,
+        parents={"AI4Bharat IndicNLP news article classification": "cc-by-nc-sa-4.0"},
         traps=(
             "The class is a news topic, not an intent.",
             "Numbered classes are read in alphabetical order of the corpus's four topics: an assumption, on no card.",
@@ -216,6 +222,8 @@ _ENTRIES = (
         licence_note="The copy has no tag; the corpus (Zenodo 4015234) is CC-BY-4.0.",
         non_commercial=False,
         share_alike=False,
+        no_derivatives=False,
+        parents={"Zenodo 4015234": "cc-by-4.0"},
         traps=(
             "Comments hold unbalanced quote marks: a reader that honours quotes merges rows.",
             "Mostly romanised Malayalam: a gate on Malayalam script would drop most rows.",
@@ -255,6 +263,8 @@ _ENTRIES = (
         licence_note="No tag seen; the parents IMaSC and OpenSLR 63 are CC-BY-SA-4.0 (a clone between says CC-BY-4.0).",
         non_commercial=False,
         share_alike=True,
+        no_derivatives=False,
+        parents={"thennal/IMaSC": "cc-by-sa-4.0", "OpenSLR 63": "cc-by-sa-4.0", "vrclc/imasc_slr": "cc-by-4.0"},
         traps=(
             "Several speakers without a speaker column.",
             "Made from 16 kHz audio with a 22.05 kHz codec: nothing above 8 kHz.",

@@ -42,8 +42,8 @@ def write_recordings(folder: Path, train: Pool, validation: Pool) -> None:
     """Write ``Data/Train``, ``Data/Valid`` and ``metadata.jsonl``: 30 recordings of seven lines, and two of over 30 s.
 
     Each region has six speakers of its own, ten recordings and 70 timed chunks (one region 63, as one row is dropped);
-    the two long ones have no times. Planted: a row whose file is missing, a file that no row names, noise tags in the
-    unsanitised text.
+    the two long ones have no times. Planted: a row whose file is missing, a file that no row names, a chunk that ends
+    before it starts, noise tags in the unsanitised text.
     """
     rows: list[dict[str, Any]] = []
     for plan, (name, sound, row) in zip(plans := _plans(train, validation), in_pairs(_record, plans), strict=True):
@@ -54,6 +54,10 @@ def write_recordings(folder: Path, train: Pool, validation: Pool) -> None:
     gone = dict(rows[4], file_name="Data/Train/0f3c2a9e-missing-0000-0000-000000000000_0.wav")
     rows.insert(9, gone)
     stray = rows.pop(17)  # its file stays, its row goes
+    late = rows[2]["duration"]
+    rows[2]["normalized"].append(
+        {"start": late, "end": late - 1.5, "speaker_id": "", "text": rows[2]["verbatim"][0]["text"]}
+    )
     assert stray["file_name"] not in {row["file_name"] for row in rows}
     write_lines([json.dumps(row, ensure_ascii=False) for row in rows], folder / "metadata.jsonl")
 

@@ -13,7 +13,7 @@ from sample.corpus import Utterance
 from sample.mess import fresh_repository, legacy_chillus, write_parquet
 from sample.pool import Clip, Pool, in_pairs
 from sample.recordings import write_recordings
-from sample.speech import SPEAKING_RATE_HZ, Channel, PayloadCodec, degrade, encode, speak, voices
+from sample.speech import SPEAKING_RATE_HZ, Channel, PayloadCodec, degrade, encode, silence, speak, voices
 
 TELEPHONE = "ayush-shunyalabs/malayalam-speech-dataset"
 WITH_ENGLISH = "Be-win/malayalam-speech-with-english-translation"
@@ -70,6 +70,7 @@ def write_telephone_speech(datasets: Path, train: Pool, validation: Pool, test: 
     checked = _payload_rows(validation.speak(40, voices("validation")), "validation", seed=102)
     third = -(-len(rows) // 3)
     shards = {f"train-{part:05d}-of-00003": rows[part * third : (part + 1) * third] for part in range(3)}
+    shards["train-00002-of-00003"] += _ill_timed_rows()
     shards |= {"validation-00000-of-00001": checked, "test-00000-of-00001": heard}
     for name, part in shards.items():
         _write_audio(part, ("transcript",), folder / "data" / f"{name}.parquet")
@@ -166,6 +167,23 @@ def _broken_rows(clips: list[Clip]) -> list[dict[str, Any]]:
         ("tag_only.wav", encode(at_8k[13], rate, "mulaw", 8000), "<Persistent-noise-start>"),
         ("pii.wav", encode(speak(number, caller), rate, "mulaw", 8000), "നമ്പർ 90000 00001"),
         ("dc.wav", encode(np.clip(at_8k[15] + 0.4, -1, 1), rate, "mulaw", 8000), said[15]),
+    )
+    return [{"audio": {"bytes": sound, "path": path}, "transcript": text} for path, sound, text in faults]
+
+
+def _ill_timed_rows() -> list[dict[str, Any]]:
+    """Three rows whose length is the fault: a click, ten seconds of speech for one word, and two hours of a held line.
+
+    They stand behind all others and say texts of their own, so that no other row moves for them.
+    """
+    rate, voice = SPEAKING_RATE_HZ, voices("train")[2]
+    sentence = speak("നിങ്ങളുടെ കോൾ ഞങ്ങൾക്ക് വിലപ്പെട്ടതാണ്, ദയവായി കാത്തിരിക്കൂ", voice)
+    click = degrade(speak("ശരി", voice)[: rate // 6], rate, "phone", np.random.default_rng(105))
+    held = degrade(np.tile(sentence, 3), rate, "phone", np.random.default_rng(106))
+    faults = (
+        ("click.wav", encode(click, rate, "mulaw", 8000), "ശരി"),
+        ("held.mp3", encode(held, rate, "mp3", 8000), "ശരി"),
+        ("hours.flac", silence(7260, 8000), "ദയവായി കാത്തിരിക്കൂ"),
     )
     return [{"audio": {"bytes": sound, "path": path}, "transcript": text} for path, sound, text in faults]
 

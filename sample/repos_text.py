@@ -156,7 +156,7 @@ def write_comments(datasets: Path) -> None:
     """Write the sentiment TSV: 640-odd code-mixed comments under ``label`` and ``query``, in the published imbalance.
 
     Planted: trailing blanks on labels, unbalanced quotes, comments that stand twice, one unknown label, one row without
-    its second column.
+    its second column, one without its first, one with a third.
     """
     folder = fresh_repository(datasets, COMMENTS)
     rng = random.Random("comments")
@@ -171,4 +171,5 @@ def write_comments(datasets: Path) -> None:
         lines[place] = f'{label}\t"{query}'  # one at its start: a reader that honours quotes swallows the rows between
     lines += [lines[place] for place in rng.sample(range(len(lines)), 12)]
     lines[250:250] = ["Negativ?\tsound paali poyi, 2 minute kandu", "Positive"]
+    lines += ["\tveruthe oru comment, label marannu poyi", "Positive\tnalla padam aanu\tveendum kaanum"]
     write_lines(["label\tquery", *lines], folder / "Malayalam_first_ready_for_sentiment.tsv")

@@ -28,11 +28,16 @@ configs:
 
 
 def write_imasc_tokens(datasets: Path, pool: Pool) -> list[Utterance]:
-    """Write imasc_slr: 300 lines by four voices that the rows do not name, six broken; returns the texts spoken."""
+    """Write imasc_slr: 300 lines by four voices that the rows do not name, nine broken; returns the texts spoken."""
     clips = pool.speak(300, voices("train")[6:10])
     rows = _rows(clips)
     _break(rows, random.Random("imasc"))
     rows += [dict(rows[place]) for place in (10, 20, 30)]
+    rows += [
+        dict(rows[40], nano_layer_2=[]),
+        dict(rows[41], nano_layer_4=None),
+        dict(rows[42], nano_layer_1=[*rows[42]["nano_layer_1"][:3], None, *rows[42]["nano_layer_1"][4:]]),
+    ]
     _write(rows, fresh_repository(datasets, IMASC, _CARD))
     return [clip.utterance for clip in clips]
 

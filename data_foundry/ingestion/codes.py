@@ -23,7 +23,9 @@ def inspect_codes(
     if not layers:
         return 0
     start = filled = 0
-    for batch in table.file.iter_batches(batch_size=BLOCK_ROWS, columns=[*layers, *([length] if length else [])]):
+    for batch in table.file.iter_batches(
+        batch_size=BLOCK_ROWS, columns=[*layers, *([length] if length else [])], use_threads=False
+    ):
         lengths = np.stack([pc.fill_null(pc.list_value_length(batch[name]), 0).to_numpy() for name in layers])
         filled += int((lengths > 0).sum())
         checks = {
@@ -41,9 +43,6 @@ def inspect_codes(
                 outside[rows[(values < 0) | (values >= codec.codebook_size)]] = True
             checks["codes_outside"] = (outside, f"Codes lie outside 0..{codec.codebook_size - 1}.")
         for kind, (bad, text) in checks.items():
-            rows = np.flatnonzero(bad)
-            for row in rows[:5]:
-                findings.add(kind, "warning", text, f"{table.path} row {start + int(row)}")
-            findings.add(kind, "warning", text, count=len(rows[5:]))
+            findings.add_rows(kind, "warning", text, table.path, (np.flatnonzero(bad) + start).tolist())
         start += batch.num_rows
     return filled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 Severity = Literal["info", "warning", "error"]
@@ -25,6 +26,12 @@ class Findings:
         finding["count"] += count
         if example and len(finding["examples"]) < MOST_EXAMPLES:
             finding["examples"].append(example)
+
+    def add_rows(self, kind: str, severity: Severity, message: str, path: str, rows: Sequence[int]) -> None:
+        """Count a finding for each of a file's rows."""
+        for row in rows[:MOST_EXAMPLES]:
+            self.add(kind, severity, message, f"{path} row {row}")
+        self.add(kind, severity, message, count=len(rows[MOST_EXAMPLES:]))
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the findings, the gravest first, then by kind."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,14 +11,24 @@ from typing import Any
 from data_foundry.dataset_entry import AUDIO_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.ingestion.codes import inspect_codes
+from data_foundry.ingestion.columns import digests, filled, trimmed, values_of
 from data_foundry.ingestion.findings import Findings
-from data_foundry.ingestion.payloads import SAMPLED, AudioProfile, parquet_payloads, spread
-from data_foundry.ingestion.tables import Block, ParquetTable, Table, open_table
-from data_foundry.preprocessing.text import malayalam_ratio
+from data_foundry.ingestion.measures import MOSTLY_MALAYALAM, TEXT_ROLES, LabelCounts, TextMeasures
+from data_foundry.ingestion.payloads import (
+    LARGEST_GROUP,
+    MOST_CLIPS,
+    SAMPLED,
+    WHOLE_BYTES,
+    AudioProfile,
+    Digests,
+    digest,
+    large_groups,
+    parquet_payloads,
+    spread,
+)
+from data_foundry.ingestion.schemas import Schemas
+from data_foundry.ingestion.tables import BROKEN, Block, ParquetTable, Table, close, open_table, unreadable
 
-# Roles that hold written language; which of them is the Malayalam side is told by script where a dataset has two.
-TEXT_ROLES = ("text", "source_text", "translation")
-MOSTLY_MALAYALAM = 0.70
 DEFINITIONS = {
     "content_ratio": "Mean Malayalam ratio (letters and marks of the Malayalam script among all of them) over the "
     "rows with text; of the side that has more of it where rows have two sides.",
@@ -43,6 +51,9 @@ class Inspection:
     nulls: dict[str, int] = field(default_factory=dict)
     roles: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    unknown_labels: dict[str, int] = field(default_factory=dict)
+    ratio_histogram: dict[str, int] = field(default_factory=dict)
+    speakers: int | None = None
     audio: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -52,9 +63,16 @@ class Inspection:
         return {name: DEFINITIONS[name] for name in self.metrics}
 
 
-def inspect_dataset(entry: DatasetEntry, files: Mapping[str, Path], findings: Findings) -> Inspection:
+def inspect_dataset(
+    entry: DatasetEntry,
+    files: Mapping[str, Path],
+    findings: Findings,
+    sha256: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
+) -> Inspection:
     """Inspect the files of one commit, {path in the repository: local path}; add to `findings` what is remarkable.
 
+    `sha256` holds the files' hashes, where they are known; `left_out` the files of the commit that a cap left out.
     Raises FoundryError when no file fits the layout of the registry.
     """
     tables = sorted(path for path in files if entry.is_table(path))
@@ -65,141 +83,142 @@ def inspect_dataset(entry: DatasetEntry, files: Mapping[str, Path], findings: Fi
             f"{entry.repo_id}: no file of its commit fits the layout {entry.layout}; it holds {there}.",
             "The dataset changed its form: correct its entry in data_foundry/dataset_registry.py.",
         )
-    return _Inspector(entry, files, findings).run(tables, clips)
+    return _Inspector(entry, files, findings, sha256 or {}, frozenset(left_out)).run(tables, clips)
 
 
 class _Inspector:
-    def __init__(self, entry: DatasetEntry, files: Mapping[str, Path], findings: Findings) -> None:
+    def __init__(
+        self,
+        entry: DatasetEntry,
+        files: Mapping[str, Path],
+        findings: Findings,
+        sha256: Mapping[str, str],
+        left_out: frozenset[str],
+    ) -> None:
         self.entry, self.files, self.findings = entry, files, findings
+        self.sha256, self.left_out = sha256, left_out
+        self.folder_of_audio = entry.layout == "audiofolder"
         self.result = Inspection()
+        self.schemas = Schemas()
         self.audio = AudioProfile()
-        self.ratios = array("f")
-        self.hashes: dict[str, array[int]] = {}
-        self.cells = self.filled = self.known_labels = self.read = 0
-        self.labels: Counter[str] = Counter()
+        self.texts, self.payloads, self.speakers = Digests(), Digests(), Digests()
+        self.ratios, self.labels = TextMeasures(entry, findings), LabelCounts(entry, findings)
+        self.cells = self.filled = 0
         self.split_rows: Counter[str] = Counter()
         self.split_files: Counter[str] = Counter()
         self.described: set[str] = set()
+        self.clips_left_out = 0
 
     def run(self, tables: list[str], clips: list[str]) -> Inspection:
-        result, folder_of_audio = self.result, self.entry.layout == "audiofolder"
-        audio_tables: list[ParquetTable] = []
+        result = self.result
+        with_audio: dict[str, int] = {}
         for path in tables:
             table = open_table(self.entry, path, self.files[path], self.findings)
             if table is None:
                 continue
             try:
                 self._read(table)
-            except (OSError, ValueError) as error:
-                text = f"Files break off while they are read: {str(error).splitlines()[0][:200]}"
-                self.findings.add("unreadable_file", "error", text, path)
+            finally:
+                close(table)
             result.rows_per_file[path] = table.rows
             result.rows += table.rows
-            if isinstance(table, ParquetTable) and not folder_of_audio:
-                audio_tables.append(table)
-        for table in audio_tables:
-            self._sample(table, max(1, SAMPLED * table.rows // max(1, result.rows)))
-        if folder_of_audio:
+            if not table.rows:
+                self.findings.add("empty_file", "warning", "Files of the dataset hold no rows.", path)
+            if isinstance(table, ParquetTable) and not self.folder_of_audio:
+                with_audio[path] = table.rows
+        self._payloads(with_audio)
+        if self.folder_of_audio:
             self._audio_folder(clips, bool(tables))
-        self._schema_drift()
-        self._declared_engine(bool(clips) and folder_of_audio)
-        self._leaks()
-        if self.audio.sampled:
+        self.schemas.drift(self.findings)
+        result.schemas = self.schemas.found
+        self._declared_engine(bool(clips) and self.folder_of_audio)
+        self._repeats()
+        if self.audio.seen:
             self.audio.conclude(self.findings)
             result.audio = self.audio.described()
         names = sorted(set(self.split_rows) | set(self.split_files))
         result.splits = {name: {"rows": self.split_rows[name], "files": self.split_files[name]} for name in names}
-        result.labels = dict(sorted(self.labels.items()))
+        result.labels, result.unknown_labels = self.labels.counts(), self.labels.unknown_counts()
         self._metrics()
         return result
 
     def _read(self, table: Table) -> None:
         entry, codes = self.entry, self.entry.code_columns(table.names)
         columns = {role: name for role in entry.roles if (name := entry.column(role, table.names))}
+        self._detect_text(table, columns)
         audio = columns.get("audio")
         light = list(dict.fromkeys(name for role, name in columns.items() if role != "audio"))
-        split = entry.split_of(table.path)
-        self.read = 0
-        for block in table.blocks(light):
-            self._block(table, block, columns, light, split)
-        if codes and isinstance(table, ParquetTable):
-            self.cells += table.rows * len(codes)
-            self.filled += inspect_codes(entry, table, codes, columns.get("encoded_len"), self.findings)
-        if audio is not None and table.nulls.get(audio) is not None:
+        nulls = dict(table.nulls)
+        read = 0
+        try:
+            for block in table.blocks(light):
+                read += self._block(table, block, columns, light, read)
+            if codes and isinstance(table, ParquetTable):
+                self.cells += table.rows * len(codes)
+                self.filled += inspect_codes(entry, table, codes, columns.get("encoded_len"), self.findings)
+        except BROKEN as error:
+            unreadable(self.findings, table.path, error, table.rows - read)
+        if audio is not None and nulls.get(audio) is not None:
             self.cells += table.rows
-            self.filled += table.rows - table.nulls[audio]
-        if entry.layout != "audiofolder":
-            self.split_rows[split] += table.rows
-            self.split_files[split] += 1
-        self._schema(table)
+            self.filled += table.rows - nulls[audio]
+        if not self.folder_of_audio:
+            self.split_rows[entry.split_of(table.path)] += table.rows
+            self.split_files[entry.split_of(table.path)] += 1
+        self.schemas.add(table.path, table.types)
         for name, count in table.nulls.items():
             self.result.nulls[name] = self.result.nulls.get(name, 0) + count
         self.result.roles |= {role: name for role, name in columns.items() if role not in self.result.roles}
         if codes:
             self.result.roles["codes"] = codes
 
-    def _block(self, table: Table, block: Block, columns: Mapping[str, str], light: list[str], split: str) -> None:
-        size = len(next(iter(block.values()), []))
+    def _detect_text(self, table: Table, columns: dict[str, str]) -> None:
+        if any(role in columns for role in TEXT_ROLES) or not isinstance(table, ParquetTable):
+            return
+        name = table.most_malayalam()
+        if name is not None and name not in columns.values():
+            columns["text"] = name
+            text = f"No column has a name that is known for text; {name} is mostly Malayalam and is taken for it."
+            self.findings.add("text_column_detected", "warning", text, table.path)
+
+    def _block(self, table: Table, block: Block, columns: Mapping[str, str], light: list[str], first: int) -> int:
+        size = len(next(iter(block.values()), ()))
         for name in light:
             self.cells += size
-            self.filled += sum(not _is_empty(value) for value in block[name])
-        texts = [(role, block[columns[role]]) for role in TEXT_ROLES if role in columns]
-        group = [block[columns[role]] for role in self.entry.text_group if role in columns]
-        named = block[columns["file_name"]] if "file_name" in columns else None
+            self.filled += int(filled(block[name]).sum())
+        splits = self._splits(table, block, columns, size)
         label = columns.get("dialect" if "dialect" in self.entry.required else "label")
-        first, self.read = self.read, self.read + size
-        for index in range(size):
-            if named is not None:
-                split = self._named_file(table, str(named[index] or ""))
-            if label is not None:
-                self._label(block[label][index], f"{table.path} row {first + index}")
-            self._text({role: values[index] for role, values in texts}, table.path, first + index)
-            parts = [str(values[index] or "").strip() for values in group]
-            if any(parts):
-                digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-                self.hashes.setdefault(split, array("Q")).append(int.from_bytes(digest, "little"))
+        if label is not None:
+            self.labels.add(values_of(block[label]), table.path, first)
+        sides = {role: trimmed(block[columns[role]]) for role in TEXT_ROLES if role in columns}
+        if sides:
+            self.ratios.add(sides, table.path, first)
+        group = [sides[role] for role in self.entry.text_group if role in sides]
+        if group:
+            self.texts.add_rows(splits, digests(group))
+        if "speaker" in columns:
+            self.speakers.add_rows(splits, digests([trimmed(block[columns["speaker"]])]))
+        return size
 
-    def _text(self, sides: dict[str, Any], path: str, row: int) -> None:
-        if not sides:
-            return
-        where = f"{path} row {row}"
-        if _is_empty(sides.get("text", "")):
-            self.findings.add("empty_text", "warning", "Rows have no text.", where)
-        ratios = {role: malayalam_ratio(str(value)) for role, value in sides.items() if not _is_empty(value)}
-        if not ratios:
-            return
-        if self.entry.ratio_policy != "malayalam_side":
-            self.ratios.append(ratios.get("text", 0.0))
-            return
-        best = max(ratios.values())
-        self.ratios.append(best)
-        if best == 0:
-            self.findings.add("no_malayalam_side", "warning", "Rows have no Malayalam script on any side.", where)
-        elif self.entry.direction and len(ratios) > 1 and min(ratios.values()) > MOSTLY_MALAYALAM:
-            self.findings.add("no_english_side", "warning", "Rows have Malayalam script on every side.", where)
-        if self.entry.direction == "ml-en" and ratios.get("translation", 0.0) > ratios.get("text", 0.0):
-            self.findings.add("swapped_sides", "warning", "Rows have the Malayalam side in the English column.", where)
-
-    def _label(self, value: Any, where: str) -> None:
-        if _is_empty(value):
-            self.findings.add("empty_label", "warning", "Rows have no label.", where)
-            return
-        canonical = self.entry.canonical_label(value)
-        self.labels[canonical or "(unknown)"] += 1
-        if canonical is None:
-            self.findings.add("unknown_label", "warning", "Rows have a label that the registry does not know.", where)
-        else:
-            self.known_labels += 1
+    def _splits(self, table: Table, block: Block, columns: Mapping[str, str], size: int) -> str | list[str]:
+        """Return the split of all rows or, counted, that of each row where its clip tells it."""
+        if "file_name" in columns and self.folder_of_audio:
+            return [self._named_file(table, str(name or "")) for name in values_of(block[columns["file_name"]])]
+        split = self.entry.split_of(table.path)
+        if self.folder_of_audio:
+            self.split_rows[split] += size
+        return split
 
     def _named_file(self, table: Table, name: str) -> str:
         """Count a row of an audio folder under the split of its clip; return the split."""
         path = (PurePosixPath(table.path).parent / name).as_posix()
         split = self.entry.split_of(path)
         self.split_rows[split] += 1
-        self.cells += 1
         if path in self.files:
-            self.filled += 1
             self.described.add(path)
+        elif path in self.left_out:
+            text = "Rows name an audio file that the limit on the dataset left out."
+            self.findings.add("left_out_by_selection", "info", text, path)
+            self.clips_left_out += 1
         else:
             self.findings.add("missing_clip", "warning", "Rows name an audio file that is not in the commit.", path)
         return split
@@ -208,6 +227,8 @@ class _Inspector:
         for path in clips:
             split = self.entry.split_of(path)
             self.split_files[split] += 1
+            if path in self.sha256:
+                self.payloads.add(split, int(self.sha256[path][:16], 16))
             folder = PurePosixPath(path).parent
             if split != "train" and folder.name != folder.name.lower():
                 text = (
@@ -220,49 +241,38 @@ class _Inspector:
                 self.split_rows[split] += 1
                 if has_table:
                     self.findings.add("clip_without_row", "warning", "Audio files have no row of metadata.", path)
+        self.cells += sum(self.split_rows.values()) - self.clips_left_out
+        self.filled += len(clips)
         self.audio.total += len(clips)
-        for index in spread(len(clips)):
+        for index in spread(len(clips), MOST_CLIPS):
             self.audio.add(self.files[clips[index]], clips[index], self.findings)
 
-    def _sample(self, table: ParquetTable, budget: int) -> None:
-        column = self.entry.column("audio", table.names)
-        if column is None or not _holds_audio(table.types[column]):
-            return
-        self.audio.total += table.rows
-        try:
-            for row, payload in parquet_payloads(table.file, column, budget):
-                self.audio.add(payload, f"{table.path} row {row}", self.findings)
-        except (OSError, ValueError) as error:
-            text = f"Files break off while they are read: {str(error).splitlines()[0][:200]}"
-            self.findings.add("unreadable_file", "error", text, table.path)
-
-    def _schema(self, table: Table) -> None:
-        schemas = self.result.schemas
-        same = next((schema for schema in schemas if schema["columns"] == table.types), None)
-        if same is None:
-            schemas.append({"columns": dict(table.types), "files": [table.path]})
-        else:
-            same["files"].append(table.path)
-
-    def _schema_drift(self) -> None:
-        # A column that is empty throughout one text file has no type there, which is no drift.
-        first, *others = self.result.schemas or [{"columns": {}, "files": []}]
-        for other in others:
-            names = first["columns"].keys() ^ other["columns"].keys()
-            names |= {
-                name
-                for name in first["columns"].keys() & other["columns"].keys()
-                if "null" not in (kinds := {first["columns"][name], other["columns"][name]}) and len(kinds) > 1
-            }
-            if names:
-                text = (
-                    f"Files differ in the columns {', '.join(sorted(names))}: a loader that expects one schema stops."
-                )
-                self.findings.add("schema_drift", "warning", text, other["files"][0], len(other["files"]))
+    def _payloads(self, rows: Mapping[str, int]) -> None:
+        """Look at the audio of Parquet tables: at all of it where it is small, else at rows spread over the tables."""
+        whole = sum(self.files[path].stat().st_size for path in rows) <= WHOLE_BYTES
+        total = max(1, sum(rows.values()))
+        for path, count in rows.items():
+            table = ParquetTable(path, self.files[path])
+            try:
+                column = self.entry.column("audio", table.names)
+                if column is None or not _holds_audio(table.types[column]):
+                    continue
+                self.audio.total += count
+                split = self.entry.split_of(path)
+                budget = None if whole else max(1, SAMPLED * count // total)
+                text = f"Row groups hold more than {LARGEST_GROUP >> 20} MiB: their audio is not looked at."
+                self.findings.add("large_row_group", "warning", text, path, len(large_groups(table.file)))
+                for row, payload in parquet_payloads(table.file, column, budget):
+                    self.audio.add(payload, f"{path} row {row}", self.findings)
+                    if whole:
+                        self.payloads.add(split, digest(payload or b""))
+            except BROKEN as error:
+                unreadable(self.findings, path, error)
+            finally:
+                close(table)
 
     def _declared_engine(self, has_clips: bool) -> None:
-        columns = {name: kind for schema in self.result.schemas for name, kind in schema["columns"].items()}
-        roles = self.result.roles
+        columns, roles = self.schemas.columns(), self.result.roles
         audio = has_clips or ("audio" in roles and _holds_audio(columns[roles["audio"]]))
         has = {**dict.fromkeys(roles, True), "audio": audio}
         lacking = [role for role in self.entry.required if not has.get(role)]
@@ -276,46 +286,41 @@ class _Inspector:
             text = f"Declared for {self.entry.declared_engine}, but it holds codec tokens: data for tts."
             self.findings.add("codec_tokens_found", "warning", text)
 
-    def _leaks(self) -> None:
-        import numpy as np
-
-        unique = {split: np.unique(np.frombuffer(values, dtype=np.uint64)) for split, values in self.hashes.items()}
-        train = unique.get("train")
-        for split in sorted(unique.keys() - {"train"}):
-            shared = 0 if train is None else int(np.intersect1d(train, unique[split], assume_unique=True).size)
-            text = "Texts of train stand in a held-out split too."
-            self.findings.add("text_in_two_splits", "warning", text, f"{split}: {shared} texts", shared)
+    def _repeats(self) -> None:
+        leaks = (
+            ("text", "texts", self.texts),
+            ("audio", "clips", self.payloads),
+            ("speaker", "speakers", self.speakers),
+        )
+        for kind, what, found in leaks:
+            for one, other, count in found.shared():
+                text = f"The same {what} stand in two splits: what is trained on is tested on."
+                self.findings.add(f"{kind}_in_two_splits", "warning", text, f"{one} and {other}: {count} {what}", count)
+        self.result.speakers = self.speakers.different() if "speaker" in self.result.roles else None
+        self.findings.add("duplicate_text", "info", "Rows repeat the text of an earlier row.",
+                          count=self.texts.repeats()[1])  # fmt: skip
+        self.findings.add("duplicate_audio", "info", "Audio payloads repeat an earlier one.",
+                          count=self.payloads.repeats()[1])  # fmt: skip
+        by_hash: dict[str, str] = {}
+        for path in sorted(self.result.rows_per_file):
+            first = by_hash.setdefault(self.sha256.get(path, path), path)
+            if first != path and not self.folder_of_audio:
+                text = "Tables are copies of another, byte for byte."
+                self.findings.add("duplicate_file", "warning", text, f"{path} = {first}")
 
     def _metrics(self) -> None:
-        import numpy as np
-
         result = self.result
-        with_text = len(self.ratios)
-        hashes = [np.frombuffer(values, dtype=np.uint64) for values in self.hashes.values()]
-        every = np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64)
         shares: dict[str, tuple[float, int]] = {"completeness_score": (self.filled, self.cells)}
-        if "text" in result.roles or "source_text" in result.roles:
-            ratios = np.frombuffer(self.ratios, dtype=np.float32).astype(np.float64)
-            shares["content_ratio"] = (float(ratios.sum()), with_text)
-            # Ratios are kept in single precision; 0.7 is not exact in it.
-            shares["mostly_malayalam_share"] = (int((ratios > MOSTLY_MALAYALAM - 1e-6).sum()), with_text)
-            shares["text_share"] = (with_text, result.rows)
-            shares["duplicate_share"] = (every.size - np.unique(every).size, every.size)
+        if any(role in result.roles for role in TEXT_ROLES):
+            every, repeated = self.texts.repeats()
+            shares |= self.ratios.shares(result.rows) | {"duplicate_share": (repeated, every)}
+            result.ratio_histogram = self.ratios.histogram()
         else:
-            self.findings.add(
-                "no_text_column", "warning", "No column is known to hold text; its ratio is not measured."
-            )
-        if self.labels:
-            shares["label_share"] = (self.known_labels, result.rows)
+            text = "No column is known to hold text; its ratio is not measured."
+            self.findings.add("no_text_column", "warning", text)
+        if result.labels:
+            shares["label_share"] = (self.labels.known, result.rows)
         result.metrics = {name: round(part / whole, 4) for name, (part, whole) in sorted(shares.items()) if whole}
-        repeated = int(every.size - np.unique(every).size)
-        self.findings.add("duplicate_text", "info", "Rows repeat the text of an earlier row.", count=repeated)
-
-
-def _is_empty(value: Any) -> bool:
-    if isinstance(value, str):
-        return not value or value.isspace()
-    return value is None or (isinstance(value, list | dict) and not value)
 
 
 def _holds_audio(kind: str) -> bool:

@@ -17,7 +17,7 @@ from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
 from data_foundry.hub import hash_file
-from data_foundry.ingestion import ingest
+from data_foundry.ingestion import disk, ingest
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, Outcome, StepResult
 from tests.ingestion.builders import COMMENTS, DIALECTS, FOLDER_SPEECH, NEWS, comments, news, tone, write_hub
@@ -67,10 +67,10 @@ def test_files_lie_in_the_lake_byte_for_byte_with_hashes_and_metadata(from_folde
     assert set(found["metric_definitions"]) == set(found["metrics"])
     manifest = Lake(settings).manifest(Layer.RAW, NEWS)
     assert {file.path: file.rows for file in manifest.files} == {
-        "files/README.md": None, "metadata.json": None, "files/malayalam-train.jsonl": 5,
+        "README.md": None, "files/README.md": None, "metadata.json": None, "files/malayalam-train.jsonl": 5,
         "files/malayalam-test.jsonl": 3,
     }  # fmt: skip
-    assert {path.name for path in raw(settings).iterdir()} == {"files", "metadata.json", "manifest.json"}
+    assert {path.name for path in raw(settings).iterdir()} == {"files", "README.md", "metadata.json", "manifest.json"}
 
 
 def test_the_report_is_read_from_the_lake(from_folder):
@@ -110,7 +110,7 @@ def test_a_new_revision_is_named_and_unchanged_files_are_kept(from_folder, tmp_p
     result = run(settings)
     assert result.rows_out == 10 and "1 fetched" in result.reason and "2 unchanged" in result.reason
     assert (raw(settings) / "files/malayalam-test.jsonl").stat().st_ino == before
-    assert Lake(settings).manifest(Layer.RAW, NEWS).files[2].rows == 7
+    assert Lake(settings).manifest(Layer.RAW, NEWS).files[3].rows == 7
 
 
 def test_a_file_that_vanished_from_the_commit_vanishes_from_the_lake(from_folder, tmp_path):
@@ -135,7 +135,7 @@ def test_new_rules_and_a_new_registry_entry_inspect_again_without_fetching(from_
     settings = from_folder({NEWS: news()})
     run(settings)
     monkeypatch.setattr(ingest, "INGESTION_RULES", "ingestion-next")
-    assert planned(settings) == (Action.RUN, "rules ingestion-1 -> ingestion-next")
+    assert planned(settings) == (Action.RUN, "rules ingestion-2 -> ingestion-next")
     assert "0 fetched" in run(settings).reason
     changed = DATASET_REGISTRY[NEWS].model_copy(update={"licence": "cc0-1.0"})
     monkeypatch.setitem(DATASET_REGISTRY, NEWS, changed)
@@ -172,10 +172,14 @@ def test_a_layout_that_is_not_the_registrys_is_an_error_and_publishes_nothing(fr
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(from_folder, monkeypatch):
     settings = from_folder({NEWS: news()})
-    monkeypatch.setattr(ingest.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(FoundryError, match=r"needs 0\.00 GB more, and .* has 0\.00 GB free"):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    needed = sum(map(len, news().values()))
+    with pytest.raises(
+        FoundryError, match=rf"{NEWS} needs {needed:,} bytes more on .*, and 1,000 bytes are free"
+    ) as raised:
         run(settings)
-    assert not (raw(settings) / ingest.FETCHED).exists()
+    assert "--max-bytes-per-dataset" in raised.value.hint and "--max-rows-per-dataset" in raised.value.hint
+    assert not raw(settings).exists() and not (settings.base_path / "storage" / ingest.CLAIMS).exists()
 
 
 def test_a_finished_dataset_costs_no_file_request(hub, from_loopback):
@@ -245,7 +249,7 @@ def test_the_same_bytes_come_from_a_folder_and_from_a_hub(hub, from_loopback, fr
     in_folder = from_folder({FOLDER_SPEECH: files})
     run(over_http, FOLDER_SPEECH), run(in_folder, FOLDER_SPEECH)
     one, other = metadata(over_http, FOLDER_SPEECH), metadata(in_folder, FOLDER_SPEECH)
-    assert {name for name in one if one[name] != other[name]} == {"revision", "hub"}
+    assert {name for name in one if one[name] != other[name]} == {"revision", "hub", "homepage"}
 
 
 def phase1(base: Path, *arguments: str, **environ: str) -> subprocess.Popen:
@@ -261,10 +265,10 @@ def test_a_killed_run_is_taken_up_where_it_was(hub, tmp_path):
     config = tmp_path / "config.json"
     config.write_text('{"hub": {"max_parallel_downloads": 1}}')
     arguments = ("--datasets", NEWS, "--config", str(config))
-    hub.delay = 0.05
+    hub.delay = 0.3
     process = phase1(tmp_path, *arguments, HF_ENDPOINT=hub.url)
     deadline = time.monotonic() + 60
-    while len(hub.file_requests()) < 10 and time.monotonic() < deadline:
+    while len(hub.file_requests()) < 6 and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

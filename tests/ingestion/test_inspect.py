@@ -95,7 +95,7 @@ def test_text_that_train_shares_with_a_held_out_split_is_counted(inspected):
     files["data/kathbath-0.parquet"] = pairs([{"text": text} for text in SENTENCES[2:5]])
     result, findings = inspected(PAIRS, files)
     assert findings["text_in_two_splits"]["count"] == 1
-    assert findings["text_in_two_splits"]["examples"] == ["kathbath: 1 texts"]
+    assert findings["text_in_two_splits"]["examples"] == ["train and kathbath: 1 texts"]
     assert findings["duplicate_text"]["count"] == 1 and result.metrics["duplicate_share"] == pytest.approx(
         1 / 6, abs=1e-4
     )
@@ -171,7 +171,8 @@ def test_files_that_differ_in_their_columns_are_a_finding(inspected):
     files = {f"data/train-{n}.parquet": parquet({"text": [SENTENCES[n]], "translation": ["x"]}) for n in (0, 1)}
     files["data/train-2.parquet"] = parquet({"text": [SENTENCES[2]], "translation": [7], "extra": [1]})
     result, findings = inspected(SPEECH, files)
-    assert "extra, translation" in findings["schema_drift"]["message"]
+    assert findings["schema_drift"]["message"].startswith("Files differ in the columns extra:")
+    assert "translation (string, int64)" in findings["type_drift"]["message"]
     assert findings["schema_drift"]["examples"] == ["data/train-2.parquet"]
     assert [len(schema["files"]) for schema in result.schemas] == [2, 1]
 
@@ -193,7 +194,7 @@ def test_sides_that_are_swapped_or_both_malayalam_are_counted(inspected):
 
 
 def test_a_set_whose_text_column_is_unknown_has_no_ratio_rather_than_a_zero(inspected):
-    result, findings = inspected(SPEECH, {"data/train-0.parquet": parquet({"utterance": [SENTENCES[0]]})})
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": parquet({"utterance": ["Tell me my balance"]})})
     assert "content_ratio" not in result.metrics and "no_text_column" in findings
 
 
@@ -238,7 +239,8 @@ def test_audio_payloads_are_sniffed(inspected):
     assert result.metrics["completeness_score"] == pytest.approx(26 / 27, abs=1e-4)
 
 
-def test_no_more_than_a_bounded_sample_of_payloads_is_read(inspected):
+def test_no_more_than_a_bounded_sample_of_the_payloads_of_large_tables_is_read(inspected, monkeypatch):
+    monkeypatch.setattr("data_foundry.ingestion.inspect.WHOLE_BYTES", 1000)
     wav = tone(0.1, 8000)
     result, _ = inspected(SPEECH, {f"data/train-{n}.parquet": audio_table([wav] * 400) for n in range(2)})
     assert (result.audio["payloads"], result.audio["sampled"]) == (800, 512)
@@ -279,3 +281,112 @@ def test_findings_name_places_and_never_repeat_a_rows_text(inspected):
     ]
     _, findings = inspected(NEWS, {"malayalam-train.jsonl": json_lines(rows)})
     assert findings and secret not in str(findings)
+
+
+def test_a_column_that_only_its_script_tells_is_measured_as_text(inspected):
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": parquet({"utterance": [*SENTENCES]})})
+    assert result.metrics["content_ratio"] == 1.0 and result.roles["text"] == "utterance"
+    assert "utterance is mostly Malayalam" in findings["text_column_detected"]["message"]
+
+
+def test_the_same_columns_in_another_order_are_told_apart_from_other_types(inspected):
+    files = {
+        "data/train-0.parquet": parquet({"text": [SENTENCES[0]], "translation": ["x"]}),
+        "data/train-1.parquet": parquet({"translation": ["y"], "text": [SENTENCES[1]]}),
+    }
+    _, findings = inspected(SPEECH, files)
+    assert findings["order_drift"]["examples"] == ["data/train-1.parquet"] and "schema_drift" not in findings
+
+
+def test_a_shard_without_rows_is_a_finding_and_counts_as_a_file(inspected):
+    empty = parquet({"text": [], "translation": []}, text=pa.string(), translation=pa.string())
+    files = {"data/train-0.parquet": parquet({"text": [SENTENCES[0]], "translation": ["x"]})}
+    result, findings = inspected(SPEECH, {**files, "data/test-0.parquet": empty, "data/train-1.parquet": b""})
+    assert findings["empty_file"]["examples"] == ["data/test-0.parquet", "data/train-1.parquet"]
+    assert result.rows == 1 and result.splits["test"] == {"rows": 0, "files": 1}
+
+
+def test_a_parquet_file_that_breaks_off_counts_alike_in_rows_and_splits(inspected, tmp_path):
+    columns = {"text": [f"{SENTENCES[n % 6]} {n}" for n in range(20_000)], "translation": ["x"] * 20_000}
+    pq.write_table(pa.table(columns), tmp_path / "whole.parquet", row_group_size=5_000, compression="NONE")
+    data = bytearray((tmp_path / "whole.parquet").read_bytes())
+    # The footer stays; the pages of the later row groups are damaged.
+    data[len(data) // 2 : len(data) // 2 + 200_000] = bytes(200_000)
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": bytes(data)})
+    assert result.rows == result.splits["train"]["rows"] == result.rows_per_file["data/train-0.parquet"] == 20_000
+    broken = findings["unreadable_file"]
+    assert broken["severity"] == "error" and 0 < broken["count"] < 20_000
+
+
+def test_the_same_audio_in_two_splits_is_counted_in_tables_and_in_folders(inspected):
+    wavs = [tone(0.2, 8000), tone(0.3, 8000), tone(0.4, 8000)]
+    files = {"data/train-0.parquet": audio_table(wavs[:2]), "data/test-0.parquet": audio_table(wavs[1:])}
+    _, findings = inspected(SPEECH, files)
+    assert findings["audio_in_two_splits"]["examples"] == ["train and test: 1 clips"]
+    assert findings["duplicate_audio"]["count"] == 1
+
+
+def test_a_table_that_is_a_copy_of_another_is_a_finding(inspected, tmp_path):
+    data = parquet({"text": [SENTENCES[0]], "translation": ["x"]})
+    for name in ("train-0", "test-0"):
+        (tmp_path / f"{name}.parquet").write_bytes(data)
+    findings = Findings()
+    files = {f"data/{name}.parquet": tmp_path / f"{name}.parquet" for name in ("train-0", "test-0")}
+    inspect_dataset(DATASET_REGISTRY[SPEECH], files, findings, dict.fromkeys(files, "ab" * 32))
+    found = {finding["kind"]: finding for finding in findings.listed()}
+    assert found["duplicate_file"]["examples"] == ["data/train-0.parquet = data/test-0.parquet"]
+
+
+def test_unknown_labels_are_listed_with_counts_and_texts_among_them_are_not(inspected):
+    rows = [
+        {"news": SENTENCES[n % 6] + str(n), "class": label} for n, label in enumerate(["wrong", "wrong", 9, "x" * 90])
+    ]
+    result, findings = inspected(NEWS, {"malayalam-train.jsonl": json_lines(rows)})
+    assert result.unknown_labels == {"(long)": 1, "9": 1, "wrong": 2}
+    assert result.labels == {"(unknown)": 4} and findings["unknown_label"]["count"] == 4
+
+
+def test_clips_that_a_cap_left_out_are_not_missing(inspected, tmp_path):
+    rows = [{"file_name": f"Data/Train/{name}.wav", "sentence": SENTENCES[0]} for name in ("a", "b", "gone")]
+    (tmp_path / "metadata.jsonl").write_bytes(json_lines(rows))
+    (tmp_path / "a.wav").write_bytes(tone(0.2, 8000))
+    files = {"metadata.jsonl": tmp_path / "metadata.jsonl", "Data/Train/a.wav": tmp_path / "a.wav"}
+    findings = Findings()
+    result = inspect_dataset(DATASET_REGISTRY[FOLDER_SPEECH], files, findings, None, ["Data/Train/b.wav"])
+    found = {finding["kind"]: finding for finding in findings.listed()}
+    assert found["left_out_by_selection"]["examples"] == ["Data/Train/b.wav"]
+    assert found["missing_clip"]["examples"] == ["Data/Train/gone.wav"]
+    assert result.splits == {"train": {"rows": 3, "files": 1}}
+
+
+def test_the_distribution_of_the_ratio_is_kept(inspected):
+    rows = [{"news": SENTENCES[0], "class": 1}, {"news": "balance", "class": 1}]
+    result, _ = inspected(NEWS, {"malayalam-train.jsonl": json_lines(rows)})
+    assert result.ratio_histogram == {"0.0-0.1": 1, "0.9-1.0": 1}
+
+
+def test_the_audio_profile_is_a_histogram(inspected):
+    clips = [tone(0.2, 8000), tone(3, 8000), tone(4, 16000, "FLAC"), b"noise"]
+    result, _ = inspected(SPEECH, {"data/train-0.parquet": audio_table(clips)})
+    assert result.audio["rates"] == {"8000": 2, "16000": 1} and result.audio["channels"] == {"1": 3}
+    assert result.audio["formats"] == {"FLAC": 1, "WAV": 2} and result.audio["unreadable"] == 1
+    assert result.audio["seconds_histogram"] == {"0-0.3": 1, "2-5": 2}
+
+
+def test_row_groups_that_no_reader_can_take_in_parts_are_passed_over_and_told(inspected, monkeypatch):
+    monkeypatch.setattr("data_foundry.ingestion.payloads.LARGEST_GROUP", 1000)
+    result, findings = inspected(SPEECH, {"data/train-0.parquet": audio_table([tone(1, 8000)] * 3)})
+    assert findings["large_row_group"]["count"] == 1 and result.audio is None
+
+
+def test_speakers_are_counted_and_those_of_two_splits_are_told(inspected):
+    def shard(*speakers: str | None) -> bytes:
+        rows = len(speakers)
+        columns = {"text": [f"{SENTENCES[n]} {speakers}" for n in range(rows)], "translation": ["x"] * rows}
+        return parquet({**columns, "speaker_id": list(speakers)}, speaker_id=pa.string())
+
+    files = {"data/train-0.parquet": shard("a", "b", None), "data/test-0.parquet": shard("b", "c")}
+    result, findings = inspected(SPEECH, files)
+    assert result.speakers == 3
+    assert findings["speaker_in_two_splits"]["examples"] == ["train and test: 1 speakers"]
+    assert inspected(NEWS, news())[0].speakers is None

@@ -15,10 +15,11 @@ IMASC = "Praha-Labs/imasc_slr_Malayalam-nano-codec"
 CASES = [
     (NEWS, "cc-by-nc-4.0", "cc-by-nc-sa-4.0", True, True,
      {"licence_conflict", "licence_non_commercial", "licence_share_alike"}),
-    (IMASC, "cc-by-4.0", "cc-by-sa-4.0", False, True, {"licence_conflict", "licence_share_alike"}),
+    (IMASC, "cc-by-4.0", "cc-by-sa-4.0", False, True,
+     {"licence_conflict", "licence_parents_differ", "licence_share_alike"}),
     (COMMENTS, None, "cc-by-4.0", False, False, set()),
     (COMMENTS, "cc-by-nc-4.0", "cc-by-nc-4.0", True, False, {"licence_conflict", "licence_non_commercial"}),
-    (COMMENTS, "cc-by-nd-4.0", "cc-by-nd-4.0", False, False, {"licence_conflict"}),
+    (COMMENTS, "cc-by-nd-4.0", "cc-by-nd-4.0", False, False, {"licence_conflict", "licence_no_derivatives"}),
     (SPEECH, None, "unknown", None, None, {"licence_unknown"}),
     (SPEECH, "other", "unknown", None, None, {"licence_unknown"}),
     (SPEECH, "CC-BY-4.0", "cc-by-4.0", False, False, set()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_foundry.errors import FoundryError
@@ -19,9 +20,12 @@ from .raw_builders import (
     INDICVOICES,
     NEWS,
     STT,
+    TEXT,
     TOKENS,
+    clip,
     entry,
     parquet_bytes,
+    speech,
     write_files,
 )  # fmt: skip
 
@@ -191,7 +195,11 @@ def test_light_rows_are_read_many_at_a_time(tmp_path):
 
 
 def test_a_null_in_an_audio_column_is_no_payload(tmp_path):
-    rows = [clip(b"abc"), {"audio": None, "transcript": TEXT}, {"audio": {"bytes": None, "path": "a"}, "transcript": TEXT}]
+    rows = [
+        clip(b"abc"),
+        {"audio": None, "transcript": TEXT},
+        {"audio": {"bytes": None, "path": "a"}, "transcript": TEXT},
+    ]
     assert [row.payload for row in rows_of(STT, tmp_path, speech(*rows))] == [b"abc", None, None]
 
 
