@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Columns that no decision needs; audio bytes and codes are read only where a link needs their digest.
-UNREAD = ("revision", "text_raw", "source_rate", "segment_end", "flags", "audio", "codes")
+UNREAD = {
+    "revision", "text_raw", "source_rate", "segment_end", "audio", "codes", "content", "peak", "clipping_share", "rms",
+    "speech_level", "silence_share", "snr", "bandwidth", "dc_offset", "speaking_rate", "mos", "text_group",
+    "audio_group",
+}  # fmt: skip
 SMALL_COLUMNS = [name for name in SilverRow.model_fields if name not in UNREAD]
 
 

@@ -79,3 +79,5 @@ class EngineSpec:
 
 HAS_TEXT = Requirement("no_text", lambda row: bool(row["text"]))
 HAS_AUDIO = Requirement("no_audio", lambda row: row["duration"] is not None)
+# Masked text beside speech that still says the number would teach a model to hear what was not said, or to say it.
+SAYS_WHAT_IT_SAYS = Requirement("personal_data_in_audio", lambda row: "personal_data_in_audio" not in row["flags"])

@@ -1,14 +1,14 @@
 """Speech to text: transcribed audio."""
 
 from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SPEECH_LINKS, EngineSpec
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec
 from data_foundry.records import AIEngine
 
 STT = EngineSpec(
     engine=AIEngine.STT,
     title="speech to text",
     task="speech-to-text",
-    requirements=(HAS_AUDIO, HAS_TEXT),
+    requirements=(HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS),
     columns=("audio", "text", "duration", "speaker", "gender", "district", "dialect", "malayalam_ratio"),
     label="text",
     identity=("audio", "text"),

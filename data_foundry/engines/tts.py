@@ -1,14 +1,18 @@
 """Speech synthesis: text with the codec tokens of its speech."""
 
 from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement
+from data_foundry.engines.spec import HAS_TEXT, SAYS_WHAT_IT_SAYS, EngineSpec, Requirement
 from data_foundry.records import AIEngine
 
 TTS = EngineSpec(
     engine=AIEngine.TTS,
     title="text to codec tokens of speech",
     task="text-to-codes",
-    requirements=(HAS_TEXT, Requirement("no_codec_tokens", lambda row: bool(row["codec"]))),
+    requirements=(
+        HAS_TEXT,
+        Requirement("no_codec_tokens", lambda row: bool(row["codec"])),
+        SAYS_WHAT_IT_SAYS,
+    ),
     columns=("text", "codes", "codec", "speaker"),
     label="codes",
     identity=("text", "codes", "codec"),

@@ -89,14 +89,15 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
     from data_foundry.preprocessing.duplicates import across_finding, shared_rows
     from data_foundry.preprocessing.metrics import DEFINITIONS
 
-    shared = shared_rows(lake)
+    faults = {manifest.name: _fault(lake, manifest.name) for manifest in lake.manifests(Layer.SILVER)}
+    shared = shared_rows(lake, [name for name, fault in faults.items() if fault is None])
     reports = {}
     for name in settings.datasets or DATASET_REGISTRY:
         manifest = lake.readable(Layer.SILVER, name)
         if manifest is None:
             reports[name] = DatasetReport(status="not standardized")
             continue
-        finding = across_finding(shared[name])
+        finding = across_finding(shared[name]) if name in shared else faults[name]
         metrics = manifest.details.get("metrics", {})
         definitions: dict[str, Any] = {
             "metric_definitions": {metric: text for metric, text in DEFINITIONS.items() if metric in metrics}
@@ -104,7 +105,7 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         reports[name] = DatasetReport(
             status="standardized",
             findings=[*manifest.details.get("findings", []), *([finding] if finding else [])],
-            metrics=metrics | {"rows_shared_with": shared[name]},
+            metrics=metrics | ({"rows_shared_with": shared[name]} if name in shared else {}),
             **definitions,
         )
     return reports, {}
@@ -112,6 +113,15 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
 
 def _name(entry: DatasetEntry) -> str:
     return f"standardize {entry.repo_id}"
+
+
+def _fault(lake: Lake, name: str) -> dict[str, Any] | None:
+    """Return a finding where a file of silver is not there as its manifest says: a report must not fail for it."""
+    try:
+        lake.files(Layer.SILVER, name)
+    except FoundryError as error:
+        return {"kind": "silver_damaged", "severity": "error", "message": str(error), "count": 1, "examples": []}
+    return None
 
 
 def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:

@@ -64,3 +64,11 @@ def test_a_declared_dialect_wins_over_the_district_and_each_says_what_it_is():
     }
     assert with_region({"dialect": "standard", "district": "Kollam"}) == {"dialect": None, "label_source": None}
     assert with_region({"dialect": None, "district": None}) == {"dialect": None, "label_source": None}
+
+
+def test_rows_whose_audio_says_what_their_text_masks_teach_neither_hearing_nor_speaking():
+    row = dict.fromkeys(SilverRow.model_fields) | {"text": "[PHONE] വിളിക്കൂ", "duration": 2.0, "codec": "nano"}
+    masked = {**row, "flags": ["pii", "personal_data_in_audio"]}
+    for engine in (AIEngine.STT, AIEngine.TTS):
+        assert ENGINES[engine].unmet({**row, "flags": []}) == []
+        assert ENGINES[engine].unmet(masked) == ["personal_data_in_audio"]

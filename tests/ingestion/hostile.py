@@ -106,7 +106,8 @@ class Stage:
     def run(self, *flags: str, phase: str = "phase1", typed: bool = False, **how: Any) -> Run:
         """Run a phase's script: `typed` in a process of its own, else in this one, which spares its imports.
 
-        Of `how`, datasets= and token= are what they say; all others are settings of the Hub, as stall_seconds=1.
+        Of `how`, datasets= and token= are what they say, modules= is a folder that Python looks into first; all others
+        are settings of the Hub, as stall_seconds=1.
         """
         if typed:
             return self.ended(self.start(*flags, phase=phase, **how), phase)
@@ -132,13 +133,20 @@ class Stage:
             assert run.code == 0, run.printed
 
     def _command(
-        self, flags: Sequence[str], datasets: Sequence[str] = (VICTIM, *OTHERS), token: str = TOKEN, **settings: Any
+        self,
+        flags: Sequence[str],
+        datasets: Sequence[str] = (VICTIM, *OTHERS),
+        token: str = TOKEN,
+        modules: Path | None = None,
+        **settings: Any,
     ) -> tuple[list[str], dict[str, str]]:
-        kept = {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
-        kept |= {"HF_ENDPOINT": self.hub.url, "NO_PROXY": "127.0.0.1", "HF_HOME": str(self.base.with_name("hf-home"))}
-        kept |= {"PYTHONPATH": str(PROJECT_ROOT)} | ({TOKEN_VARIABLES[0]: token} if token else {})
-        named = {f"DATA_FOUNDRY_HUB__{name.upper()}": str(value) for name, value in settings.items()}
-        return ["--base-path", str(self.base), "--workers", "0", "--datasets", *datasets, *flags], kept | named
+        environ = {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
+        environ |= {"HF_ENDPOINT": self.hub.url, "NO_PROXY": "127.0.0.1", "HF_HOME": str(self.base.parent / "hf-home")}
+        environ["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, (modules, PROJECT_ROOT))))
+        if token:
+            environ[TOKEN_VARIABLES[0]] = token
+        environ |= {f"DATA_FOUNDRY_HUB__{name.upper()}": str(value) for name, value in settings.items()}
+        return ["--base-path", str(self.base), "--workers", "0", "--datasets", *datasets, *flags], environ
 
     def _report(self, phase: str) -> dict[str, Any]:
         file = self.base / "reports" / f"{phase}_report.json"
@@ -164,11 +172,13 @@ class Stage:
 
     def asked(self) -> list[str]:
         """Return the files that the Hub was asked for, as owner/name/path, sorted."""
-        parts = (request.partition(" ")[2].removeprefix("/datasets/").split("/") for request in self.hub.file_requests())
+        parts = (
+            request.partition(" ")[2].removeprefix("/datasets/").split("/") for request in self.hub.file_requests()
+        )
         return sorted("/".join([*each[:2], *each[4:]]) for each in parts)
 
     def check_manifests(self) -> None:
-        """Check that every byte that a manifest lists is the Hub's of the one commit that it names, or phase 1's own."""
+        """Check that every byte that a manifest lists is the Hub's of the one commit it names, or phase 1's own."""
         for dataset in (VICTIM, *OTHERS):
             manifest = self.lake.manifest(Layer.RAW, dataset)
             if manifest is None:

@@ -133,15 +133,17 @@ REFUSED = {
         r"Accept them at http://\S+", typed=True,
     ),
     "403 wrong scope": Case(
-        narrow_token, r"the fine-grained token .*\(403\)|fine-grained token of the account 'tester'.*\(403|may not read",
-        r"at http://\S+/settings/tokens", typed=True,
+        narrow_token, r"the fine-grained token of the account 'tester' lacks the right to read it \(403\)",
+        r"Give it read access to this repository at http://\S+/settings/tokens", typed=True,
     ),
     "403 that echoes the token": Case(strikes(SHARD, "echo"), r"403", r"settings/tokens", file=SHARD),
     "404 repository": Case(
         repository_goes, r"no such repository at .* \(404\): missing, renamed, or private and hidden",
         rf"Look at {TERMS}", typed=True,
     ),
-    "404 file": Case(strikes(SHARD, 404), r"answers 404, without a reason", "Check that HF_ENDPOINT names a Hub", SHARD),
+    "404 file": Case(
+        strikes(SHARD, 404), r"answers 404, without a reason", r"Check that HF_ENDPOINT names a Hub", SHARD
+    ),
     "disappearing file": Case(
         vanishes, r"is gone from its commit \(404\)", rf"Look at {TERMS}; run again, or pin", SHARD, typed=True
     ),
@@ -214,7 +216,6 @@ def test_a_fault_that_lasts_costs_one_dataset_says_so_and_is_made_up_for(name, s
     assert run.code == 1, run.printed
     # The message, on the terminal and in the report: dataset, file, cause, next step.
     reason = run.of(VICTIM)["reason"]
-    print(name, '#', reason, file=open('/tmp/w/C/msgs','a'))
     message, _, hint = reason.partition("\n  -> ")
     assert message.startswith(VICTIM) and case.file in message
     assert re.search(case.cause, message), message

@@ -174,6 +174,17 @@ def test_the_report_reads_the_same_from_the_manifest_later(settings, lake, run):
     assert "row 1" in finding["examples"][0]
 
 
+def test_a_damaged_file_of_silver_is_a_finding_and_no_end_of_the_report(settings, lake, run):
+    for name in (STT, NEWS):
+        run(name, THREE[name])
+    lake.files(Layer.SILVER, STT)[0].unlink()
+    reports, _ = standardize.describe(settings.model_copy(update={"datasets": (STT, NEWS)}), lake)
+    (finding,) = reports[STT].findings
+    assert (finding["kind"], finding["severity"]) == ("silver_damaged", "error") and "is missing" in finding["message"]
+    assert "rows_shared_with" not in reports[STT].metrics
+    assert reports[NEWS].metrics["rows_shared_with"] == {"text": {}, "audio": {}}
+
+
 def test_a_dataset_with_unreadable_files_fails_whole_and_leaves_what_was_there(settings, lake, run):
     run(STT, speech(clip(wav(tone(2.0)))))
     before = lake.manifest(Layer.SILVER, STT)

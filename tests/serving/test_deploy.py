@@ -357,6 +357,18 @@ def test_a_lost_registry_is_made_again_from_what_training_published(world: World
     assert world.stage(name) is Stage.SHADOW
 
 
+def test_the_registry_is_backed_up_with_every_deployment_where_backups_are_asked_for(world: World) -> None:
+    storage = world.settings.storage.model_copy(update={"backup_enabled": True})
+    world.settings = world.settings.model_copy(update={"storage": storage})
+    name = world.train()
+    world.deploy()
+    copy = world.settings.base_path / "backup" / "models" / world.registry.path.name
+    assert copy.is_file()
+    world.registry.path.unlink()
+    world.registry.path.write_bytes(copy.read_bytes())
+    assert world.stage(name) is Stage.SHADOW and world.registry.verify_history() == []
+
+
 def test_status_says_per_engine_where_it_stands_and_what_was_measured(world: World) -> None:
     name = world.train()
     world.deploy()
