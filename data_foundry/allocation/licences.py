@@ -44,6 +44,9 @@ def obligations(dataset: str, licence: str) -> list[str]:
         found.append("attribution")
     if "-sa" in name or (entry is not None and entry.share_alike):
         found.append("share alike")
+    if "-nd" in name or (entry is not None and entry.no_derivatives):
+        # Whether a trained model derives from its data is not settled: a lawyer's question, so rows stay.
+        found.append("no sharing of what derives from it: have it reviewed")
     return found
 
 

@@ -98,14 +98,15 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
             reports[name] = DatasetReport(status="not standardized")
             continue
         finding = across_finding(shared[name]) if name in shared else faults[name]
-        metrics = manifest.details.get("metrics", {})
+        shares = {"rows_shared_with": shared[name]} if name in shared else {}
+        metrics = manifest.details.get("metrics", {}) | shares
         definitions: dict[str, Any] = {
             "metric_definitions": {metric: text for metric, text in DEFINITIONS.items() if metric in metrics}
         }
         reports[name] = DatasetReport(
             status="standardized",
             findings=[*manifest.details.get("findings", []), *([finding] if finding else [])],
-            metrics=metrics | ({"rows_shared_with": shared[name]} if name in shared else {}),
+            metrics=metrics,
             **definitions,
         )
     return reports, {}

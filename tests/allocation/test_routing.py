@@ -109,6 +109,8 @@ def test_every_registered_dataset_has_a_judgement_with_its_own_licence():
 def test_obligations_follow_from_the_licence():
     assert licences.obligations(TOPICS, "cc-by-nc-sa-4.0") == ["no commercial use", "attribution", "share alike"]
     assert licences.obligations("a/b", "cc0-1.0") == []
+    no_derivatives = licences.obligations("a/b", "cc-by-nd-4.0")
+    assert no_derivatives == ["attribution", "no sharing of what derives from it: have it reviewed"]
     assert licences.obligations(SPEECH_WITH_SPLITS, "unknown")[0].startswith("terms unknown")
 
 

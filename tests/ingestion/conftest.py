@@ -94,7 +94,13 @@ def undisturbed(hostile_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def stage(hostile_hub: LoopbackHub, undisturbed: object, waits: object, tmp_path: Path) -> Stage:
+def stage(hostile_hub: LoopbackHub, undisturbed: object, waits: object, tmp_path: Path) -> Iterator[Stage]:
     """An empty lake and a Hub that is well; in this process retries wait no time."""
     stock(hostile_hub)
-    return Stage(tmp_path / "base", hostile_hub)
+    stage = Stage(tmp_path / "base", hostile_hub)
+    yield stage
+    for process in stage.started:
+        # Only where its test failed.
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -87,16 +87,19 @@ class Run:
 
 @dataclass
 class Stage:
-    """A base path and the Hub that its runs ask."""
+    """A base path, the Hub that its runs ask, and the processes that it started."""
 
     base: Path
     hub: LoopbackHub
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *flags: str, phase: str = "phase1", **how: Any) -> subprocess.Popen[str]:
         """Start a phase's script as a user types it, in a process of its own. `how` as for `run`."""
         argv, environ = self._command(flags, **how)
         command = [sys.executable, str(SCRIPTS[phase]), *argv]
-        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.started.append(subprocess.Popen(command, env=environ, **pipes))
+        return self.started[-1]
 
     def ended(self, process: subprocess.Popen[str], phase: str = "phase1") -> Run:
         """Wait for a process and return how it ended."""

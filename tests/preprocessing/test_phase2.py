@@ -169,6 +169,9 @@ def test_the_report_reads_the_same_from_the_manifest_later(settings, lake, run):
     assert (report.metrics["raw_rows"], report.metrics["silver_rows"]) == (3, 2)
     assert report.metrics["malayalam_ratio_mean"] == 1.0
     assert report.metrics["text_changes"] == {"legacy_chillu": 1}
+    assert report.metrics["malayalam_fidelity"] == 1.0
+    assert report.metrics["measures"]["duration"] == {"p5": 2.0, "p50": 2.0, "p95": 4.0}
+    assert set(report.model_dump()["metric_definitions"]) == set(report.metrics)
     (finding,) = report.findings
     assert (finding["kind"], finding["count"]) == ("rejected_audio_corrupt", 1)
     assert "row 1" in finding["examples"][0]

@@ -1,0 +1,40 @@
+"""The figures of a dataset: percentiles by their definition, shares over what they say, nothing where nothing was."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from data_foundry.lake import Layer
+from data_foundry.preprocessing.metrics import STEPS, percentiles
+
+from .raw_builders import NEWS, TEXT
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 1000])
+def test_percentiles_are_values_that_were_met_by_the_nearest_rank(count):
+    values = np.random.default_rng(count).integers(-50, 50, count)
+    found = percentiles(Counter(values.tolist()), 0.1)
+    expected = np.percentile(values, [5, 50, 95], method="inverted_cdf") * 0.1
+    assert found == {name: round(float(value), 6) for name, value in zip(("p5", "p50", "p95"), expected, strict=True)}
+    assert percentiles(Counter(), 0.1) is None
+
+
+def test_fidelity_counts_what_a_rule_that_is_not_meaning_preserving_took_from_accepted_rows_alone(run, lake):
+    texts = [TEXT, f"{TEXT} https://example.com/മഴ", "this one is English and is refused"]
+    run(NEWS, {"malayalam-train.jsonl": "\n".join(json.dumps({"news": text, "class": 1}) for text in texts)})
+    metrics = lake.manifest(Layer.SILVER, NEWS).details["metrics"]
+    assert metrics["rejected"] == {"low_malayalam_ratio": 1}
+    assert 0.9 < metrics["malayalam_fidelity"] < 1
+    assert metrics["measures"] == dict.fromkeys(STEPS)
+    assert metrics["silver_hours"] == 0 and metrics["content"]["lines_checked"] == 3
+
+
+def test_what_was_not_measured_is_none(run, lake):
+    run(NEWS, {"malayalam-train.jsonl": json.dumps({"news": "all of it English, so it goes", "class": 1})})
+    metrics = lake.manifest(Layer.SILVER, NEWS).details["metrics"]
+    assert metrics["malayalam_fidelity"] is None
+    assert metrics["malayalam_ratio_mean"] is None
