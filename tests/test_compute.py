@@ -1,3 +1,4 @@
+import logging
 import multiprocessing
 import os
 import signal
@@ -115,3 +116,17 @@ def test_steps_that_no_worker_has_begun_when_a_pool_breaks_go_to_a_new_pool(with
     monkeypatch.setattr(compute, "_pool", lambda workers: pools.pop() if pools else usual(workers))
     results = list(run_steps(act, with_settings(workers=2), steps("a", "b")))
     assert not pools and [r.outcome for r in results] == [Outcome.DONE, Outcome.DONE]
+
+
+def test_a_disk_too_full_for_the_log_fills_no_terminal_with_tracebacks(tmp_path, capsys, monkeypatch):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    handler = compute.LogFile(tmp_path / "log")
+    with monkeypatch.context() as patched:
+        patched.setattr(handler, "flush", full)
+        handler.handle(logging.makeLogRecord({"msg": "one line"}))
+        handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("a mistake of the program",)}))
+    handler.close()
+    told = capsys.readouterr().err
+    assert "No space left" not in told and "a mistake of the program" in told

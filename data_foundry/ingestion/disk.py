@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
+from data_foundry.hub import disk_error
 
 SPARE_BYTES = 64 * 1024 * 1024
 # How long a claim waits for more important ones that run already and have not yet learnt what they need.
@@ -70,23 +71,33 @@ class DiskClaim:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
-                    found.append(json.loads(file.read()))
+                    # Empty where the disk was too full even for the claim; its owner is giving up.
+                    if text := file.read():
+                        found.append(json.loads(text))
                 else:
                     path.unlink()
         return found
 
     def _write(self, needed: int | None) -> None:
-        self.handle.seek(0)
-        self.handle.truncate()
         record = {"rank": self.rank, "needed": needed, "area": str(self.area), "held": folder_bytes(self.area)}
-        self.handle.write(json.dumps(record))
-        self.handle.flush()
+        try:
+            self.handle.seek(0)
+            self.handle.truncate()
+            self.handle.write(json.dumps(record).encode())
+        except OSError as error:
+            raise disk_error(error, self.subject, self.file) from None
 
     def __enter__(self) -> DiskClaim:
         with _locked(self.folder):
-            self.handle = self.file.open("w", encoding="utf-8")
+            # Without a buffer, so that what a full disk refuses is not written again when it closes.
+            self.handle = self.file.open("wb", buffering=0)
             fcntl.flock(self.handle, fcntl.LOCK_EX)
-            self._write(None)
+            try:
+                self._write(None)
+            except FoundryError:
+                self.file.unlink()
+                self.handle.close()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

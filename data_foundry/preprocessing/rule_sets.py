@@ -36,7 +36,7 @@ RULE_SETS: dict[str, RuleSet] = {
     "segmentation": RuleSet("segmentation-2", _AUDIO),
     "quality": RuleSet("quality-2", _AUDIO),
     "speaking_rate": RuleSet("speaking_rate-1", frozenset({"codes"}), ("audio.max_aksharas_per_second",)),
-    "codec": RuleSet("codec-1", frozenset({"codes"})),
+    "codec": RuleSet("codec-2", frozenset({"codes"})),
     "labels": RuleSet("labels-2", frozenset({"labels"})),
     "duplicate_text": RuleSet("duplicate_text-1", _TEXT, ("duplicates.text",)),
     "duplicate_audio": RuleSet("duplicate_audio-1", _AUDIO, ("duplicates.audio",)),

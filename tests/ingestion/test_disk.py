@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import threading
 import time
@@ -118,3 +120,19 @@ def test_the_claim_of_a_killed_process_counts_no_more(tmp_path, free):
         process.kill()
         process.join()
         two.reserve(900)
+
+
+def test_a_disk_too_full_for_a_claim_is_named_and_disturbs_no_other_claim(tmp_path, free, monkeypatch):
+    def full(record):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    free(1000)
+    with monkeypatch.context() as patched, pytest.raises(FoundryError, match=r"^full: the disk is full") as told:
+        patched.setattr(disk.json, "dumps", full)
+        claim(tmp_path, "full").__enter__()
+    assert "run the same command again" in told.value.hint
+    with claim(tmp_path, "one") as one:
+        # That of a process that could not write it and has not ended yet.
+        with (tmp_path / "claims" / "other.json").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            one.reserve(1000)

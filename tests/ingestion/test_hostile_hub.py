@@ -281,8 +281,8 @@ def test_a_shard_whose_schema_drifts_is_ingested_as_it_is_and_told_of(stage):
 def test_a_hub_that_is_down_is_said_of_every_dataset_and_costs_no_ingested_one(stage, undisturbed):
     assert stage.run(datasets=[NEWS]).code == 0
     kept = stage.tree()
-    away = Stage(stage.base, LoopbackHub())
-    away.hub.__exit__()
+    with LoopbackHub() as gone:
+        away = Stage(stage.base, gone)
     run = away.run(typed=True, retries=1)
     assert run.code == 1 and "Traceback" not in run.printed
     for dataset in (VICTIM, *OTHERS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -182,3 +183,11 @@ def test_the_same_payload_gives_the_same_bytes_every_time():
     payload = encoded(tone(1.0, 44_100), 44_100, "mp3")
     once, again = (wav_bytes(to_16k(*decode(payload)[:2])) for _ in range(2))
     assert once == again
+
+
+def test_a_long_mp3_without_an_index_is_whole_though_its_length_is_an_estimate():
+    whole = tone(25.0, 44_100)
+    form = ["-f", "mp3", "-b:a", "32k", "-write_xing", "0", "pipe:1"]
+    command = ["ffmpeg", "-v", "error", "-f", "f32le", "-ar", "44100", "-ac", "1", "-i", "pipe:0", *form]
+    payload = subprocess.run(command, input=whole.tobytes(), capture_output=True, check=True).stdout
+    assert decode(payload).seconds == pytest.approx(25.0, abs=0.1)

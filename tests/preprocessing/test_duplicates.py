@@ -88,7 +88,10 @@ def test_duplicates_are_counted_within_a_dataset_and_across(run, settings, lake)
     assert lake.manifest(Layer.SILVER, STT).details["metrics"]["duplicates"] == {
         "same_text_as_an_earlier_row": 2, "same_audio_as_an_earlier_row": 2, "same_audio_with_another_meaning": 1,
     }  # fmt: skip
-    assert shared_rows(lake, [STT, NEWS]) == {STT: {"text": {NEWS: 2}, "audio": {}}, NEWS: {"text": {STT: 1}, "audio": {}}}
+    assert shared_rows(lake, [STT, NEWS]) == {
+        STT: {"text": {NEWS: 2}, "audio": {}},
+        NEWS: {"text": {STT: 1}, "audio": {}},
+    }
     reports, _ = standardize.describe(settings.model_copy(update={"datasets": (STT, NEWS)}), lake)
     assert reports[NEWS].metrics["rows_shared_with"] == {"text": {STT: 1}, "audio": {}}
     found = {finding["kind"]: finding for finding in reports[STT].findings}

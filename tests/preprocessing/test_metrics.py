@@ -24,11 +24,11 @@ def test_percentiles_are_values_that_were_met_by_the_nearest_rank(count):
 
 
 def test_fidelity_counts_what_a_rule_that_is_not_meaning_preserving_took_from_accepted_rows_alone(run, lake):
-    texts = [TEXT, f"{TEXT} https://example.com/മഴ", "this one is English and is refused"]
+    texts = [TEXT, f'{TEXT} <a title="മഴ">ബിൽ</a>', "this one is English and is refused"]
     run(NEWS, {"malayalam-train.jsonl": "\n".join(json.dumps({"news": text, "class": 1}) for text in texts)})
     metrics = lake.manifest(Layer.SILVER, NEWS).details["metrics"]
     assert metrics["rejected"] == {"low_malayalam_ratio": 1}
-    assert 0.9 < metrics["malayalam_fidelity"] < 1
+    assert 0.8 < metrics["malayalam_fidelity"] < 1
     assert metrics["measures"] == dict.fromkeys(STEPS)
     assert metrics["silver_hours"] == 0 and metrics["content"]["lines_checked"] == 3
 

@@ -21,6 +21,7 @@ from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Commit, Lake, Layer
 from data_foundry.preprocessing import rule_sets, standardize
+from data_foundry.preprocessing.content import CONTENT_RULES
 from data_foundry.preprocessing.reasons import REASONS
 from data_foundry.records import SilverRow
 from data_foundry.report import Action
@@ -113,6 +114,10 @@ TOUCHED = {
     "segmentation": {STT}, "quality": {STT}, "speaking_rate": {TOKENS}, "codec": {TOKENS},
     "labels": {STT, NEWS, TOKENS}, "duplicate_text": {STT, NEWS, TOKENS}, "duplicate_audio": {STT},
 }  # fmt: skip
+
+
+def test_versions_that_stand_in_two_places_are_the_same():
+    assert rule_sets.RULE_SETS["content"].version == CONTENT_RULES
 
 
 def test_the_touched_datasets_of_every_rule_set_are_listed_here():
