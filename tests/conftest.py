@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,27 @@ def with_settings(tmp_path: Path) -> Callable[..., Settings]:
         return load_settings(flags={"base_path": str(tmp_path / "base"), "workers": 0, **flags}, environ={})
 
     return build
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mount a disk of so many KiB: disk(1024); mounted again it has another size and the same content."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted: list[Path] = []
+
+    def mount(kib: int) -> Path:
+        options = f"size={kib}k" + (",remount" if mounted else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("a small disk can't be mounted: there is no mount command")
+        if done.returncode:
+            pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.hub import Hub, HubFile, Snapshot, fetch_all
+from data_foundry.hub.fetching import PARTS
 from data_foundry.ingestion.disk import DiskClaim, folder_bytes
 from data_foundry.ingestion.selection import Cap, arranged
 
@@ -55,10 +56,15 @@ def bring(
 
 
 def sweep(area: Path, wanted: Iterable[str]) -> None:
-    """Remove whole files that an unfinished run left and this one has no use for."""
+    """Remove whole files that an unfinished run left and this one has no use for, and folders that hold nothing."""
     keep = {area / path for path in wanted}
     for path in sorted(area.rglob("*"), reverse=True):
-        if path.is_file() and path not in keep and ".partial" not in path.relative_to(area).parts:
+        if PARTS in path.relative_to(area).parts:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in keep:
             path.unlink()
 
 
@@ -94,7 +100,7 @@ def _bring(
         else:
             wanted.append(file)
     missing = sum(file.bytes for file in wanted if not _has_size(area / file.path, file.bytes))
-    claim.reserve(max(0, missing - folder_bytes(area / ".partial")))
+    claim.reserve(max(0, missing - folder_bytes(area / PARTS)))
     for path, fetched in fetch_all(hub, snapshot, wanted, area, parallel).items():
         brought.local[path], brought.sha256[path] = area / path, fetched.sha256
         brought.travelled += fetched.travelled

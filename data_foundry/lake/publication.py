@@ -42,9 +42,12 @@ def publish(folder: Path, staging: Path, manifest: Manifest, *, read_back: bool)
     # goes first, so that a kill here means "not complete", never "complete with other bytes".
     previous = read_manifest(folder)
     before = {file.path: file.sha256 for file in previous.files} if previous else {}
-    if any(before.get(file.path, file.sha256) != file.sha256 for file in manifest.files):
+    obstacles = sorted({path for relative in staged for path in _obstacles(folder, relative)})
+    if previous and (obstacles or any(before.get(file.path, file.sha256) != file.sha256 for file in manifest.files)):
         (folder / MANIFEST).unlink()
         fsync_folder(folder)
+    for path in obstacles:
+        _remove(path)
     for relative in staged:
         make_folder((folder / relative).parent)
         (staging / relative).replace(folder / relative)
@@ -70,9 +73,7 @@ def sweep(folder: Path, manifest: Manifest) -> None:
         elif path not in listed:
             path.unlink()
     for staging in sorted(stagings):
-        # Not rmtree, whose errors name no whole path; only folders are left in what was published.
-        for path in [*sorted(staging.rglob("*"), reverse=True), staging]:
-            path.rmdir() if path.is_dir() else path.unlink()
+        _remove(staging)
 
 
 def recover(root: Path) -> None:
@@ -101,6 +102,21 @@ def abandon(folder: Path) -> None:
 def _stagings(folder: Path, depth: str = ".") -> Iterator[Path]:
     for name in (STAGING, PUBLISHING):
         yield from folder.glob(f"{depth}/{name}-*")
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder with all it holds. Not rmtree, whose errors name no whole path."""
+    for each in [*sorted(path.rglob("*"), reverse=True), path]:
+        each.rmdir() if each.is_dir() else each.unlink()
+
+
+def _obstacles(folder: Path, relative: Path) -> Iterator[Path]:
+    """Yield what lies where a new file needs a folder, and a folder that lies where it will be itself."""
+    for parent in relative.parents:
+        if (folder / parent).is_file():
+            yield folder / parent
+    if (folder / relative).is_dir():
+        yield folder / relative
 
 
 def _read_back(folder: Path, manifest: Manifest) -> None:

@@ -2,3 +2,6 @@
 
 TEXT_RULES = "text-2"
 """Version of the text rules: part of every key that depends on them, so that a changed rule reruns what it touches."""
+
+CONTENT_RULES = "content-1"
+"""Version of the content rules, likewise."""

@@ -8,6 +8,7 @@ soxr HQ resamples: the default resamplers of ffmpeg and torchaudio let aliases o
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 MAX_SECONDS: Seconds = 7200.0
 _CANCELLED = 0.5
 """The power of a mix over that of a mix of unrelated channels; below this share the channels cancel each other."""
+_WINDOW = 1 << 13
+_VANISHED = 0.1
+_VANISHED_SHARE = 0.01
+"""A part of a recording counts, too: windows of 8192 sample frames (0.17 s at 48 kHz) whose mix has under a tenth of
+that power. More than a hundredth of all power in them, 36 s of an hour, would be missed. Of 320 pairs made from 80 mono
+clips of real speech, the second channel 0.5 to 3 ms late as a second microphone has it, none is taken for that.
+"""
 _DEAD = 1e-6
 """A channel 60 dB below the loudest carries nothing; a mean with it would only halve the level."""
 
@@ -76,45 +84,61 @@ class Mix:
 
     The mean of the channels that carry sound, which can't clip. Channels that cancel each other (opposite phase, as
     a miswired recorder leaves them) would vanish in the mean: where its power is under half of what unrelated
-    channels would leave, the loudest channel alone is kept. It is decided once for a whole recording, since a change
-    within it would be heard as a step.
+    channels would leave, or where a part of it all but vanishes, the loudest channel alone is kept. It is decided once
+    for a whole recording, since a change within it would be heard as a step.
     """
 
     def __init__(self, channels: int) -> None:
-        self._products = np.zeros((channels, channels))
         self._frames = 0
+        # Inner products of all pairs of channels, over the windows that ended and over the one that has not.
+        self._ended = np.zeros((channels, channels))
+        self._window = np.zeros((channels, channels))
+        self._vanished = 0.0
+        self._size = _WINDOW if channels > 1 else sys.maxsize
 
     def hear(self, frames: Samples) -> None:
         """Take note of sample frames, shape (n, channels). Raises Rejected("audio_corrupt") where they are no sound."""
-        columns = frames.T
+        at = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            for first, left in enumerate(columns):
-                for second in range(first + 1):
-                    self._products[first, second] += np.dot(left, columns[second])
-        self._frames += len(frames)
+            while at < len(frames):
+                # Windows lie where they lie in the recording, however it is read.
+                part = frames[at : at + self._size - self._frames % self._size].T
+                for first, left in enumerate(part):
+                    for second in range(first + 1):
+                        self._window[first, second] += np.dot(left, part[second])
+                at += part.shape[1]
+                self._frames += part.shape[1]
+                if self._frames % self._size == 0:
+                    self._vanished += _power_lost(self._window, _VANISHED)
+                    self._ended += self._window
+                    self._window[:] = 0
         # Also false for NaN. Full scale is 1 and nothing has more power than a square wave of that amplitude.
-        if not self._products.diagonal().max() <= 4 * self._frames:
+        if not self._power.max() <= 4 * self._frames:
             raise Rejected("audio_corrupt", "samples that are not finite numbers, or far beyond full scale")
 
     @property
-    def channels(self) -> list[int]:
-        """The channels whose mean is the mix."""
-        power = self._products.diagonal()
-        if len(power) == 1:
-            return [0]
-        loudest = int(power.argmax())
-        alive = np.flatnonzero(power > _DEAD * power[loudest])
-        if len(alive) < 2:
-            return [loudest]
-        products = self._products[np.ix_(alive, alive)]
-        apart = products.trace()
-        return alive.tolist() if apart + 2 * np.tril(products, -1).sum() >= _CANCELLED * apart else [loudest]
+    def _power(self) -> NDArray[np.float64]:
+        return self._ended.diagonal() + self._window.diagonal()
+
+    @property
+    def _alive(self) -> list[int]:
+        """The channels that carry sound; one of silence."""
+        power = self._power
+        return np.flatnonzero(power > _DEAD * power.max()).tolist() or [0]
 
     @property
     def opposite_phase(self) -> bool:
         """Whether channels that carry sound are left out, because they cancel each other."""
-        power = self._products.diagonal()
-        return len(power) > 1 and len(self.channels) < int(np.count_nonzero(power > _DEAD * power.max()))
+        if len(self._alive) < 2:
+            return False
+        vanished = self._vanished + _power_lost(self._window, _VANISHED)
+        everywhere = _power_lost(self._ended + self._window, _CANCELLED)
+        return everywhere > 0 or vanished > _VANISHED_SHARE * float(self._power.sum())
+
+    @property
+    def channels(self) -> list[int]:
+        """The channels whose mean is the mix."""
+        return [int(self._power.argmax())] if self.opposite_phase else self._alive
 
     def of(self, frames: Samples) -> Samples:
         """Mix sample frames, shape (n, channels), to samples of shape (n,)."""
@@ -126,6 +150,12 @@ class Mix:
             mixed += frames[:, other]
         mixed *= np.float32(1 / (1 + len(others)))
         return mixed
+
+
+def _power_lost(products: NDArray[np.float64], share: float) -> float:
+    """Return the power of channels, by the lower triangle of their products, if the mix keeps under `share` of it."""
+    apart = float(products.trace())
+    return apart if apart + 2 * float(np.tril(products, -1).sum()) < share * apart else 0.0
 
 
 def to_16k(samples: Samples, rate: Hertz) -> Samples:

@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.containers import FileBytes, examine
+from data_foundry.preprocessing.containers import Container, FileBytes, examine
 from data_foundry.records import Hertz, Rejected, Seconds
 
 if TYPE_CHECKING:
@@ -96,18 +96,35 @@ def open_recording(payload: bytes | Path, max_seconds: Seconds) -> Iterator[Reco
     with contextlib.ExitStack() as stack:
         view = payload if isinstance(payload, bytes) else stack.enter_context(FileBytes(payload))
         container = examine(view)
-        decoder: _Decoder | None = None
-        if container.by_soundfile:
-            source: IO[bytes] = io.BytesIO(payload) if isinstance(payload, bytes) else payload.open("rb", buffering=0)
-            stack.enter_context(source)
-            # A file by its number: a name would tell soundfile of a format, and a Python file is read by call-backs.
-            place = source if isinstance(payload, bytes) else source.fileno()
-            with contextlib.suppress(soundfile.LibsndfileError):
-                file = stack.enter_context(_Sequential(place, closefd=False))
-                decoder = _Soundfile(file, source, container.name)
+        decoder: _Decoder | None = _soundfile(payload, container, stack)
         if decoder is None:
             decoder = stack.enter_context(_ffmpeg(payload, container.name, max_seconds))
         yield Recording(decoder, max_seconds)
+
+
+def declared_seconds(payload: bytes | Path) -> Seconds | None:
+    """Return how long a payload says it is, decoding nothing; None where only a decoder or ffmpeg could tell."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(Rejected):
+        view = payload if isinstance(payload, bytes) else stack.enter_context(FileBytes(payload))
+        decoder = _soundfile(payload, examine(view), stack)
+        if decoder is not None and decoder.rate >= RATES[0]:
+            return (decoder.declared or 0) / decoder.rate
+    return None
+
+
+def _soundfile(payload: bytes | Path, container: Container, stack: contextlib.ExitStack) -> _Soundfile | None:
+    """Open a payload with soundfile, until `stack` ends; None where soundfile can't read it."""
+    if not container.by_soundfile:
+        return None
+    source: IO[bytes] = io.BytesIO(payload) if isinstance(payload, bytes) else payload.open("rb", buffering=0)
+    stack.enter_context(source)
+    # A file by its number: a name would tell soundfile of a format, and a Python file is read by call-backs.
+    place = source if isinstance(payload, bytes) else source.fileno()
+    try:
+        file = stack.enter_context(_Sequential(place, closefd=False))
+    except soundfile.LibsndfileError:
+        return None
+    return _Soundfile(file, source, container.name)
 
 
 class _Sequential(soundfile.SoundFile):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from data_foundry.preprocessing.audio_ledger import AudioLedger
 from data_foundry.preprocessing.readers import RawRow
 from data_foundry.records import SAMPLE_RATE
 
@@ -23,6 +24,9 @@ DEFINITIONS = {
     "silver_rows_by_split": "Accepted rows by the split that the source publishes.",
     "silver_hours": "Hours of accepted audio.",
     "silver_hours_by_split": "The same by split.",
+    "audio": "Seconds of sound at 16 kHz, to the sample: decoded + repeated (in several timed chunks) = accepted + "
+    "rejected (by reason) + outside_chunks (in no timed chunk: counted, no row). Recordings that were not decoded by "
+    "reason, with the seconds that their headers declare, which nobody checked.",
     "malayalam_ratio_mean": "Mean, over accepted rows with a text, of Malayalam letters and marks among all.",
     "malayalam_ratio_met_share": "Share of accepted rows with a text whose ratio reaches text.min_malayalam_ratio.",
     "malayalam_fidelity": "Of the Malayalam aksharas in the texts of accepted rows as found, the share that "
@@ -45,6 +49,7 @@ class SilverMetrics:
     def __init__(self, min_malayalam_ratio: float) -> None:
         self.min_malayalam_ratio = min_malayalam_ratio
         self.raw_rows = 0
+        self.audio = AudioLedger()
         self.rows: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
@@ -62,10 +67,12 @@ class SilverMetrics:
         """Yield raw rows on, and count them."""
         for raw in raws:
             self.raw_rows += 1
+            self.audio.expect(raw)
             yield raw
 
     def add(self, row: dict[str, Any]) -> None:
         """Count one row, accepted or rejected."""
+        self.audio.add(row)
         self.changes.update(row["changes"])
         if row["reason"]:
             self.rejected[row["reason"]] += 1
@@ -106,7 +113,10 @@ class SilverMetrics:
         return self.samples.total() / SAMPLE_RATE / 3600
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures as the report states them (see DEFINITIONS); None for a mean over nothing."""
+        """Return the figures as the report states them (see DEFINITIONS); None for a mean over nothing.
+
+        Raises FoundryError where the sound that came in is not the sound that went somewhere (see `audio_ledger`).
+        """
         judged = self.with_["ratio"]
         hours = {split: round(count / SAMPLE_RATE / 3600, 4) for split, count in sorted(self.samples.items())}
         return {
@@ -116,6 +126,7 @@ class SilverMetrics:
             "silver_rows_by_split": dict(sorted(self.rows.items())),
             "silver_hours": round(self.hours, 4),
             "silver_hours_by_split": hours,
+            "audio": self.audio.summary(),
             "malayalam_ratio_mean": round(self.ratio_sum / judged, 4) if judged else None,
             "malayalam_ratio_met_share": round(self.ratio_met / judged, 4) if judged else None,
             "malayalam_fidelity": round(self.aksharas_kept / self.aksharas_found, 6) if self.aksharas_found else None,
@@ -136,6 +147,9 @@ class SilverMetrics:
             )
             for reason, count in sorted(self.rejected.items())
         ]  # fmt: skip
+        if self.audio.outside_chunks:
+            message = f"{self.audio.outside_chunks:.1f} s of sound lie in no timed chunk: they are in no row."
+            found.append(_finding("audio_outside_chunks", message, self.audio.recordings_with_sound_outside, []))
         told = {
             "text_unaligned": "Pieces of long clips carry no text: the dataset gives no times for it.",
             "duplicate_text": "Rows say the same as an earlier row.",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from data_foundry.config import Settings
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.lake import Manifest, fingerprint
-from data_foundry.preprocessing import TEXT_RULES
+from data_foundry.preprocessing import CONTENT_RULES, TEXT_RULES
 
 
 class RuleSet(NamedTuple):
@@ -29,10 +29,10 @@ _TEXT = frozenset({"text"})
 
 RULE_SETS: dict[str, RuleSet] = {
     # What a row is at all: readers, columns, the order of the gates, which rows serve nobody.
-    "rows": RuleSet("rows-3", _ALL),
+    "rows": RuleSet("rows-4", _ALL),
     "text": RuleSet(TEXT_RULES, _TEXT, ("text",)),
-    "content": RuleSet("content-1", _TEXT),
-    "audio": RuleSet("audio-2", _AUDIO, ("audio",)),
+    "content": RuleSet(CONTENT_RULES, _TEXT),
+    "audio": RuleSet("audio-3", _AUDIO, ("audio",)),
     "segmentation": RuleSet("segmentation-2", _AUDIO),
     "quality": RuleSet("quality-2", _AUDIO),
     "speaking_rate": RuleSet("speaking_rate-1", frozenset({"codes"}), ("audio.max_aksharas_per_second",)),

@@ -1,7 +1,8 @@
 """One recording in, its pieces out: 16 kHz mono clips of at most a segment's length, each with its place.
 
-A recording with several timed chunks gives one piece per chunk. One without times that is longer than a segment may
-be is cut at silences: its text belongs to no piece, so the pieces are not `aligned`. The rest is one piece.
+A recording with several timed chunks gives one piece per chunk; sound in no chunk is in no piece, and is counted. One
+without times that is longer than a segment may be is cut at silences: its text belongs to no piece, so the pieces are
+not `aligned`. The rest is one piece.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from data_foundry.preprocessing import labels
+from data_foundry.preprocessing.audio_ledger import Coverage
 from data_foundry.records import SAMPLE_RATE, Hertz, Rejected, Seconds
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Piece(NamedTuple):
     `samples` is at 16 kHz, `source` the same stretch before resampling, at `rate`. `start` and `end` are seconds in the
     recording, both None where the piece is the whole of it. `chunk` is the timed chunk that it is (part of).
     `aligned`: its text, the chunk's or else the row's, was spoken in it and nowhere else. `flags` say how it was
-    decoded. With a `refusal` there are no samples.
+    decoded. With a `refusal` there are no samples. `coverage`, of the first piece alone, says what all of them cover.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Piece(NamedTuple):
     aligned: bool = True
     flags: tuple[str, ...] = ()
     refusal: Rejected | None = None
+    coverage: Coverage | None = None
 
 
 def pieces(payload: bytes | Path, chunks: Sequence[Chunk], gates: AudioGates) -> Iterator[Piece]:
@@ -75,16 +78,19 @@ def pieces(payload: bytes | Path, chunks: Sequence[Chunk], gates: AudioGates) ->
         rate, mix = recording.rate, Mix(recording.channels)
         for block in read_blocks(recording):
             mix.hear(block)
-    stretches = _stretches(length_at_16k(recording.frames, rate), chunks, longest)
+    total = length_at_16k(recording.frames, rate)
+    stretches = _stretches(total, chunks, longest)
+    coverage = Coverage.of(total, [(stretch.at, stretch.last) for stretch in stretches])
     flags = ("opposite_phase",) if mix.opposite_phase else ()
     if recording.frames == len(block):
         source = mix.of(block)
-        yield from _cut(_Window(iter([(source, to_16k(source, rate))]), rate), stretches, longest, flags)
+        window = _Window(iter([(source, to_16k(source, rate))]), rate)
+        yield from _cut(window, stretches, longest, flags, coverage)
         return
     del block
     with open_recording(payload, gates.max_source_seconds) as recording:
         mono = (mix.of(block) for block in read_blocks(recording))
-        yield from _cut(_Window(blocks_to_16k(mono, rate), rate), stretches, longest, flags)
+        yield from _cut(_Window(blocks_to_16k(mono, rate), rate), stretches, longest, flags, coverage)
 
 
 @dataclass(order=True, slots=True)
@@ -120,34 +126,46 @@ def _stretches(total: int, chunks: Sequence[Chunk], longest: int) -> list[_Stret
     return found
 
 
-def _cut(window: _Window, stretches: list[_Stretch], longest: int, flags: tuple[str, ...]) -> Iterator[Piece]:
+def _cut(
+    window: _Window, stretches: list[_Stretch], longest: int, flags: tuple[str, ...], coverage: Coverage
+) -> Iterator[Piece]:
     """Yield the pieces of a heap of stretches, as far as `window` has come with each."""
     from data_foundry.preprocessing.segmentation import cut
 
     number = 0
     while stretches:
         stretch = heapq.heappop(stretches)
-        start, end, chunk = stretch.at, stretch.end, stretch.chunk
+        start, end = stretch.at, stretch.end
         window.reach(end, min([start, *(other.at for other in stretches)]))
         if end < stretch.last:
             end = start + cut(window.samples(start, end))
-            later = _Stretch(min(stretch.last, end + longest), stretch.index, end, stretch.last, chunk, whole=False)
+            later = _Stretch(min(stretch.last, end + longest), stretch.index, end, stretch.last, stretch.chunk, False)
             heapq.heappush(stretches, later)
-        refusal, whole = stretch.refusal, chunk is None and stretch.whole and end == stretch.last
-        from_, to = (chunk.start, chunk.end) if chunk and refusal else (start / SAMPLE_RATE, end / SAMPLE_RATE)
+        uncut = stretch.whole and end == stretch.last
+        from_, to = _place(stretch, start, end, uncut)
         yield Piece(
             number,
             window.samples(start, end),
             window.source(start, end),
             window.rate,
-            None if whole else from_,
-            None if whole else to,
-            chunk,
-            stretch.whole and end == stretch.last,
-            flags,
-            refusal,
+            from_,
+            to,
+            stretch.chunk,
+            aligned=uncut,
+            flags=flags,
+            refusal=stretch.refusal,
+            coverage=None if number else coverage,
         )
         number += 1
+
+
+def _place(stretch: _Stretch, start: int, end: int, uncut: bool) -> tuple[Seconds, Seconds] | tuple[None, None]:
+    """Return where a piece lies in its recording; for a chunk with impossible times, the times as they were found."""
+    if stretch.chunk is None and uncut:
+        return None, None
+    if stretch.chunk is not None and stretch.refusal is not None:
+        return stretch.chunk.start, stretch.chunk.end
+    return start / SAMPLE_RATE, end / SAMPLE_RATE
 
 
 class _Window:

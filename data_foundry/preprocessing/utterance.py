@@ -15,6 +15,7 @@ from data_foundry.config import AudioGates, TextGates
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing import labels
+from data_foundry.preprocessing.audio_ledger import Undecoded, promises_recording
 from data_foundry.preprocessing.codec_tokens import check_codes
 from data_foundry.preprocessing.content import Reviewer
 from data_foundry.preprocessing.duplicates import text_group
@@ -36,8 +37,8 @@ _JUDGED_LETTERS = 10
 class Standardizer:
     """Turns raw rows of one dataset into silver rows.
 
-    Besides the columns of silver a row carries `changes` (how often each text rule changed it) and `aksharas` (kept and
-    found, see `text.fidelity`), for the metrics.
+    Besides the columns of silver a row carries what the metrics count: `changes` (how often each text rule changed it),
+    `aksharas` (kept and found, see `text.fidelity`), and in one row of each recording `recording` (see `audio_ledger`).
     """
 
     entry: DatasetEntry
@@ -58,7 +59,7 @@ class Standardizer:
                 raise raw.fault
             yield from self._accepted(raw, base, heard)
         except Rejected as refusal:
-            yield refused(base, refusal)
+            yield refused({**base, "recording": _undecoded(raw, refusal)}, refusal)
 
     def _base(self, raw: RawRow) -> Row:
         value = raw.values.get
@@ -70,14 +71,13 @@ class Standardizer:
             "source_file": raw.source_file,
             "source_row": raw.source_row,
             "source_split": raw.source_split,
-            "speaker": labels.cell_text(value("speaker")),
+            "speaker": self.reviewer.masked_raw(labels.cell_text(value("speaker"))),
             "gender": labels.gender(value("gender")),
             "district": labels.district(value("district")),
             "licence": self.licence,
             "flags": labels.unknown_labels(raw.values),
-            "content": [],
-            "changes": {},
-            "aksharas": (0, 0),
+            "recording": None,
+            **_no_text(),
         }
 
     def _accepted(self, raw: RawRow, row: Row, heard: Iterator[SilverAudio]) -> Iterator[Row]:
@@ -86,7 +86,7 @@ class Standardizer:
         # A row that is refused before its text is looked at keeps a raw text without personal data, too.
         row["text_raw"] = self.reviewer.masked_raw(found.text)
         self._labels(raw, row)
-        if not raw.has_audio_column or len(timed_chunks(raw.values.get("chunks"))) < 2:
+        if not (raw.has_audio_column and timed_chunks(raw.values.get("chunks"))):
             self._text(raw, row, found.text)
         if found.translation is not None:
             translation = normalize(found.translation, self.text_gates.profile).text
@@ -105,7 +105,11 @@ class Standardizer:
         """Give labels their canonical names. Raises Rejected(unknown_label | empty_label)."""
         for role in ("label", "dialect"):
             if role in raw.values:
-                row[role] = labels.canonical_label(self.entry, role, raw.values[role])
+                try:
+                    row[role] = labels.canonical_label(self.entry, role, raw.values[role])
+                except Rejected as refusal:
+                    # It quotes the cell, and where columns are shifted that is anybody's comment.
+                    raise Rejected(refusal.reason, self.reviewer.masked_raw(refusal.detail) or "") from None
                 if row[role] is None and role in self.entry.required:
                     raise Rejected("empty_label", f"the cell of the {role} is empty")
 
@@ -119,8 +123,8 @@ class Standardizer:
             row["text_raw"] = self.reviewer.masked_raw(found)
             return
         row["aksharas"] = fidelity(found, normal)
-        row["flags"] += text_flags(normal)
         malayalam, other = script_counts(normal.text)
+        row["flags"] += text_flags(normal, (malayalam, other))
         row["malayalam_ratio"] = round(malayalam / (malayalam + other), 6) if malayalam else 0.0
         if malayalam + other < _JUDGED_LETTERS:
             row["flags"].append("too_short_to_judge" if malayalam + other else "no_letters")
@@ -156,9 +160,9 @@ class Standardizer:
     def _speech(self, raw: RawRow, row: Row, found: str | None, heard: Iterator[SilverAudio]) -> Iterator[Row]:
         try:
             for sound in heard:
-                part = self._part(raw, row, sound.place)
+                part = self._part(raw, row, sound)
                 try:
-                    yield self._clip(self._with_text(raw, part, sound.place), sound)
+                    yield self._clip(self._with_text(raw, part, found, sound.place), sound)
                 except Rejected as refusal:
                     yield refused(part, refusal)
         except Rejected as refusal:
@@ -170,29 +174,34 @@ class Standardizer:
             if row["text"] is None:
                 raise
             row["flags"].append(refusal.reason)
+            row["recording"] = _undecoded(raw, refusal)
             yield row
 
-    def _part(self, raw: RawRow, row: Row, piece: Piece) -> Row:
-        """Return the row of a piece: its place, its speaker, and as yet the row's text."""
-        part = {**row, "flags": [*row["flags"], *piece.flags], "source_rate": piece.rate}
+    def _part(self, raw: RawRow, row: Row, sound: SilverAudio) -> Row:
+        """Return the row of a piece: its place, its speaker, its measures, and as yet the row's text."""
+        piece = sound.place
+        part = {**row, "flags": [*row["flags"], *piece.flags], "source_rate": piece.rate, "recording": piece.coverage}
+        if sound.measures is not None:
+            part |= sound.measures.columns()
         if piece.start is not None and piece.end is not None:
             part["row_id"] = row_id(self.entry.repo_id, raw.source_file, raw.source_row, piece.number)
             part["segment_start"], part["segment_end"] = round(piece.start, 6), round(piece.end, 6)
         if piece.chunk is not None:
-            part["flags"] = list(piece.flags)
-            part["speaker"] = piece.chunk.speaker or row["speaker"]
+            part |= _no_text()  # a translation of the row, say: it is of all chunks together
+            part["speaker"] = self.reviewer.masked_raw(piece.chunk.speaker) or row["speaker"]
             part["text_raw"] = self.reviewer.masked_raw(_string(piece.chunk.text))
         return part
 
-    def _with_text(self, raw: RawRow, part: Row, piece: Piece) -> Row:
-        """Give a piece its chunk's text; a text that belongs to no single piece goes. Raises Rejected."""
+    def _with_text(self, raw: RawRow, part: Row, found: str | None, piece: Piece) -> Row:
+        """Give a piece the text that was spoken in it; one that belongs to no single piece goes. Raises Rejected."""
         if piece.refusal is not None:
             raise piece.refusal
         if piece.chunk is not None:
             self._text(raw, part, _string(piece.chunk.text))
+        elif part["text"] is None:
+            self._text(raw, part, found)
         if not piece.aligned:
-            part |= dict.fromkeys(("text", "malayalam_ratio", "text_group", "translation", "direction"))
-            part |= {"flags": [*part["flags"], "text_unaligned"], "content": [], "changes": {}, "aksharas": (0, 0)}
+            part |= {**_no_text(), "flags": [*part["flags"], "text_unaligned"]}
         return part
 
     def _clip(self, row: Row, sound: SilverAudio) -> Row:
@@ -201,7 +210,7 @@ class Standardizer:
         assert measures is not None
         if row["text"] is not None:
             measures = measures.with_text(row["text"])
-        row |= measures.columns()
+            row["speaking_rate"] = measures.speaking_rate
         check_measures(measures, self.audio_gates)
         row["flags"] = [*row["flags"], *measure_flags(measures, self.audio_gates)]
         if row["text"] is None and "text_unaligned" not in row["flags"]:
@@ -216,6 +225,21 @@ class Standardizer:
 def refused(row: Row, refusal: Rejected) -> Row:
     """Return a row as it stands among the rejected: with the reason, without its audio."""
     return {**row, "audio": None, "reason": refusal.reason, "detail": refusal.detail or None}
+
+
+def _undecoded(raw: RawRow, refusal: Rejected) -> Undecoded | None:
+    """Return what the ledger says of the recording of a row that did not get to its sound."""
+    if not promises_recording(raw):
+        return None
+    from data_foundry.preprocessing.decoding import declared_seconds
+
+    return Undecoded(refusal.reason, None if raw.payload is None else declared_seconds(raw.payload))
+
+
+def _no_text() -> Row:
+    """Return what the columns that are about a text hold where there is none."""
+    columns = ("text", "malayalam_ratio", "text_group", "translation", "direction", "speaking_rate")
+    return {**dict.fromkeys(columns), "content": [], "changes": {}, "aksharas": (0, 0)}
 
 
 def _string(value: Any) -> str | None:

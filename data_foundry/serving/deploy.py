@@ -44,7 +44,7 @@ def plan(settings: Settings, lake: Lake) -> list[Step]:
 
 
 def run_step(settings: Settings, step: Step) -> StepResult:
-    """Train, or deploy, as the step's name says; a deployment ends with the registry's backup where one is asked for."""
+    """Train, or deploy, as the step's name says; a deployment ends with the registry's backup, if one is asked for."""
     if not step.name.startswith(PREFIX):
         return adapt.run_step(settings, step)
     result = _deploy(settings, step)

@@ -155,6 +155,9 @@ REFUSED = {
     "500 for ever": Case(strikes(SHARD, 500), r"answers 500 after 2 tries", WAIT_AND_RERUN, SHARD, typed=True),
     "503 of the list of files": Case(strikes(TREE, 503), r"answers 503 after 2 tries", WAIT_AND_RERUN),
     "503 of the commit": Case(strikes(INFO, 503), r"answers 503 after 2 tries", WAIT_AND_RERUN),
+    "no answer at all": Case(
+        strikes(INFO, "silent"), r"can't reach \S+.*ReadTimeout", NETWORK, settings={"stall_seconds": 1}
+    ),
     "reset for ever": Case(strikes(SHARD, "reset"), r"can't reach \S+.*connection lost", NETWORK, SHARD, typed=True),
     "hang-up for ever": Case(strikes(SHARD, "hangup"), r"can't reach \S+", NETWORK, SHARD),
     "stall for ever": Case(

@@ -6,10 +6,9 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,14 @@ def held(stage: Stage, path: str) -> tuple[threading.Event, threading.Event]:
     came, go = threading.Event(), threading.Event()
     stage.hub.faults.append(Fault(path, lambda: (came.set(), go.wait(60))))
     return came, go
+
+
+def alive(pids: Iterable[int]) -> list[int]:
+    """Return which processes run."""
+    states = {pid: Path(f"/proc/{pid}/stat") for pid in pids}
+    return [
+        pid for pid, stat in states.items() if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    ]
 
 
 def killed_at(stage: Stage, path: str) -> None:
@@ -64,6 +71,39 @@ def check_rerun(stage: Stage, undisturbed: dict[str, str]) -> None:
 )
 def test_a_run_killed_at_a_request_is_taken_up_there(path, stage, undisturbed):
     killed_at(stage, path)
+    check_rerun(stage, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_that_is_interrupted_while_the_hub_stalls_ends_at_once_and_is_taken_up(
+    workers, number, code, stage, undisturbed
+):
+    came, go = held(stage, SHARD)
+    process = stage.start("--workers", workers, **ONE_BY_ONE)
+    assert came.wait(120)
+    process.send_signal(number)
+    # The Hub holds its answer back for longer than this waits.
+    printed, _ = process.communicate(timeout=30)
+    go.set()
+    assert process.returncode == code and "Traceback" not in printed, printed
+    assert "the same command goes on where it was" in printed
+    check_rerun(stage, undisturbed)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="whose children run is read from /proc")
+def test_the_workers_of_a_killed_run_die_with_it(stage, undisturbed):
+    came, go = held(stage, SHARD)
+    process = stage.start("--workers", "2", **ONE_BY_ONE)
+    assert came.wait(120)
+    workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    process.kill()
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 30
+    while alive(workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(workers) >= 2 and not alive(workers)
+    go.set()
     check_rerun(stage, undisturbed)
 
 
@@ -156,6 +196,25 @@ def test_the_old_commit_stays_complete_while_the_new_one_comes_and_only_changes_
     assert stage.tree() == fresh.tree()
 
 
+@pytest.mark.parametrize("unfinished", [False, True])
+@pytest.mark.parametrize(("before", "after"), [("notes", "notes/a.txt"), ("notes/a.txt", "notes")])
+def test_a_path_that_was_a_file_can_become_a_folder_and_the_other_way_round(before, after, unfinished, stage):
+    stage.hub.add("datasets", VICTIM, {**victim(), before: b"1"})
+    if unfinished:
+        stage.hub.faults = [Fault("test-00000.parquet", 404)]
+    assert stage.run(datasets=[VICTIM], **ONE_BY_ONE).code == int(unfinished)
+    if unfinished:
+        (stage.raw() / ".fetched" / before).parent.mkdir(parents=True, exist_ok=True)
+        (stage.raw() / ".fetched" / before).write_bytes(b"1")
+    stage.hub.add("datasets", VICTIM, {**victim(), after: b"2"})
+    run = stage.run(datasets=[VICTIM])
+    assert run.code == 0, run.printed
+    stage.check_raw()
+    fresh = Stage(stage.base.with_name("fresh"), stage.hub)
+    assert fresh.run(datasets=[VICTIM]).code == 0
+    assert stage.tree() == fresh.tree()
+
+
 def test_two_workers_share_one_budget_of_retries_and_both_give_up(stage):
     stage.hub.faults = [Fault("/resolve/", 503, times=ALWAYS)]
     budget, parallel = 2, 2
@@ -174,34 +233,9 @@ def test_two_workers_share_one_budget_of_retries_and_both_give_up(stage):
     stage.check_raw()
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mount a disk of so many bytes."""
-    folder, mounted = tmp_path / "disk", []
-    folder.mkdir()
-
-    def mount(size: int) -> Path:
-        if os.geteuid():
-            pytest.skip("a small disk can't be mounted: only root may")
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("spare", [0, 64 * 1024])
 def test_a_disk_that_fills_up_in_the_middle_stops_cleanly_and_the_next_run_goes_on(spare, stage, undisturbed, disk):
-    root = disk(SPARE_BYTES + 8 * 1024 * 1024)
+    root = disk(SPARE_BYTES // 1024 + 8 * 1024)
     stage = Stage(root / "base", stage.hub)
     big = os.urandom(256 * 1024)
 

@@ -121,7 +121,7 @@ def prepare(base: Path, scenario: str) -> None:
     """The lake as the commit finds it: maybe an earlier commit, and a file that an earlier try fetched."""
     if SCENARIOS[scenario][0]:
         with lake_of(base, scenario).commit(LAYER, NAME, "k1") as commit:
-            for path in ("a", "deep/b", "kept", "gone/c"):
+            for path in ("a", "deep/b", "kept", "gone/c", "folder/c"):
                 commit.path(path).write_text(f"old {path}")
             commit.publish()
     fetched = lake_of(base, scenario).folder(LAYER, NAME) / ".fetched" / "f"
@@ -148,7 +148,7 @@ def run(base: Path, scenario: str) -> None:
                     commit.keep(file)
             if not manifest:
                 commit.path("kept").write_text("old kept")
-            for path in ("a", "deep/b", "deep/new/d"):
+            for path in ("a", "deep/b", "deep/new/d", "folder"):
                 commit.path(path).write_text(f"new {path}")
             commit.publish(details={"n": 1})
 

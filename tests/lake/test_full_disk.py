@@ -1,8 +1,5 @@
 """A disk that is really full: nothing half-visible, the earlier state stays, and with room the run goes on."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from data_foundry.errors import FoundryError
@@ -10,30 +7,6 @@ from data_foundry.lake import Lake, Layer
 from tests.lake.builders import NAME, publish, tree
 
 KIB = 1024
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """Mount a disk of so many KiB: disk(1024); mounted again it has another size and the same content."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = []
-
-    def mount(kib: int) -> Path:
-        options = f"size={kib}k" + (",remount" if mounted else "")
-        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("a small disk can't be mounted: there is no mount command")
-        if done.returncode:
-            pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("free_kib", [8, 64, 300, 600, 900, 1000])

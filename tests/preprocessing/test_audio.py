@@ -191,3 +191,22 @@ def test_a_long_mp3_without_an_index_is_whole_though_its_length_is_an_estimate()
     command = ["ffmpeg", "-v", "error", "-f", "f32le", "-ar", "44100", "-ac", "1", "-i", "pipe:0", *form]
     payload = subprocess.run(command, input=whole.tobytes(), capture_output=True, check=True).stdout
     assert decode(payload).seconds == pytest.approx(25.0, abs=0.1)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_opposite_phase_in_a_part_of_a_recording_does_not_silence_that_part(part):
+    left = tone(6.0)
+    right = left.copy()
+    right[int(len(left) * (1 - part)) :] *= -1
+    samples, opposite = to_mono(np.stack([left, right], axis=1))
+    assert opposite
+    assert np.array_equal(samples, left)
+
+
+def test_a_moment_in_opposite_phase_that_nobody_would_miss_leaves_the_mix_as_it_is():
+    left = tone(120.0) + tone(120.0, frequency=700) * 0.1
+    right = tone(120.0)
+    right[:8_000] *= -1
+    samples, opposite = to_mono(np.stack([left, right], axis=1))
+    assert not opposite
+    np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)

@@ -13,10 +13,11 @@ from data_foundry.config import AudioGates
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing import decoding
 from data_foundry.preprocessing.audio import decode, to_16k
+from data_foundry.preprocessing.decoding import declared_seconds
 from data_foundry.preprocessing.speech import pieces
 from data_foundry.records import SAMPLE_RATE, Rejected
 
-from .audio_builders import SOUNDFILE_FORMATS, encoded, level, peak_frequency, reason, through_ffmpeg, tone
+from .audio_builders import SOUNDFILE_FORMATS, bursts, encoded, level, peak_frequency, reason, through_ffmpeg, tone
 
 RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_056, 44_100, 48_000, 96_000, 192_000]
 NOT_AT = {"mp3": {44_056, 96_000, 192_000}, "opus": {11_025, 22_050, 32_000, 44_056, 44_100, 96_000, 192_000}}
@@ -225,3 +226,26 @@ def test_a_damaged_payload_gives_a_clip_or_a_reason_and_nothing_else(codec):
         else:
             assert found
             assert all(np.isfinite(piece.samples).all() for piece in found)
+
+
+@pytest.mark.parametrize("codec", ["flac", "vorbis", "opus"])
+def test_a_stream_with_checksums_that_is_damaged_anywhere_in_the_middle_is_refused(codec):
+    payload = encoded(bursts(0.9, 0.3, 4), 16_000, codec)
+    rng = np.random.default_rng(0)
+    for at in rng.integers(len(payload) // 4, len(payload) * 3 // 4, 5):
+        size = int(rng.integers(1, 3_000))
+        damaged = payload[:at] + bytes(byte ^ 0x55 for byte in payload[at : at + size]) + payload[at + size :]
+        assert reason(damaged) in ("audio_corrupt", "audio_truncated")
+        assert reason(payload[:at] + payload[at + size :]) in ("audio_corrupt", "audio_truncated")
+
+
+@pytest.mark.parametrize("codec", ["wav16", "flac", "vorbis", "opus", "mp3"])
+def test_a_header_tells_the_length_of_what_was_not_decoded(codec, tmp_path):
+    payload = encoded(tone(3.0, 48_000), 48_000, codec)
+    (tmp_path / "file").write_bytes(payload)
+    assert declared_seconds(payload) == declared_seconds(tmp_path / "file") == pytest.approx(3.0, abs=0.06)
+
+
+def test_a_length_that_no_header_tells_is_unknown(tmp_path):
+    assert declared_seconds(through_ffmpeg(tone(1.0), 16_000, "a.m4a", tmp_path)) is None
+    assert [declared_seconds(payload) for payload in (b"", b"junk", encoded(tone(1.0), 16_000)[:500])] == [None] * 3

@@ -270,3 +270,31 @@ def test_personal_data_is_masked_and_ill_formed_text_flagged_and_nothing_deleted
     _, silver, _ = run(STT, speech(*rows))
     assert [flags_of(row) for row in silver] == [["personal_data", "personal_data_in_audio"], ["ill_formed"]]
     assert silver[0]["text"] == silver[0]["text_raw"] == "എന്റെ നമ്പർ [PHONE] ആണ്"
+
+
+def test_a_speaker_that_is_a_phone_number_or_an_address_is_masked_and_a_plain_one_is_not(run):
+    chunks = [
+        {"start": 0.0, "end": 2.0, "text": "ഒന്ന് ആദ്യം", "speaker_id": "nobody@example.org"},
+        {"start": 2.0, "end": 4.0, "text": "രണ്ട് പിന്നെ"},
+    ]
+    _, silver, _ = run(INDICVOICES, folder(wav(tone(4.0)), recording(4.0, chunks, speaker_id="+91 90000 00001")))
+    assert [row["speaker"] for row in silver] == ["[EMAIL]", "[PHONE]"]
+    _, (row,), _ = run(INDICVOICES, folder(wav(tone(4.0)), recording(4.0, [], speaker_id="S4259212200332054")))
+    assert row["speaker"] == "S4259212200332054"
+
+
+def test_a_rejected_row_keeps_its_flags_its_measures_and_nobodys_number(run):
+    _, _, (row,) = run(STT, speech(clip(wav(tone(2.0)), "ente bill adachu pakshe message vannilla")))
+    assert (row["reason"], "romanised" in row["flags"]) == ("low_malayalam_ratio", True)
+    chunks = [{"start": 0.0, "end": 2.0, "text": "all of it English"}, {"start": 2.0, "end": 4.0, "text": TEXT}]
+    _, _, (row,) = run(INDICVOICES, folder(wav(tone(4.0)), recording(4.0, chunks)))
+    assert (row["duration"], row["rms"] is None, row["audio"]) == (2.0, False, None)
+    _, _, (row,) = run(COMMENTS, {"c.tsv": "label\tquery\ncall me 9000000001\tnalla padam aanu\n"})
+    assert row["reason"] == "unknown_label" and "[PHONE]" in row["detail"]
+
+
+def test_labels_that_no_table_knows_are_told_of_every_chunk(run):
+    chunks = [{"start": start, "end": start + 2.0, "text": f"{TEXT} {start}"} for start in (0.0, 2.0)]
+    odd = recording(4.0, chunks, gender="?!", district="Atlantis")
+    _, silver, _ = run(INDICVOICES, folder(wav(tone(4.0)), odd))
+    assert [flags_of(row)[:2] for row in silver] == [["unknown_gender", "unknown_district"]] * 2

@@ -7,9 +7,7 @@ establishes that a text is appropriate: the report calls these content checks.
 
 from __future__ import annotations
 
+from data_foundry.preprocessing import CONTENT_RULES
 from data_foundry.preprocessing.content.reviewer import Reviewer, key_settings
-
-CONTENT_RULES = "content-1"
-"""Version of the content rules: part of the key of every step that applies them."""
 
 __all__ = ["CONTENT_RULES", "Reviewer", "key_settings"]
