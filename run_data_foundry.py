@@ -32,6 +32,7 @@ from data_foundry.cli import add_common_flags, check_hub_source, plan_steps, pri
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.dataset_registry import dataset_entry
 from data_foundry.endings import INTERRUPTED, TERMINATED, Terminated, ended
+from data_foundry.hub.ledger import run_id
 from data_foundry.lake import Lake, write_atomically
 from data_foundry.report import (
     PHASES,
@@ -74,12 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, typed: str) -> int:
     settings = settings_from(arguments)
-    check_hub_source(settings)
     for name in settings.datasets:
         dataset_entry(name)
+    check_hub_source(settings)
     phases = [phase for phase in PHASES if phase in arguments.phases]
     if arguments.dry_run:
         return preview(phases, settings)
+    # Inherited by the phases, which so spend retries from one budget.
+    run_id()
     # Held over all phases, so that no other run comes between two of them.
     with Lake(settings).lock("all phases" if len(phases) == len(PHASES) else ", ".join(phases)):
         return run(phases, common_flags(arguments), settings, typed)
@@ -163,7 +166,8 @@ def run_phase(phase: str, flags: list[str]) -> PhaseReport:
             if ending == INTERRUPTED:
                 # A terminal interrupts the child too, which then ends by itself.
                 time.sleep(1)
-            child.terminate()
+            # Not child.terminate(), which would reap a child that has ended, and its usage with it.
+            os.kill(child.pid, signal.SIGTERM)
             _, wait_status, usage = os.wait4(child.pid, 0)
         child.returncode = code = os.waitstatus_to_exitcode(wait_status)
         seconds = round(time.monotonic() - started, 3)
@@ -228,7 +232,7 @@ def print_summary(report: PipelineReport) -> None:
     if report.status == "completed" and outcomes <= {Outcome.SKIPPED}:
         print("Nothing to do: everything asked for was done before and nothing has changed.")
     for reason in report.reasons:
-        print(f"  ! {reason}")
+        print("  ! " + reason.replace("\n", "\n  "))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.endings import ended
 from data_foundry.errors import FoundryError
+from data_foundry.hub import open_hub
 from data_foundry.lake import Lake, Layer, write_atomically
 from data_foundry.records import AIEngine
 from data_foundry.report import (
@@ -33,6 +34,8 @@ from data_foundry.report import (
     PhaseReport,
     Step,
     StepResult,
+    cause_of,
+    reasons_of,
     status_of,
 )
 
@@ -85,7 +88,12 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         "workers": arguments.workers,
         "hub": {name: getattr(arguments, name) for name in ("max_bytes_per_dataset", "max_rows_per_dataset")},
     }
-    return load_settings(arguments.config, arguments.profile, flags)
+    settings = load_settings(arguments.config, arguments.profile, flags)
+    place = settings.base_path / "storage"
+    there = next(each for each in (place, *place.parents) if each.exists())
+    if not there.is_dir():
+        raise FoundryError(f"{there} is a file, not a folder.", "Choose another folder with --base-path DIR.")
+    return settings
 
 
 def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None) -> int:
@@ -100,9 +108,9 @@ def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None)
 def _run(phase: Phase, arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     lake = Lake(settings)
-    check_hub_source(settings)
     # Planned before anything is written: a plan finds what only the user can mend, such as an unknown dataset.
     steps = plan_steps(phase, settings, lake)
+    check_hub_source(settings)
     if arguments.dry_run:
         print_plan(phase, steps)
         return 0
@@ -152,7 +160,7 @@ def _execute(phase: Phase, settings: Settings, lake: Lake, arguments: argparse.N
             seconds=round(time.monotonic() - started, 3),
             peak_rss_bytes=peak_rss_bytes(),
             steps=results,
-            reasons=[f"{result.name}: {result.reason}" for result in results if result.falls_short],
+            reasons=reasons_of(results),
             datasets=datasets,
             engines=engines,
         )
@@ -169,6 +177,7 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
     from data_foundry.compute import run_steps
 
     results: dict[str, StepResult] = {}
+    told: dict[str, str] = {}
     while True:
         steps = plan_steps(phase, settings, lake)
         order = [step.name for step in steps]
@@ -180,7 +189,10 @@ def _run_to_the_end(phase: Phase, settings: Settings, lake: Lake) -> list[StepRe
         for result in _with_progress(run_steps(phase.run_step, settings, ready), len(ready), phase.title):
             results[result.name] = result
             level = logging.ERROR if result.falls_short else logging.INFO
-            log.log(level, "%s %s: %s (%.1f s)", result.outcome, result.name, result.reason, result.seconds)
+            reason = result.reason.removeprefix(f"{result.subject}: ")
+            if result.failed and (first := told.setdefault(cause_of(result), result.name)) != result.name:
+                reason = f"for the same reason as {first}"
+            log.log(level, "%s %s: %s (%.1f s)", result.outcome, result.name, reason, result.seconds)
     outcomes = {Action.SKIP: Outcome.SKIPPED, Action.WAIT: Outcome.WAITING, Action.FAIL: Outcome.FAILED}
     for step in steps:
         if step.name not in results:
@@ -234,10 +246,10 @@ def peak_rss_bytes() -> int:
 
 
 def hub_source(settings: Settings) -> str:
-    """Name where data comes from: "hub", or the folder (relative to the project where it lies inside it)."""
+    """Name where data comes from: a Hub's address, or a folder (relative to the project where it lies inside it)."""
     source = settings.hub.source
     if source is None:
-        return "hub"
+        return open_hub(settings).name
     return str(source.relative_to(PROJECT_ROOT)) if source.is_relative_to(PROJECT_ROOT) else str(source)
 
 
@@ -246,19 +258,37 @@ def check_hub_source(settings: Settings) -> None:
 
     A lake that a failed run left empty may change its Hub. Raises FoundryError.
     """
-    stamp = settings.base_path / "storage" / "hub_source.json"
+    base = settings.base_path
+    stamp = base / "storage" / "hub_source.json"
     try:
         known = json.loads(stamp.read_text(encoding="utf-8"))["hub_source"]
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FoundryError(f"{stamp} can't be read: {error}.", "Give another --base-path DIR, or mend it.") from None
-    if known != hub_source(settings) and any(Lake(settings).names(layer) for layer in Layer):
+    source = hub_source(settings)
+    # Earlier versions wrote "hub" for the Hub at any address.
+    same = known == source or (known == "hub" and settings.hub.source is None)
+    if not same and any(Lake(settings).names(layer) for layer in Layer):
         raise FoundryError(
-            f"The lake under {settings.base_path} holds data of {known!r}; this run reads {hub_source(settings)!r}.",
-            "Give this run its own folder with --base-path DIR, or delete storage/raw, silver, gold and models/ first "
-            f"(and {stamp}).",
+            f"What lies under {base} came from {_place(known)}; this run would read from {_place(source)}, and the two "
+            "must not be mixed.",
+            f"Give this run a folder of its own with --base-path DIR, {_way_back(known)}, or delete raw, silver and "
+            f"gold in {stamp.parent} and {base / 'models'} to start anew.",
         )
+
+
+def _place(source: str) -> str:
+    if source == "hub":
+        return "a Hub on the network"
+    return f"the Hub at {source}" if "://" in source else f"the folder {source}"
+
+
+def _way_back(source: str) -> str:
+    """Say how to read from where the lake's data came from."""
+    if source == "hub":
+        return "leave out the profile or the hub.source that names a folder"
+    return f"set HF_ENDPOINT={source}" if "://" in source else f"set hub.source to {source}"
 
 
 def stamp_hub_source(settings: Settings) -> None:

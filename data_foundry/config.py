@@ -15,6 +15,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, cr
 from pydantic.fields import FieldInfo
 
 from data_foundry.errors import FoundryError
+from data_foundry.mistakes import in_words
 from data_foundry.records import AIEngine
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +113,8 @@ class Duplicates(Section):
 
 ContentRuleName = Literal[
     "mobile_number", "landline", "aadhaar", "card", "bank_account", "pan", "ifsc", "vehicle", "email", "upi_id",
-    "spelled_number", "abuse", "insult", "abuse_list", "impolite_second_person", "bare_imperative", "mixed_address",
+    "spelled_number", "abuse", "insult", "abuse_list", "abuse_homograph", "impolite_second_person", "bare_imperative",
+    "mixed_address",
 ]  # fmt: skip
 
 
@@ -376,10 +378,10 @@ def _explain(error: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -
         source = next((name for name, layer in reversed(layers) if _holds(layer, keys)), "the settings")
         if mistake["type"] == "extra_forbidden":
             # Its value stays unsaid: it may be a token that someone put where no secret belongs.
-            lines.append(f"  {'.'.join(keys)} in {source}: unknown key")
+            lines.append(f"  {'.'.join(keys)} in {source}: {in_words(mistake)}")
         else:
             value = json.dumps(mistake["input"], default=str)
-            lines.append(f"  {'.'.join(keys)} = {value} in {source}: {mistake['msg']}")
+            lines.append(f"  {'.'.join(keys)} = {value} in {source}: {in_words(mistake)}")
     count = f"{len(lines)} mistake" + ("s" if len(lines) > 1 else "")
     return "\n".join([f"{count} in the configuration:", *lines])
 

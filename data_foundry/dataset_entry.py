@@ -6,8 +6,10 @@ import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from data_foundry.errors import FoundryError
+from data_foundry.mistakes import in_words
 from data_foundry.records import AIEngine, Hertz
 
 Layout = Literal["parquet", "audiofolder", "csv", "tsv", "jsonl"]
@@ -97,6 +99,22 @@ class DatasetEntry(BaseModel):
     gated: bool = False
     traps: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_mistakes(cls, given: Any, handler: ModelWrapValidatorHandler[DatasetEntry]) -> DatasetEntry:
+        """Name the entry and every mistake in it. Raises FoundryError."""
+        try:
+            return handler(given)
+        except ValidationError as error:
+            name = given.get("repo_id") if isinstance(given, dict) else None
+            mistakes = [
+                f"  {'.'.join(map(str, each['loc']))} = {each['input']!r}: {in_words(each)}" for each in error.errors()
+            ]
+            raise FoundryError(
+                "\n".join([f"The entry of {name or 'a dataset'} in the registry has mistakes:", *mistakes]),
+                "Mend it in data_foundry/dataset_registry.py; data_foundry/dataset_entry.py says what each key means.",
+            ) from None
 
     def column(self, role: str, columns: list[str]) -> str | None:
         """Return which of a file's columns plays a role, or None; letter case and outer blanks do not matter."""

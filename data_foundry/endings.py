@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -31,6 +32,7 @@ def ended(name: str, command: Callable[[], int]) -> int:
     """Run a command and return its exit code, whatever ends it; the reason is printed without a traceback."""
     try:
         with terminable():
+            speak_unicode()
             code = command()
             # Here, and not when the interpreter ends, where a closed pipe is a traceback that nobody can catch.
             sys.stdout.flush()
@@ -52,6 +54,19 @@ def ended(name: str, command: Callable[[], int]) -> int:
         log.debug("%s", name, exc_info=True)
         print(f"error: {name} stopped: {storage_error(error) or error}", file=sys.stderr)
         return 1
+
+
+def speak_unicode() -> None:
+    """Let every text be printed and every path be named, whatever the locale: Malayalam must not end a run.
+
+    What the terminal's encoding lacks is printed as \\uXXXX. Under a locale that knows ASCII alone, where Python holds
+    the bytes of paths as text that no JSON takes, the command starts itself again in Python's UTF-8 mode (PEP 540).
+    """
+    if sys.getfilesystemencoding() == "ascii":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

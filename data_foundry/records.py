@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,6 +143,24 @@ def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
         "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
     }
     return pa.schema([(name, types[field.metadata[0]]) for name, field in model.model_fields.items()])
+
+
+def with_features(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the feature types of `datasets` in its metadata, by which it opens audio as Audio."""
+    features = {field.name: _feature(field.name, field.type) for field in schema}
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if name == "audio":
+        return {"sampling_rate": SAMPLE_RATE, "_type": "Audio"}
+    if pa.types.is_list(kind):
+        return {"feature": _feature("", kind.value_type), "_type": "List"}
+    if pa.types.is_struct(kind):
+        return {field.name: _feature(field.name, field.type) for field in kind}
+    return {"dtype": {"double": "float64"}.get(str(kind), str(kind)), "_type": "Value"}
 
 
 def row_id(dataset: str, source_file: str, source_row: int, segment: int = 0) -> str:

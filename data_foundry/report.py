@@ -110,6 +110,30 @@ class StepResult(BaseModel):
         return self.failed or (self.rows_in > 0 and self.rows_out == 0)
 
 
+def reasons_of(results: Iterable[StepResult]) -> list[str]:
+    """Return why steps fell short; a cause that several have in common is told once, with whom it concerns."""
+    shared: dict[tuple[str, str, str], list[StepResult]] = {}
+    for result in results:
+        if result.falls_short:
+            work = result.name.removesuffix(result.subject).strip() if result.subject else result.name
+            shared.setdefault((work, "datasets" if "/" in result.subject else "engines", cause_of(result)), []).append(
+                result
+            )
+    told = []
+    for (work, kind, cause), those in shared.items():
+        if len(those) == 1:
+            told.append(f"{those[0].name}: {those[0].reason.removeprefix(f'{those[0].subject}: ')}")
+        else:
+            told.append(f"{work} {len(those)} {kind}: {cause}\n  ({', '.join(each.subject for each in those)})")
+    return told
+
+
+def cause_of(result: StepResult) -> str:
+    """Return a step's reason without the dataset or engine that it names, so that equal causes are equal."""
+    reason = result.reason.removeprefix(f"{result.subject}: ")
+    return reason.replace(result.subject, "<name>") if result.subject else reason
+
+
 class DatasetReport(BaseModel):
     """One dataset in the report. What was not measured is None and `reason` says why."""
 

@@ -9,6 +9,7 @@ examples:
   python phase1-ingestion/ingest_hf_data.py --datasets Sakshamrzt/IndicNLP-Malayalam
 
 The token for gated or private data is read from HUGGINGFACE_TOKEN or HF_TOKEN, the Hub's address from HF_ENDPOINT.
+What `hf auth login` left on this machine is not read.
 exit code: 0 done, or nothing to do; 1 a dataset failed, the others were ingested; 2 a mistake in the command.
 """
 

@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._whoami()
         if api := _API.match(path):
             kind, repo_id, verb, revision = api.groups()
-            return self._api(kind, repo_id, verb, revision, parse_qs(url.query))
+            return self._api(kind, repo_id, verb, revision, parse_qs(url.query), act)
         if resolved := _RESOLVE.match(path):
             is_dataset, repo_id, revision, name = resolved.groups()
             return self._file("datasets" if is_dataset else "models", repo_id, revision, name, act)
@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def _api(
-        self, kind: str, repo_id: str, verb: str | None, revision: str | None, query: dict[str, list[str]]
+        self, kind: str, repo_id: str, verb: str | None, revision: str | None, query: dict[str, list[str]], act: Any
     ) -> None:
         repository = self._repository(kind, repo_id)
         if repository is None:
@@ -174,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         files = repository.commits[sha]
         if verb == "tree":
-            return self._tree(files, int(query.get("cursor", ["0"])[0]))
+            return self._tree(files, int(query.get("cursor", ["0"])[0]), act)
         with_blobs = query.get("blobs", [""])[0].lower() == "true"
         siblings = [
             {"rfilename": name, **(_entry(item, "blobId") if with_blobs else {})}
@@ -182,28 +182,32 @@ class Handler(BaseHTTPRequestHandler):
         ]
         card = files["README.md"].content if "README.md" in files else b""
         licence = re.search(rb"^license: (.+)$", card, re.MULTILINE)
-        return self._json(
-            {
-                "_id": sha[:24],
-                "id": repo_id,
-                "sha": sha,
-                "private": repository.private,
-                "gated": "auto" if repository.gated else False,
-                "disabled": False,
-                "tags": [f"license:{licence.group(1).decode().strip()}"] if licence else [],
-                "siblings": siblings,
-            }
-        )
+        info = {
+            "_id": sha[:24],
+            "id": repo_id,
+            "sha": sha,
+            "private": repository.private,
+            "gated": "auto" if repository.gated else False,
+            "disabled": False,
+            "tags": [f"license:{licence.group(1).decode().strip()}"] if licence else [],
+            "siblings": siblings,
+        }
+        named = {"_id", "id", *query["expand"]} if "expand" in query else set(info)
+        return self._json({name: value for name, value in info.items() if name in named})
 
-    def _tree(self, files: Mapping[str, Item], start: int) -> None:
+    def _tree(self, files: Mapping[str, Item], start: int, act: Any) -> None:
         folders = sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."})
         entries: list[dict[str, Any]] = [{"type": "directory", "path": path, "size": 0, "oid": "0"} for path in folders]
         for name, item in sorted(files.items()):
             xet = {"xetHash": _xet_hash(item)} if self.hub.xet and item.sha256 else {}
             entries.append({"type": "file", "path": name, **_entry(item, "oid"), **xet})
         end = start + self.hub.page_size
-        more = f"{self.hub.url}{urlsplit(self.path).path}?recursive=true&cursor={end}"
-        self._json(entries[start:end], {"Link": f'<{more}>; rel="next"'} if end < len(entries) else {})
+        if act in ("again", "around"):
+            end, start = end if act == "again" else 0, 0
+        # Where the request came to, which may be the second port.
+        more = f"http://{self.headers['Host']}{urlsplit(self.path).path}?recursive=true&cursor={end}"
+        page = entries[start : start + self.hub.page_size]
+        self._json(page, {"Link": f'<{more}>; rel="next"'} if end < len(entries) or act in ("again", "around") else {})
 
     def _file(self, kind: str, repo_id: str, revision: str, name: str, act: Any) -> None:
         repository = self._repository(kind, repo_id)

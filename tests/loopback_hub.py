@@ -44,6 +44,7 @@ class Fault:
     "html" (a page instead of it), "reset" (RST in the middle), "hangup" (orderly end in the middle), "stall" (nothing
     more after the middle), "trickle" (a byte now and then after the middle), "norange" (parts are not served);
     of the headers: "etag" (a wrong one), "commit" (that of another commit), "bare" (none that a Hub would send);
+    of a list of files: "again" (the first page at every cursor), "around" (the same, and the same next cursor);
     of the connection: "drop" (reset before any answer), "silent" (no answer);
     "echo" (403 that repeats the Authorization header in its message and body).
     """

@@ -14,6 +14,8 @@ CHAIN = ("o/first", "o/second")
 
 def plan(settings, lake):
     """Two steps, the second of which waits for what the first publishes; a third fails when it is asked for."""
+    if "o/unknown" in settings.datasets:
+        raise FoundryError("o/unknown is unknown.", "Name another.")
     steps = []
     for name in (*CHAIN, *settings.datasets):
         before = CHAIN[0] if name == CHAIN[1] else None
@@ -30,6 +32,8 @@ def plan(settings, lake):
 def run_step(settings, step):
     from data_foundry.lake import Lake
 
+    if step.subject.startswith("o/away"):
+        raise FoundryError(f"{step.subject}: nobody answers.", f"Look at hub/{step.subject}.")
     if step.subject == "o/broken":
         raise FoundryError("its file is garbage", "fetch it again")
     with Lake(settings).commit(Layer.RAW, step.subject, step.key) as commit:
@@ -54,7 +58,11 @@ PHASE = Phase(name="phase1", title="test", plan=plan, run_step=run_step, describ
 
 
 @pytest.fixture
-def run(tmp_path, capfd):
+def run(tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    # Set, because a run on a folder Hub would leave it set for the tests after this one.
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+
     def start(*flags):
         code = run_phase(PHASE, "Help.", ["--base-path", str(tmp_path), "--workers", "0", *flags])
         output = capfd.readouterr()
@@ -96,6 +104,14 @@ def test_a_failed_step_gives_exit_code_1_and_its_reason_while_the_others_are_don
     assert report.datasets["o/broken"].status == "failed" and "garbage" in report.datasets["o/broken"].reason
 
 
+def test_a_cause_that_steps_share_is_told_once_and_then_referred_to(run):
+    code, output, report = run("--datasets", "o/away", "o/away2")
+    assert code == 1 and output.count("nobody answers") == 1
+    assert "failed make o/away2: for the same reason as make o/away" in output
+    assert report.reasons == ["make 2 datasets: nobody answers.\n  -> Look at hub/<name>.\n  (o/away, o/away2)"]
+    assert "o/away2: nobody answers" in report.datasets["o/away2"].reason
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -107,6 +123,10 @@ def test_a_failed_step_gives_exit_code_1_and_its_reason_while_the_others_are_don
         (["--max-bytes-per-dataset", "0"], "max_bytes_per_dataset"),
         (["--max-rows-per-dataset", "0"], "hub.max_rows_per_dataset = 0 in the flags"),
         (["--workers", "-1"], "workers = -1"),
+        (
+            ["--max-bytes-per-dataset", "abc"],
+            '= "abc" in the flags: it must be a size, such as 500MB (decimal) or 1.5GiB',
+        ),
     ],
 )
 def test_a_users_mistake_gives_exit_code_2_one_message_and_no_traceback(run, flags, words, tmp_path):
@@ -118,7 +138,35 @@ def test_a_users_mistake_gives_exit_code_2_one_message_and_no_traceback(run, fla
 def test_data_of_another_hub_is_not_mixed_into_a_lake(run, tmp_path):
     assert run()[0] == 0
     code, output, _ = run("--profile", "sample")
-    assert code == 2 and "holds data of 'hub'" in output and "--base-path" in output
+    assert code == 2 and "--base-path" in output
+    assert "came from the Hub at https://huggingface.co; this run would read from the folder storage/sample" in output
+    assert "must not be mixed" in output
+
+
+def test_data_of_two_hubs_at_different_addresses_is_not_mixed_either(run, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example.org/")
+    assert run()[0] == 0
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example.org")
+    assert run()[0] == 0
+    monkeypatch.delenv("HF_ENDPOINT")
+    code, output, _ = run()
+    assert code == 2 and "came from the Hub at https://hub.example.org; this run would read from the Hub at" in output
+    assert "set HF_ENDPOINT=https://hub.example.org, or delete" in output
+
+
+def test_a_lake_that_an_earlier_version_stamped_stays_readable_and_gets_the_address(run, tmp_path):
+    assert run()[0] == 0
+    stamp = tmp_path / "storage" / "hub_source.json"
+    stamp.write_text('{"hub_source": "hub"}')
+    code, output, _ = run("--profile", "sample")
+    assert code == 2 and "came from a Hub on the network" in output and "leave out the profile" in output
+    assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "https://huggingface.co"
+
+
+def test_a_mistake_in_the_command_is_told_before_what_the_lake_holds(run):
+    assert run()[0] == 0
+    _, output, _ = run("--profile", "sample", "--datasets", "o/unknown")
+    assert "o/unknown is unknown" in output and "must not be mixed" not in output
 
 
 def test_the_log_lies_under_the_base_path_and_holds_the_traceback_of_a_failure(run, tmp_path):
@@ -139,7 +187,7 @@ def test_a_lake_that_a_failed_run_left_empty_may_change_its_hub(run, tmp_path):
     (tmp_path / "storage").mkdir()
     stamp = tmp_path / "storage" / "hub_source.json"
     stamp.write_text('{"hub_source": "elsewhere"}')
-    assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "hub"
+    assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "https://huggingface.co"
 
 
 @pytest.mark.parametrize("content", [None, "", "[]"], ids=["no folder", "empty", "no object"])
@@ -151,6 +199,7 @@ def test_a_base_path_that_can_not_hold_a_lake_is_refused_without_a_traceback(run
         (tmp_path / "storage" / "hub_source.json").write_text(content)
     code, output, report = run()
     assert code == 2 and report is None and "--base-path" in output and "Traceback" not in output
+    assert content is not None or f"{tmp_path / 'storage'} is a file, not a folder" in output
 
 
 def test_a_report_that_can_not_be_written_is_exit_code_1_and_no_traceback(run, tmp_path):

@@ -35,6 +35,24 @@ def test_every_mistake_is_named_at_once_with_its_value_and_its_source(tmp_path):
     assert "workers = -1 in the flags" in message
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HUB__MAX_BYTES_PER_DATASET", "lots", '"lots" in the environment: it must be a size, such as 500MB (decimal)'),
+        ("HUB__RETRIES", "many", '"many" in the environment: it must be a whole number'),
+        ("HUB__STALL_SECONDS", "long", "it must be a number"),
+        ("HUB__XET", "perhaps", "it must be true or false"),
+        ("STORAGE__TYPE", "tape", "it must be 'local' or 'shared'"),
+        ("HUB", "5", "it must hold keys"),
+        ("DATASETS", "o/n", "it must be a list"),
+    ],
+)
+def test_a_mistake_is_told_without_the_words_of_the_validator(variable, value, words):
+    with pytest.raises(FoundryError) as caught:
+        load_settings(environ={f"DATA_FOUNDRY_{variable}": value})
+    assert words in caught.value.message and "Input should" not in caught.value.message
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", '"text"'])
 def test_a_file_that_is_no_json_object_is_refused_by_name(tmp_path, content):
     file = config_file(tmp_path, content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.engines.nlu import TOPICS
 from data_foundry.engines.sentiment import SENTIMENTS
@@ -111,3 +112,12 @@ def test_a_first_line_with_a_label_and_no_column_name_is_a_row():
 def test_an_unknown_dataset_is_answered_with_the_known_ones():
     with pytest.raises(FoundryError, match="'x/y' is not in the dataset registry"):
         dataset_entry("x/y")
+
+
+def test_a_mistake_in_an_entry_is_told_with_its_name_and_in_plain_words():
+    given = {**next(iter(DATASET_REGISTRY.values())).model_dump(), "repo_id": "o/n", "layout": "xlsx", "colour": "red"}
+    with pytest.raises(FoundryError) as caught:
+        DatasetEntry(**given)
+    assert "The entry of o/n in the registry has mistakes" in caught.value.message
+    assert "layout = 'xlsx': it must be 'parquet', 'audiofolder'" in caught.value.message
+    assert "colour = 'red': unknown key" in caught.value.message and "dataset_registry.py" in caught.value.hint

@@ -1,5 +1,6 @@
 """How commands end: the exit code and one clear line."""
 
+import json
 import os
 import signal
 import subprocess
@@ -64,3 +65,23 @@ def test_a_preview_whose_reader_goes_away_ends_without_a_traceback(script, tmp_p
     done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=["output in ASCII", "paths in ASCII"],
+)
+def test_a_run_under_a_locale_without_malayalam_ends_as_any_other(locale, tmp_path):
+    # The name of a folder; no native speaker has checked it.
+    base = tmp_path / "മലയാളം"
+    command = [sys.executable, str(PROJECT_ROOT / "run_data_foundry.py"), "--profile", "sample", "--phases", "phase3"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHONUTF8"))}
+    environment |= {"PYTHONPATH": str(PROJECT_ROOT), **locale}
+    done = subprocess.run([*command, "--base-path", str(base)], env=environment, capture_output=True, check=False)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+    report = json.loads((base / "reports" / "latest_pipeline_summary.json").read_text(encoding="utf-8"))
+    assert str(base) in report["command"] and b"phase3" in done.stdout

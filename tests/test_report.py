@@ -11,6 +11,7 @@ from data_foundry.report import (
     PipelineReport,
     StepResult,
     merge_phases,
+    reasons_of,
     status_of,
 )
 
@@ -19,6 +20,21 @@ SCHEMA = PROJECT_ROOT / "schemas" / "pipeline_report.schema.json"
 
 def result(outcome: Outcome) -> StepResult:
     return StepResult(name="s", key="k", outcome=outcome, reason="")
+
+
+def fallen(subject: str, reason: str, work: str = "ingest") -> StepResult:
+    return StepResult(name=f"{work} {subject}", key="k", outcome=Outcome.FAILED, reason=reason, subject=subject)
+
+
+def test_a_cause_that_many_share_is_told_once_with_all_whom_it_concerns():
+    away = "can't reach the Hub: see datasets/{0}"
+    results = [fallen(name, f"{name}: {away.format(name)}") for name in ("o/a", "o/b", "o/c")]
+    results += [fallen("o/d", "o/d: it is gated"), fallen("stt", "no rows", "adapt"), result(Outcome.DONE)]
+    assert reasons_of(results) == [
+        "ingest 3 datasets: can't reach the Hub: see datasets/<name>\n  (o/a, o/b, o/c)",
+        "ingest o/d: it is gated",
+        "adapt stt: no rows",
+    ]
 
 
 def phase(**more) -> PhaseReport:

@@ -187,7 +187,9 @@ def lingering(tmp_path):
     script.write_text(LINGERING)
     command = [sys.executable, "-c", ORCHESTRATE, str(script), "--base-path", str(base), "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # In a process group of its own, to which a test may send what a terminal sends.
+    run = subprocess.Popen(command, env=environment, process_group=0, **streams)
     wait_for(lambda: (base / "pids").exists() and len((base / "pids").read_text().split()) == 2)
     yield run, base, [int(pid) for pid in (base / "pids").read_text().split()]
     run.kill()
@@ -209,13 +211,20 @@ def alive(pid):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+    ("send", "number", "code", "word"),
+    [
+        (os.kill, signal.SIGTERM, 143, "terminated"),
+        (os.kill, signal.SIGINT, 130, "interrupted"),
+        # Ctrl-C: the terminal interrupts the phase too, which has ended before the run ends it.
+        (os.killpg, signal.SIGINT, 130, "interrupted"),
+    ],
+    ids=["SIGTERM", "SIGINT", "Ctrl-C"],
 )
 def test_a_run_that_is_told_to_end_ends_its_children_and_says_so_in_its_report(
-    lingering, with_settings, number, code, word
+    lingering, with_settings, send, number, code, word
 ):
     run, base, pids = lingering
-    run.send_signal(number)
+    send(run.pid, number)
     output, told = run.communicate(timeout=60)
     assert run.returncode == code and "Traceback" not in told
     assert f"{word}; the same command goes on where it was" in output

@@ -46,7 +46,7 @@ def test_only_what_the_manifest_belongs_to_fails_with_the_reason_and_the_way_out
     failing = [step for step in steps if step.action is Action.FAIL]
     assert {step.subject for step in failing} == stopped and len({step.subject for step in steps}) > len(stopped)
     assert all(f"{folder}/manifest.json can't be read" in step.reason for step in failing)
-    assert all(f"Delete {folder} and run its phase again" in step.reason for step in failing)
+    assert all(f"Delete {folder}/manifest.json and run its phase again" in step.reason for step in failing)
     datasets, engines = script.describe(settings, Lake(settings))
     assert set(datasets) <= set(DATASET_REGISTRY) and set(engines) <= {engine.value for engine in ENGINES}
     assert len(datasets) + len(engines) > len(stopped)

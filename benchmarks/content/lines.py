@@ -83,6 +83,18 @@ _TEMPLATES = """
 കൺസൈൻമെന്റ് {unnamed} {place} എത്തി
 കൺസ്യൂമർ നമ്പർ {long} ന് {amount} രൂപ
 ഉയരം {pin3} മീറ്റർ, വീതി {score} മീറ്റർ
+വോട്ടുകൾ {five} {five} എന്നിങ്ങനെ, {place}
+{five} {five} വോട്ട് നേടി {name} ജയിച്ചു
+{pay} {pay2} വോട്ട് വീതം {place}
+{pay2} {pay} കാണികൾ {place} എത്തി
+നറുക്ക് {four} {pin} ന് സമ്മാനം
+ലോട്ടറി {four} {pin}, {place}
+ഓർമശേഷി {power} {power} ബൈറ്റ്
+{drill}, {name} ഉരുവിട്ടു
+താപനില {score}.{digit} {score}.{digit} {score}.{digit} ഡിഗ്രി
+സെർവർ {score}.{byte}.{score}.{byte} {place}
+{big} രൂപ {name} അടച്ചു
+500 ml {score} kg {four} രൂപ
 """
 _PROMPTS = """
 ബാലൻസ് അറിയാൻ {digit_word} അമർത്തുക
@@ -119,6 +131,8 @@ def _fill(template: str, rng: random.Random) -> str:
         "unnamed": lambda: _long(rng) if rng.random() < 0.25 else rng.randint(1000, 99_999_999),
         "long": lambda: _long(rng),
         "indian": lambda: f"{rng.randint(1, 9)},{rng.randint(10, 99)},{rng.randint(10, 99)},{rng.randint(100, 999)}",
+        "power": lambda: 2 ** rng.randint(12, 16), "byte": lambda: rng.randint(100, 255),
+        "drill": lambda: _drill(rng.randint(2, 4), rng.randint(3, 5)),
         "helpline": lambda: rng.choice(list(HELPLINES)),
         "digit_word": lambda: number_words(rng.randint(0, 9))[0],
         "number_word": lambda: number_words(rng.randint(10, 9999))[0],
@@ -128,6 +142,11 @@ def _fill(template: str, rng: random.Random) -> str:
         slot, _, after = rest.partition("}")
         template = f"{before}{draw[slot]()}{after}"
     return template
+
+
+def _drill(last: int, times: int) -> str:
+    """Return a count from one to `last` said several times over, as children are taught it."""
+    return " ".join(number_words(one)[0] for _ in range(times) for one in range(1, last + 1))
 
 
 def _long(rng: random.Random) -> str:
@@ -202,9 +221,12 @@ def _in_malayalam(text: str) -> str:
 
 def _mobile(rng: random.Random) -> str:
     digits = _digits(rng, 9, "6789") + rng.choice("123456789")
-    lengths = rng.choice([(10,), (10,), (5, 5), (5, 5), (4, 6), (4, 3, 3), (3, 3, 4), (2, 2, 2, 2, 2), (1,) * 10])
+    lengths = rng.choice(
+        [(10,), (10,), (5, 5), (5, 5), (4, 6), (4, 3, 3), (3, 3, 4), (2, 3, 3, 2), (3, 2, 2, 3), (2,) * 5, (1,) * 10]
+    )
     prefix = rng.choice(["", "", "+91 ", "+91-", "+91", "0", "91 ", "(+91) ", "0091 "])
-    said = prefix + _split(digits, lengths, rng.choice(" -"))
+    said = prefix + _split(digits, lengths, rng.choice("  --._" if len(lengths) < 10 else " -"))
+    said += rng.choice(["", "", "", "/46"]) if len(lengths) < 3 else ""
     return _in_malayalam(said) if rng.random() < 0.1 else said
 
 
@@ -239,9 +261,9 @@ def _pan(rng: random.Random) -> str:
 
 
 def _vehicle(rng: random.Random) -> str:
-    mark = rng.choice(["", " ", "-"])
+    mark, case = rng.choice(["", " ", "-"]), rng.choice([str.upper, str.upper, str.lower])
     state, office = rng.choice(["KL", "TN", "KA", "MH"]), f"{rng.randint(1, 73):02d}"
-    return mark.join([state, office, _letters(rng, rng.randint(1, 2)), _digits(rng, 4)])
+    return case(mark.join([state, office, _letters(rng, rng.randint(1, 2)), _digits(rng, 4)]))
 
 
 def _account(rng: random.Random) -> str:

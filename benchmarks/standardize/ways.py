@@ -12,6 +12,7 @@ import io
 import json
 import os
 import resource
+import runpy
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -122,6 +123,25 @@ def _standardized(corpus: Path, base: Path, workers: int) -> float:
     return float(manifest.details["metrics"]["silver_hours"]) * 3600
 
 
+def first_row(corpus: Path, out: Path, workers: int, clock: Clock) -> float:
+    """The script of phase 2 on the lake in `out`; with no worker its start ends where the first raw row was read."""
+    from data_foundry.preprocessing import readers
+
+    read = readers.read_rows
+
+    def timed(*arguments: Any) -> Iterator[Any]:
+        for row in read(*arguments):
+            clock.start()
+            yield row
+
+    readers.read_rows = timed
+    script = Path(__file__).parents[2] / "phase2-preprocessing" / "standardize_data.py"
+    sys.argv = [str(script), "--base-path", str(out), "--datasets", STT, "--workers", str(workers)]
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+        runpy.run_path(str(script), run_name="__main__")
+    return 0.0
+
+
 def hf_datasets(corpus: Path, out: Path, workers: int, clock: Clock) -> float:
     """datasets.map over its Audio feature, which torchcodec decodes and resamples."""
     import datasets
@@ -199,7 +219,14 @@ def _script(load: Callable[[bytes], Any], corpus: Path, target: Path, clock: Clo
     return total / RATE
 
 
-WAYS = {"ours": ours, "phase": phase, "datasets": hf_datasets, "lhotse": lhotse, "librosa": librosa}
+WAYS = {
+    "ours": ours,
+    "phase": phase,
+    "first_row": first_row,
+    "datasets": hf_datasets,
+    "lhotse": lhotse,
+    "librosa": librosa,
+}
 
 
 def main() -> None:

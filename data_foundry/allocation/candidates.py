@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from data_foundry.allocation import licences
 from data_foundry.allocation.links import AUDIO_DIGEST, LINKS, anchor, digest, identity
 from data_foundry.allocation.routing import RoutingMatrix, route
 from data_foundry.allocation.splits import LinkedRows, published_side
 from data_foundry.engines import ENGINES, AIEngine, engines_sharing_rows
 from data_foundry.engines.spec import EngineSpec, Row
+from data_foundry.licence_terms import refusal
 from data_foundry.records import SilverRow
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def scan(
                 unmet = route(row)
                 matrix.add(row["dataset"], unmet)
                 able = {name: not reasons for name, reasons in unmet.items()}
-                forbidden = licences.refusal(row["dataset"], row["licence"]) if commercial_use else None
+                forbidden = refusal(row["dataset"], row["licence"]) if commercial_use else None
                 if not able[engine] or forbidden:
                     reject(row["row_id"], row["dataset"], unmet[engine][0] if unmet[engine] else str(forbidden))
                 if forbidden or not any(able[spec.engine] for spec in candidates.family):

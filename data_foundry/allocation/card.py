@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from data_foundry.allocation.candidates import Candidates
-from data_foundry.allocation.licences import COMMERCIAL
 from data_foundry.allocation.links import LINKS
 from data_foundry.allocation.splits import REJECTED, SPLITS, Assignment
 from data_foundry.config import Splits
 from data_foundry.engines.spec import EngineSpec
+from data_foundry.licence_terms import is_known, licence_names
 
 
 def certificate(
@@ -94,7 +94,8 @@ def dataset_card(
 ) -> str:
     """Return README.md of a gold set: YAML from which `load_dataset(folder)` knows the splits, then prose."""
     files = "".join(f"  - split: {split}\n    path: {split}/*.parquet\n" for split in SPLITS if splits.get(split))
-    licences = sorted({_hub_licence(line["licence"]) for line in obligations}) or ["unknown"]
+    named = [licence_names(line["licence"]) or ["unknown"] for line in obligations]
+    licences = sorted({_hub_licence(name) for names in named for name in names}) or ["unknown"]
     head = [
         "---",
         "language:",
@@ -143,10 +144,9 @@ def dataset_card(
     return "\n".join(head)
 
 
-def _hub_licence(licence: str) -> str:
+def _hub_licence(name: str) -> str:
     """Return the identifier that the Hub's cards know a licence by: its own, "unknown", or "other" for a custom one."""
-    name = licence.strip().lower() or "unknown"
-    return name if name == "unknown" or name.startswith(("cc-by-nc", *COMMERCIAL)) else "other"
+    return name if name == "unknown" or is_known(name) else "other"
 
 
 def _routing_line(spec: EngineSpec, dataset: str, line: Mapping[str, Any], used: int) -> str:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.engines.spec import EngineSpec
-from data_foundry.records import SAMPLE_RATE, SilverRow, arrow_schema
+from data_foundry.records import SilverRow, arrow_schema, with_features
 
 if TYPE_CHECKING:
     from data_foundry.lake import Commit
@@ -33,17 +33,7 @@ def gold_schema(spec: EngineSpec) -> pa.Schema:
         silver.field(name) if name in SilverRow.model_fields else pa.field(name, pa.string())
         for name in spec.gold_columns
     ]
-    features = {field.name: _feature(field.name, field.type) for field in fields}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return pa.schema(fields, metadata=metadata)
-
-
-def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
-    if name == "audio":
-        return {"sampling_rate": SAMPLE_RATE, "_type": "Audio"}
-    if pa.types.is_list(kind):
-        return {"feature": _feature("", kind.value_type), "_type": "List"}
-    return {"dtype": {"double": "float64"}.get(str(kind), str(kind)), "_type": "Value"}
+    return with_features(pa.schema(fields))
 
 
 def _process_for_target_engine(engine: AIEngine, rows: pa.Table, groups: list[str]) -> pa.Table:

@@ -1,38 +1,18 @@
-"""Licences: which rows may train a product for sale, and what those that stay oblige to."""
+"""Licences: what using the rows of a gold set obliges to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.licence_terms import NON_COMMERCIAL, UNKNOWN, clauses, licence_names, refusal
 
-NON_COMMERCIAL = "licence_non_commercial"
-UNKNOWN = "licence_unknown"
-
-# Licences whose own text allows commercial use, for rows of a dataset whose registry entry does not say.
-COMMERCIAL = ("cc0-", "cc-by-", "odc-by", "pddl", "apache-2.0", "mit", "bsd-", "cdla-permissive-")
 WITHOUT_ATTRIBUTION = ("cc0-", "pddl")
-
-
-def refusal(dataset: str, licence: str) -> str | None:
-    """Return why a row of this dataset and licence may not serve a commercial product, or None when it may.
-
-    The registry's judgement of a dataset comes first; one that was not made (a custom licence, none stated) is unknown.
-    """
-    name = licence.strip().lower()
-    entry = DATASET_REGISTRY.get(dataset)
-    if "-nc" in name or (entry is not None and entry.non_commercial):
-        return NON_COMMERCIAL
-    if name in ("", "unknown"):
-        return UNKNOWN
-    if entry is not None:
-        return UNKNOWN if entry.non_commercial is None else None
-    return None if name.startswith(COMMERCIAL) else UNKNOWN
 
 
 def obligations(dataset: str, licence: str) -> list[str]:
     """Return what using rows of this dataset and licence obliges to, as short phrases."""
-    name = licence.strip().lower()
+    said = clauses(licence)
     entry = DATASET_REGISTRY.get(dataset)
     reason = refusal(dataset, licence)
     found = []
@@ -40,11 +20,11 @@ def obligations(dataset: str, licence: str) -> list[str]:
         found.append("no commercial use")
     if reason == UNKNOWN:
         found.append("terms unknown or not reviewed: ask the publisher before any commercial use")
-    if name not in ("", "unknown") and not name.startswith(WITHOUT_ATTRIBUTION):
+    if not all(name.startswith(WITHOUT_ATTRIBUTION) for name in licence_names(licence)):
         found.append("attribution")
-    if "-sa" in name or (entry is not None and entry.share_alike):
+    if "share_alike" in said or (entry is not None and entry.share_alike):
         found.append("share alike")
-    if "-nd" in name or (entry is not None and entry.no_derivatives):
+    if "no_derivatives" in said or (entry is not None and entry.no_derivatives):
         # Whether a trained model derives from its data is not settled: a lawyer's question, so rows stay.
         found.append("no sharing of what derives from it: have it reviewed")
     return found

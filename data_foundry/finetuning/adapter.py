@@ -47,7 +47,7 @@ def make_adapter(
     torch.set_num_threads(settings.training.threads)
     base_folder = model_folder(settings, config.base, config.revision)
     revision = model_revision(settings, config.base, config.revision, resolve=True)
-    files = {split: lake.files(Layer.GOLD, spec.engine, under=split) for split in SPLITS}
+    files = {split: lake.files(Layer.GOLD, spec.engine, under=split, hashed=True) for split in SPLITS}
     labels = labels_of(files["train"], spec.label) if "classification" in spec.task else ()
     task = load_task(spec, config, base_folder, labels)
     encoded = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_foundry.config import Settings
-from data_foundry.hub.explain import disk_error
+from data_foundry.hub.explain import NO_LOGIN, disk_error
 from data_foundry.hub.fetching import Fetched, fetch, fetch_all
 from data_foundry.hub.files import (
     TOKEN_VARIABLES,
@@ -17,6 +17,7 @@ from data_foundry.hub.files import (
     HubFile,
     Kind,
     Snapshot,
+    Withheld,
     check_repo_id,
     licence_tag,
     token_from,
@@ -26,12 +27,14 @@ from data_foundry.hub.ledger import Ledger
 from data_foundry.hub.patience import Patience
 
 __all__ = [
+    "NO_LOGIN",
     "TOKEN_VARIABLES",
     "Fetched",
     "Hub",
     "HubFile",
     "Kind",
     "Snapshot",
+    "Withheld",
     "disk_error",
     "fetch",
     "fetch_all",
@@ -64,7 +67,7 @@ def open_hub(settings: Settings, patient: bool = True) -> Hub:
     if patient:
         patience = Patience(limits.retries, limits.retry_budget, Ledger(settings.base_path / "storage" / LEDGER))
     else:
-        patience = Patience(min(limits.retries, 1), limits.retry_budget)
+        patience = Patience(min(limits.retries, 1), limits.retry_budget, limit="a quick look tries no more")
     return RemoteHub(
         patience=patience,
         parallel=limits.max_parallel_downloads,
@@ -89,5 +92,5 @@ def model_revision(settings: Settings, repo_id: str, revision: str | None = None
     hub = open_hub(settings)
     known = hub.known_revision("models", check_repo_id(repo_id), revision)
     if known is None and resolve:
-        return hub.snapshot("models", repo_id, None, revision or "main").revision
+        return hub.resolve("models", repo_id, None, revision or "main")
     return known or revision or "main"

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from data_foundry.hub.explain import brief, causes, of_disk, redacted, status_of
+from data_foundry.hub.explain import brief, causes, of_disk, status_of
 from data_foundry.hub.files import HubFile, Snapshot
 from data_foundry.hub.hashing import Digest
 
@@ -90,6 +90,6 @@ class ClientDownloads:
             return False
         if not constants.HF_HUB_DISABLE_XET:
             constants.HF_HUB_DISABLE_XET = True
-            cause = redacted(brief(error), self.token)
+            cause = brief(error, self.token)
             log.warning("%s: %s: Xet failed (%s); going on by plain HTTP", snapshot.repo_id, file.path, cause)
         return True

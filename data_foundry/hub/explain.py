@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
-from data_foundry.hub.files import TOKEN_VARIABLES, Kind
+from data_foundry.hub.files import TOKEN_VARIABLES, Kind, Withheld
 from data_foundry.hub.patience import GaveUp, Setback, now, server_wish
+from data_foundry.hub.proxies import proxy_for
+from data_foundry.lake import storage_error
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+# What a file system says of names and rights; what it says of its disk is the lake's to know.
+OF_NAMES = (errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+# As much as is quoted of what a server says.
+QUOTED = 200
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 # A refused connection rarely heals within seconds, unlike a busy or stumbling server.
 CONNECT_RETRIES = 2
 VARIABLES = " or ".join(TOKEN_VARIABLES)
+NO_LOGIN = " (what `hf auth login` left on this machine is not read)"
 KEPT = "what is done is kept, and the same command goes on there"
 
 
@@ -25,8 +29,10 @@ class WrongAnswer(Exception):
     """The server answered with something that can't be the file: another length, another commit, a web page."""
 
 
-def judge(error: Exception) -> Setback | None:
-    """Return how far a failure may pass, or None where trying again is no use."""
+def judge(error: Exception, token: str | None) -> Setback | None:
+    """Return how far a failure may pass, or None where trying again is no use; `token` does not show in the cause."""
+    import ssl
+
     import httpx2
     from huggingface_hub import errors
 
@@ -40,10 +46,10 @@ def judge(error: Exception) -> Setback | None:
         if isinstance(cause, errors.OfflineModeIsEnabled | ssl.SSLCertVerificationError):
             return None
     if any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error)):
-        return Setback(brief(error), limit=CONNECT_RETRIES)
+        return Setback(brief(error, token), limit=CONNECT_RETRIES)
     passing = (httpx2.RequestError, WrongAnswer, errors.LocalEntryNotFoundError, errors.FileMetadataError)
     if any(isinstance(cause, passing) for cause in causes(error)):
-        return Setback(brief(error))
+        return Setback(brief(error, token))
     if isinstance(error, OSError) and str(error).startswith("Consistency check failed"):
         return Setback("fewer bytes came than the file has")
     # Another thread's client met a connection error and closed the session that all of them share.
@@ -62,8 +68,10 @@ class Explainer:
     def explain(self, kind: Kind, repo_id: str, subject: str, gave_up: GaveUp) -> FoundryError:
         """Return the error that names the subject, the cause, and what to do or where to click."""
         page = f"{self.endpoint}/{'datasets/' if kind == 'datasets' else ''}{repo_id}"
-        message, hint = self._access(page, subject, gave_up.error) or self._failure(page, subject, gave_up)
-        return FoundryError(redacted(message, self.token), redacted(hint, self.token))
+        withheld = self._access(page, subject, gave_up.error)
+        message, hint = withheld or self._failure(page, subject, gave_up)
+        kind_of_error = Withheld if withheld else FoundryError
+        return kind_of_error(redacted(message, self.token), redacted(hint, self.token))
 
     def _access(self, page: str, subject: str, error: Exception) -> tuple[str, str] | None:
         """Explain what the Hub refuses by its error code, message and the token's rights; None for other failures."""
@@ -72,16 +80,11 @@ class Explainer:
         refused = next((cause for cause in causes(error) if status_of(cause) is not None), None)
         if refused is None:
             return None
-        status, code, said = status_of(refused), *_told(refused)
+        status, code, said = status_of(refused), *_told(refused, self.token)
         if code == "GatedRepo" or (status in (401, 403) and "gated" in said.lower()):
             return self._gated(page, subject, status, said)
-        if status == 401 and self.token and (code != "RepoNotFound" or self._refused_token()):
-            expired = "has expired" if "expired" in said.lower() else "is wrong"
-            return (
-                f"{subject}: {self.endpoint} refuses the access token (401): it {expired}; such a token fails on "
-                "public data, too.",
-                f"Make a new one at {self.tokens_page} and set {VARIABLES}, or unset them for public data.",
-            )
+        if status == 407 or (status == 401 and self.token and (code != "RepoNotFound" or self._refused_token())):
+            return None
         if code == "RepoNotFound":
             return self._missing(page, subject, status)
         if code == "RevisionNotFound":
@@ -98,15 +101,13 @@ class Explainer:
             )
         if status == 403:
             return self._forbidden(page, subject, said)
-        if status == 407:
-            return f"{subject}: the proxy wants a name and a password (407).", "Set them in HTTPS_PROXY; run again."
         return None
 
     def _gated(self, page: str, subject: str, status: int | None, said: str) -> tuple[str, str]:
         if not self.token:
             return (
                 f"{subject} is gated ({status}) and no access token is set.",
-                f"Accept its terms at {page}, make a read token at {self.tokens_page}, then set {VARIABLES}.",
+                f"Accept its terms at {page}, make a read token at {self.tokens_page}, then set {VARIABLES}{NO_LOGIN}.",
             )
         who = self._who()
         if "await" in said.lower() or "pending" in said.lower():
@@ -135,7 +136,8 @@ class Explainer:
         at = f"{subject}: no such repository at {self.endpoint} ({status}): missing, renamed, or"
         if not self.token:
             return f"{at} private; without a token the Hub does not say which.", (
-                f"Look at {page}; where it is private, make a token at {self.tokens_page}; then set {VARIABLES}."
+                f"Look at {page}; where it is private, make a token at {self.tokens_page}; then set "
+                f"{VARIABLES}{NO_LOGIN}."
             )
         scope = " and its fine-grained token may lack this repository" if self._fine_grained() is not None else ""
         return f"{at} private and hidden from {self._who()}{scope}.", (
@@ -155,23 +157,46 @@ class Explainer:
         )
 
     def _failure(self, page: str, subject: str, gave_up: GaveUp) -> tuple[str, str]:
+        import ssl
+
         from huggingface_hub import errors
 
         error = gave_up.error
-        status = next((code for code in map(status_of, causes(error)) if code), None)
+        refused = next((cause for cause in causes(error) if status_of(cause) is not None), None)
+        status = status_of(refused) if refused else None
+        proxy = proxy_for(self.endpoint)
+        through = f" through the proxy {proxy}" if proxy else ""
         times = f" after {gave_up.tries} tries" if gave_up.tries > 1 else ""
         reason = f"; {gave_up.reason}" if gave_up.reason else ""
         if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes(error)):
-            return f"{subject} is not on this machine and HF_HUB_OFFLINE forbids asking.", "Unset it once."
+            return f"{subject}: HF_HUB_OFFLINE forbids asking {self.endpoint}.", "Unset it once; then run again."
+        if status == 407:
+            return (
+                f"{subject}: the proxy {proxy or 'on the way'} wants a name and a password (407).",
+                f"Set them in {proxy.variable if proxy else 'HTTPS_PROXY'}, http://NAME:PASSWORD@HOST:PORT; run again.",
+            )
+        if refused and status == 401 and self.token:
+            expired = "has expired" if "expired" in _told(refused, self.token)[1].lower() else "is wrong"
+            return (
+                f"{subject}: {self.endpoint} refuses the access token (401): it {expired}; such a token fails on "
+                "public data, too.",
+                f"Make a new one at {self.tokens_page} and set {VARIABLES}, or unset them for public data.",
+            )
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error)):
             return (
-                f"{subject}: the certificate of {self.endpoint} can't be trusted: {brief(error)}.",
+                f"{subject}: the certificate of {self.endpoint} can't be trusted: {brief(error, self.token)}.",
                 "A proxy may stand in between: give its certificate with SSL_CERT_FILE, or use another network.",
             )
         if status is not None and status not in RETRIED_STATUS:
             return (
                 f"{subject}: {self.endpoint} answers {status}, without a reason that a Hub would give.",
                 f"Check that HF_ENDPOINT names a Hub, and open {page} in a browser on this network.",
+            )
+        if status == 429:
+            more = "" if self.token else f" A token in {VARIABLES} raises the Hub's limit."
+            return (
+                f"{subject}: {self.endpoint} answers 429, too many requests in a time{times}{reason}.",
+                f"Run again in some minutes: {KEPT}.{more}",
             )
         if status is not None:
             return (
@@ -180,13 +205,14 @@ class Explainer:
             )
         if any(isinstance(cause, WrongAnswer) for cause in causes(error)):
             return (
-                f"{subject}: {brief(error)}{times}{reason}.",
+                f"{subject}: {brief(error, self.token)}{times}{reason}.",
                 f"A proxy, mirror or login page stands before {self.endpoint}: open {page} in a browser on this "
-                f"network, then run again: {KEPT}.",
+                f"network{through}, then run again: {KEPT}.",
             )
         return (
-            f"{subject}: can't reach {self.endpoint}{times}: {brief(error)}{reason}.",
-            f"Check the network, HF_ENDPOINT and proxies, or set hub.source to a folder Hub; then run again: {KEPT}.",
+            f"{subject}: can't reach {self.endpoint}{times}{through}: {brief(error, self.token)}{reason}.",
+            f"Check the network, HF_ENDPOINT and {proxy.variable if proxy else 'proxies'}, or set hub.source to a "
+            f"folder Hub; then run again: {KEPT}.",
         )
 
     def _who(self) -> str:
@@ -203,21 +229,13 @@ class Explainer:
 
 
 def disk_error(error: OSError, subject: str, path: Path | None = None) -> FoundryError:
-    """Say of an error of the file system whether the disk is full, the place is not writable, or what else it is."""
-    place = error.filename or path
-    if error.errno in DISK_FULL:
-        return FoundryError(
-            f"{subject}: the disk is full ({error.strerror}).",
-            "Free space or choose another --base-path, then run the same command again: finished files are kept.",
-        )
-    if error.errno in NOT_WRITABLE:
-        return FoundryError(
-            f"{subject}: can't write to {place}: {error.strerror}.",
-            "Mend its permissions, or choose another --base-path; then run again.",
-        )
+    """Return what an error of the file system means for the user, and what could not be done for it."""
+    told = storage_error(error, path)
+    if told is not None:
+        return FoundryError(f"{subject}: {told.message}", told.hint)
     return FoundryError(
-        f"{subject}: {place} can't be read or written: {error.strerror or error}.",
-        "Check the disk, then run again: finished files are kept.",
+        f"{subject}: can't read or write {error.filename or path}: {error.strerror or error}.",
+        "Mend that place, or choose another --base-path; then run again.",
     )
 
 
@@ -240,7 +258,7 @@ def status_of(error: BaseException) -> int | None:
 
 def of_disk(error: BaseException) -> bool:
     """Return whether an error is this machine's file system, not the Hub or the network."""
-    return isinstance(error, OSError) and error.errno in (*DISK_FULL, *NOT_WRITABLE, errno.EIO)
+    return isinstance(error, OSError) and (storage_error(error) is not None or error.errno in OF_NAMES)
 
 
 def of_hub(error: BaseException) -> bool:
@@ -259,18 +277,19 @@ def of_hub(error: BaseException) -> bool:
     return any(isinstance(cause, kinds) for cause in causes(error))
 
 
-def brief(error: BaseException) -> str:
-    """Say in one line what happened."""
+def brief(error: BaseException, token: str | None) -> str:
+    """Say in one line what happened, without the token."""
     status = status_of(error)
-    first = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+    # The token goes before the cut, which could leave the beginning of it.
+    first = (redacted(str(error), token).strip().splitlines() or [""])[0][:QUOTED].rstrip(".")
     if isinstance(error, WrongAnswer):
         return first
     return f"HTTP {status}" if status else f"{type(error).__name__} {first}".strip()
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def _told(error: BaseException, token: str | None) -> tuple[str, str]:
     """Return the Hub's error code and message."""
     headers = getattr(error, "response").headers  # noqa: B009
     said = headers.get("X-Error-Message") or getattr(error, "server_message", None) or ""
-    line = " ".join(str(said).split())[:200].rstrip(".")
+    line = " ".join(redacted(str(said), token).split())[:QUOTED].rstrip(".")
     return headers.get("X-Error-Code", ""), "".join(each for each in line if each.isprintable())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_foundry.errors import FoundryError
+from data_foundry.figures import readable_size
 from data_foundry.hub.explain import disk_error
 from data_foundry.hub.files import Hub, HubFile, Snapshot, safe_path
+from data_foundry.hub.side_by_side import side_by_side
 
 log = logging.getLogger("data_foundry")
 # Where files lie until they are whole; a killed run's are taken up again by the next.
@@ -36,7 +37,7 @@ def fetch(hub: Hub, snapshot: Snapshot, file: HubFile, folder: Path, halt: threa
     Raises FoundryError when the bytes are wrong again and again, or can't be written; then nothing lies at folder/path.
     """
     path = folder / safe_path(snapshot.repo_id, file.path)
-    part = folder / PARTS / _part_name(file)
+    part = folder / PARTS / part_name(file)
     try:
         if path.is_file() and not path.is_symlink():
             fault, sha256 = file.check(path)
@@ -72,63 +73,39 @@ def fetch_all(
     The first failure ends the others and is raised; whole files stay, and parts of others for the next run.
     """
     _check_names(snapshot, files, folder)
-    halt = threading.Event()
-    waiting: queue.SimpleQueue[HubFile] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[tuple[str, Fetched | BaseException]] = queue.SimpleQueue()
     # The largest first, so that none of them is left alone at the end.
-    for file in sorted(files, key=lambda each: (-each.bytes, each.path)):
-        waiting.put(file)
-
-    def work() -> None:
-        while not halt.is_set():
-            try:
-                file = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                ended.put((file.path, fetch(hub, snapshot, file, folder, halt)))
-            except BaseException as error:
-                # Told first: what the others end with once they are halted is no cause.
-                ended.put((file.path, error))
-                halt.set()
-
-    # Daemons, because an interrupted run must not wait for an answer that may never come.
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(parallel, len(files)))]
-    for worker in workers:
-        worker.start()
+    tasks = sorted(files, key=lambda each: (-each.bytes, each.path))
     fetched: dict[str, Fetched] = {}
     told = time.monotonic()
-    try:
-        while len(fetched) < len(files):
-            try:
-                path, outcome = ended.get(timeout=PROGRESS_SECONDS)
-            except queue.Empty:
-                pass
-            else:
-                if isinstance(outcome, BaseException):
-                    # Nobody may still write to a part when the next try, here or in another run, takes it up.
-                    for worker in workers:
-                        worker.join()
-                    raise outcome
-                fetched[path] = outcome
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                _tell_progress(snapshot, files, fetched, folder / PARTS)
-    finally:
-        halt.set()
+
+    def work(file: HubFile, halt: threading.Event) -> Fetched:
+        return fetch(hub, snapshot, file, folder, halt)
+
+    for ended in side_by_side(tasks, work, parallel, PROGRESS_SECONDS):
+        if ended is not None:
+            fetched[ended[0].path] = ended[1]
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            _tell_progress(snapshot, files, fetched, folder / PARTS)
     return fetched
 
 
 def _tell_progress(snapshot: Snapshot, files: Sequence[HubFile], fetched: Mapping[str, Fetched], parts: Path) -> None:
     whole = sum(file.bytes for file in files if file.path in fetched)
-    under_way = sum(path.stat().st_size for path in map(parts.joinpath, map(_part_name, files)) if path.is_file())
-    log.info(
-        "%s: %d of %d files, %.2f of %.2f GB",
-        snapshot.repo_id, len(fetched), len(files), (whole + under_way) / 1e9, sum(f.bytes for f in files) / 1e9,
-    )  # fmt: skip
+    under_way = sum(_size(parts / part_name(file)) for file in files if file.path not in fetched)
+    there, all_of_them = readable_size(whole + under_way), readable_size(sum(file.bytes for file in files))
+    log.info("%s: %d of %d files, %s of %s", snapshot.repo_id, len(fetched), len(files), there, all_of_them)
 
 
-def _part_name(file: HubFile) -> str:
+def _size(part: Path) -> int:
+    try:
+        return part.stat().st_size
+    except FileNotFoundError:
+        # Not begun, or just now moved to its place.
+        return 0
+
+
+def part_name(file: HubFile) -> str:
     """Name a part by path and content, so that it can't be taken for another commit's or another file's."""
     return hashlib.sha256(f"{file.path}\0{file.sha256}\0{file.git_blob}\0{file.bytes}".encode()).hexdigest()[:40]
 

@@ -15,8 +15,17 @@ from data_foundry.hub.hashing import Digest
 
 Kind = Literal["datasets", "models"]
 TOKEN_VARIABLES = ("HUGGINGFACE_TOKEN", "HF_TOKEN")
+# What may stand after "Bearer" (RFC 6750, section 2.1); anything else would break the request or be quoted in pieces.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# Controls, line separators, turns of the writing direction and halves of characters; the joiners of Malayalam are fine.
+_HIDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CARD_CHARACTERS = 1024 * 1024
+
+
+class Withheld(FoundryError):
+    """The repository itself can't be had: missing, renamed, gated, forbidden or disabled, while the Hub is well."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,11 @@ class Hub(Protocol):
     def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
         """Return the commit a run would use, if that is known at once and without asking anyone; writes nothing."""
 
+    def resolve(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> str:
+        """Return the commit a run is to use: the pinned one, else where `ref` stands; its files are not listed."""
+
     def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
-        """Resolve the commit (the pinned one, else where `ref` stands) and list its files."""
+        """Resolve the commit and list its files."""
 
     def bring(
         self, snapshot: Snapshot, file: HubFile, part: Path, again: bool, halt: threading.Event | None = None
@@ -93,10 +105,10 @@ class Hub(Protocol):
     def model_folder(self, repo_id: str, revision: str | None) -> Path:
         """Return a verified local folder of a model, for from_pretrained."""
 
-    def access(self, kind: Kind, repo_id: str) -> dict[str, Any]:
+    def access(self, kind: Kind, repo_id: str, revision: str = "main") -> dict[str, Any]:
         """Check that the files themselves may be read.
 
-        Returns {"revision", "gated", "licence", "bytes", "files", "renamed_to"} of the commit on main.
+        Returns {"revision", "gated", "licence", "bytes", "files", "renamed_to"} of the commit at a revision.
         """
 
     def account(self) -> dict[str, Any] | None:
@@ -107,14 +119,26 @@ class Hub(Protocol):
 
 
 def token_from(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the access token from the environment, or None. It must never be logged, stored or put in an error."""
+    """Return the access token from the environment, or None. It must never be logged, stored or put in an error.
+
+    Raises FoundryError for what can't be a token, without showing it.
+    """
     environ = os.environ if environ is None else environ
-    return next((environ[name].strip() for name in TOKEN_VARIABLES if environ.get(name, "").strip()), None)
+    for name in TOKEN_VARIABLES:
+        if token := environ.get(name, "").strip():
+            if not _TOKEN.fullmatch(token):
+                raise FoundryError(
+                    f"{name} holds no access token: a token is one word of ASCII letters, digits and - . _ ~ + / =, "
+                    "and this value has blanks, line breaks or other characters.",
+                    "Copy the token again, or unset the variable for public data.",
+                )
+            return token
+    return None
 
 
 def safe_path(repo_id: str, path: str) -> str:
     """Return a path of a repository after checking that it is plain and stays inside. Raises FoundryError."""
-    plain = path.isprintable() and "\\" not in path and path == str(PurePosixPath(path))
+    plain = _HIDING.search(path) is None and "\\" not in path and path == str(PurePosixPath(path))
     if not plain or path in ("", ".") or path.startswith("/") or ".." in path.split("/"):
         raise FoundryError(f"{repo_id} lists a file {path!r} that would leave its folder or hide.", "Don't use it.")
     return path
@@ -135,19 +159,22 @@ def is_commit(revision: str | None) -> bool:
 def licence_tag(card: Path) -> str | None:
     """Return the licence that a repository's README.md states in its YAML header, or None."""
     try:
-        text = card.read_text(encoding="utf-8-sig", errors="replace")
+        with card.open(encoding="utf-8-sig", errors="replace") as file:
+            text = file.read(CARD_CHARACTERS)
     except OSError:
         return None
-    header = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
+    header = re.match(r"---[ \t]*\n(.*?)\n---", text, re.DOTALL)
     if header is None:
         return None
     import yaml
 
     try:
-        found = yaml.safe_load(header.group(1))
-    except yaml.YAMLError:
+        # Every scalar stays the text that it is: a date that no calendar has is no reason to fail.
+        found = yaml.load(header.group(1), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return None
     licence = found.get("license") if isinstance(found, dict) else None
     if licence == "other":
         licence = found.get("license_name") or licence
-    return ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence) if licence else None
+    named = [each for each in (licence if isinstance(licence, list) else [licence]) if isinstance(each, str)]
+    return ", ".join(each for each in named if each not in ("", "~", "null")) or None

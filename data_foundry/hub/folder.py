@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
-from data_foundry.hub.files import HubFile, Kind, Snapshot, check_repo_id, licence_tag
+from data_foundry.hub.files import HubFile, Kind, Snapshot, Withheld, check_repo_id, licence_tag
 from data_foundry.hub.hashing import BLOCK, Digest, git_blob_id, git_tree_id, hash_file
 from data_foundry.hub.patience import Halted
 from data_foundry.lake import write_atomically
@@ -43,7 +43,8 @@ class FolderHub:
         self.index = index
 
     def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
-        entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
+        entries = self._entries(kind, repo_id)
+        known = self._index(kind, repo_id, entries)
         if sum(entry.stamp[0] for entry in entries if entry.path not in known) > PLANNED_BYTES:
             return None
         try:
@@ -52,8 +53,13 @@ class FolderHub:
             raise _unreadable(repo_id, error) from None
         return _tree(entries, blobs)
 
+    def resolve(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> str:
+        # Not by known_revision: what has to be hashed is kept for the fetch.
+        return self.snapshot(kind, repo_id, pinned, ref).revision
+
     def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
-        entries, known = self._entries(kind, repo_id), self._index(kind, repo_id)
+        entries = self._entries(kind, repo_id)
+        known = self._index(kind, repo_id, entries)
         hashes = {entry.path: known.get(entry.path) or self._hash(repo_id, entry.file) for entry in entries}
         if known != hashes:
             kept = {entry.path: [*entry.stamp, *hashes[entry.path]] for entry in entries}
@@ -90,7 +96,7 @@ class FolderHub:
         self.snapshot("models", repo_id, None)
         return self._folder("models", repo_id)
 
-    def access(self, kind: Kind, repo_id: str) -> dict[str, Any]:
+    def access(self, kind: Kind, repo_id: str, revision: str = "main") -> dict[str, Any]:
         entries = self._entries(kind, repo_id)
         return {
             "revision": self.known_revision(kind, repo_id, None),
@@ -112,10 +118,9 @@ class FolderHub:
         folder = self.source / kind / check_repo_id(repo_id)
         if folder.is_dir():
             return folder
-        if not self.source.is_dir():
-            raise FoundryError(f"hub.source {self.source} is not a folder.", "Point hub.source at a folder Hub.")
+        self.reach()
         there = sorted(f"{path.parent.name}/{path.name}" for path in (self.source / kind).glob("*/*") if path.is_dir())
-        raise FoundryError(
+        raise Withheld(
             f"{repo_id} is missing from the folder Hub {self.source}.",
             f"Put its files under {folder}. It has: {', '.join(there) or f'no {kind}'}.",
         )
@@ -138,7 +143,7 @@ class FolderHub:
     def _index_file(self, kind: Kind, repo_id: str) -> Path:
         return self.index / kind / f"{repo_id}.json"
 
-    def _index(self, kind: Kind, repo_id: str) -> dict[str, tuple[str, str]]:
+    def _index(self, kind: Kind, repo_id: str, entries: Sequence[_Entry]) -> dict[str, tuple[str, str]]:
         """Return {path: (git blob, sha256)} of the files that are unchanged since a run hashed them."""
         try:
             index = json.loads(self._index_file(kind, repo_id).read_text(encoding="utf-8"))
@@ -147,8 +152,7 @@ class FolderHub:
             known = {path: (tuple(row[:3]), (row[3], row[4])) for path, row in index["files"].items()}
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
             return {}
-        there = ((e.path, e.stamp) for e in self._entries(kind, repo_id))
-        return {path: known[path][1] for path, stamp in there if path in known and known[path][0] == stamp}
+        return {e.path: known[e.path][1] for e in entries if e.path in known and known[e.path][0] == e.stamp}
 
 
 def _unreadable(repo_id: str, error: OSError) -> FoundryError:

@@ -15,6 +15,7 @@ from typing import Any
 # Set once by the run's first process and inherited by its workers, so that a run never counts on an earlier one's
 # retries: neither after kill -9 nor with a process id that came round again.
 RUN_VARIABLE = "FOUNDRY_HUB_RUN"
+ENTRY_BYTES = 160
 
 
 def run_id() -> str:
@@ -75,9 +76,7 @@ class Ledger:
                 before = dict(entry)
                 yield entry
                 if entry != before:
-                    text = json.dumps(entry).encode()
-                    os.ftruncate(handle, 0)
-                    os.pwrite(handle, text, 0)
+                    self._write(handle, entry)
             finally:
                 os.close(handle)
 
@@ -91,6 +90,14 @@ class Ledger:
             # A ledger is no reason to fail: a disk that can't be written to shows itself where data is written.
             self.file = None
             return None
+
+    def _write(self, handle: int, entry: dict[str, Any]) -> None:
+        """Write the entry over the old one, which is of the same length; on a full disk this process keeps it."""
+        try:
+            os.pwrite(handle, json.dumps(entry).encode().ljust(ENTRY_BYTES), 0)
+            os.ftruncate(handle, ENTRY_BYTES)
+        except OSError:
+            self.file, self._own = None, entry
 
     def _parsed(self, text: bytes) -> dict[str, Any]:
         try:

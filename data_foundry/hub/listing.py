@@ -1,4 +1,4 @@
-"""Lists of a commit's files as the Hub's API sends them, page by page; what is no list is never believed."""
+"""What the Hub's API says of a repository and lists of its files, page by page; what is neither is never believed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,52 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from data_foundry.errors import FoundryError
 from data_foundry.hub.explain import WrongAnswer
-from data_foundry.hub.files import HubFile
+from data_foundry.hub.files import HubFile, check_repo_id, is_commit
 
 
-def read_page(response: Any) -> tuple[list[HubFile], str]:
-    """Return the files of one answer of the tree API, and the address of the next page or "". Raises WrongAnswer."""
+def read_info(response: Any) -> dict[str, Any]:
+    """Return what one answer says of a repository: {"id", "sha", "gated", "tags"}. Raises WrongAnswer."""
     try:
-        files = [_file(entry) for entry in response.json() if entry["type"] == "file"]
-    except (ValueError, KeyError, TypeError):
+        said = response.json()
+        check_repo_id(said["id"])
+        if not is_commit(said["sha"]):
+            raise ValueError("no commit")
+        tags = [tag for tag in said.get("tags") or () if isinstance(tag, str)]
+        return {"id": said["id"], "sha": said["sha"], "gated": said.get("gated"), "tags": tags}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FoundryError):
+        raise WrongAnswer("the server sent something else than what it knows of a repository") from None
+
+
+def read_page(response: Any, home: str) -> tuple[list[tuple[str, HubFile | None]], str]:
+    """Return (path, file or None for a folder) of one answer of the tree API, and where the next page is or "".
+
+    `home` is the Hub's address: the token goes along to the next page, so that has to be there, too. Raises
+    WrongAnswer.
+    """
+    try:
+        listed = [(entry["path"], _file(entry) if entry["type"] == "file" else None) for entry in response.json()]
+        if not all(isinstance(path, str) for path, _ in listed):
+            raise ValueError("a path is no text")
+    except (ValueError, KeyError, TypeError, RecursionError):
         kind = response.headers.get("Content-Type", "no type")
         raise WrongAnswer(f"the server sent something else than a list of files ({kind})") from None
-    here, following = str(response.url), response.links.get("next", {}).get("url", "")
-    following = urljoin(here, following) if following else ""
-    if following and urlsplit(following)[:2] != urlsplit(here)[:2]:
-        # The token would go there, too.
+    following = response.links.get("next", {}).get("url", "")
+    # The answer may come from where the Hub redirected to, which got no token.
+    following = urljoin(str(response.url), following) if following else ""
+    if following and not _at_home(following, home):
         raise WrongAnswer("the list of files goes on at another host")
-    return files, following
+    if following and not listed:
+        raise WrongAnswer("the list of files goes on after an empty page")
+    return listed, following
+
+
+def _at_home(url: str, home: str) -> bool:
+    """Return whether an address is at the Hub's host and port, or at the same host by https where the Hub's is http."""
+    there, here = urlsplit(url), urlsplit(home)
+    upgraded = (here.scheme, there.scheme, here.netloc) == ("http", "https", there.netloc) and here.port is None
+    return there[:2] == here[:2] or upgraded
 
 
 def _file(entry: Mapping[str, Any]) -> HubFile:

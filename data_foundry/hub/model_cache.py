@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_foundry.errors import FoundryError
 from data_foundry.hub.explain import disk_error
-from data_foundry.hub.fetching import WRONG_TRIES
+from data_foundry.hub.fetching import PROGRESS_SECONDS, WRONG_TRIES
 from data_foundry.hub.files import HubFile, Snapshot, is_commit
+from data_foundry.hub.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from data_foundry.hub.remote import RemoteHub
@@ -39,12 +39,8 @@ def bring_model(hub: RemoteHub, repo_id: str, revision: str | None) -> Path:
     if not wanted:
         raise FoundryError(f"{repo_id} at {hub.name} holds no files of a model.", "Choose another base model.")
     _sweep(Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}")
-    with ThreadPoolExecutor(hub.parallel) as pool:
-        try:
-            folders = list(pool.map(lambda file: _cached(hub, snapshot, file), wanted))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    done = side_by_side(wanted, lambda file, _: _cached(hub, snapshot, file), hub.parallel, PROGRESS_SECONDS)
+    folders = [each[1] for each in done if each is not None]
     return folders[0]
 
 

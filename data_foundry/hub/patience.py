@@ -54,10 +54,14 @@ class GaveUp(Exception):
 
 
 class Patience:
-    """Tries again what may pass: each request at most `retries` times, a whole run at most `budget` times."""
+    """Tries again what may pass: each request at most `retries` times, a whole run at most `budget` times.
 
-    def __init__(self, retries: int, budget: int, ledger: Ledger | None = None) -> None:
+    `limit` says where `retries` comes from (default: the setting).
+    """
+
+    def __init__(self, retries: int, budget: int, ledger: Ledger | None = None, limit: str = "") -> None:
         self.retries = retries
+        self.limit = limit or f"hub.retries = {retries} allows no more"
         self.budget = budget
         self.ledger = ledger or Ledger(None)
 
@@ -103,18 +107,19 @@ class Patience:
     def _why_not_again(self, setback: Setback, retried: int) -> str:
         if setback.wish is not None and setback.wish > LONGEST_WISH:
             return f"it asks to wait {setback.wish:.0f} s, and a run waits {LONGEST_WISH:.0f} s at most"
-        limit = self.retries if setback.limit is None else min(self.retries, setback.limit)
-        if retried >= limit:
-            shared = f"this run has tried again {self.ledger.spent()} times of {self.budget} (hub.retry_budget)"
-            return f"a request is tried again at most {limit} times (hub.retries = {self.retries}), {shared}"
+        if retried >= self.retries:
+            return self.limit
+        if setback.limit is not None and retried >= setback.limit:
+            return "more are no use where no connection is made"
         if not self.ledger.spend(self.budget):
             return f"the run has spent all its retries (hub.retry_budget = {self.budget})"
         return ""
 
     def _wait_seconds(self, setback: Setback, retried: int) -> float:
         bound = min(LARGEST_BOUND, FIRST_BOUND * 2 ** (retried - 1))
+        own = random.uniform(0, bound)
         # On top of the server's wish a little jitter: all who were turned away would return at the same moment.
-        return random.uniform(0, bound) if setback.wish is None else setback.wish + random.uniform(0, 1)
+        return own if setback.wish is None else max(own, setback.wish + random.uniform(0, 1))
 
     def _wait_for_turn(self, halt: threading.Event | None) -> None:
         left = self.ledger.cool_until() - now()
@@ -139,12 +144,12 @@ def server_wish(headers: Mapping[str, str], at: float) -> float | None:
         try:
             date = email.utils.parsedate_to_datetime(after)
             wishes.append(max(0.0, date.timestamp() - at))
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     limit = headers.get("RateLimit", "")
     if (reset := re.search(r"\bt=(\d+)", limit)) and re.search(r"\br=0\b", limit):
         wishes.append(float(reset.group(1)))
-    if headers.get("RateLimit-Reset", "").isdigit() and headers.get("RateLimit-Remaining", "0") == "0":
+    if headers.get("RateLimit-Reset", "").isdecimal() and headers.get("RateLimit-Remaining", "0") == "0":
         wishes.append(float(headers["RateLimit-Reset"]))
     return max(wishes, default=None)
 

@@ -9,30 +9,30 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from data_foundry import __version__
 from data_foundry.errors import FoundryError
 from data_foundry.hub.client_downloads import ClientDownloads
-from data_foundry.hub.explain import Explainer, WrongAnswer, causes, judge, of_disk, of_hub, redacted, status_of
+from data_foundry.hub.explain import Explainer, WrongAnswer, causes, judge, of_disk, of_hub, status_of
 from data_foundry.hub.files import (
     TOKEN_VARIABLES,
     HubFile,
     Kind,
     Snapshot,
-    check_repo_id,
     is_commit,
     safe_path,
     token_from,
 )
 from data_foundry.hub.hashing import Digest
-from data_foundry.hub.listing import read_page
+from data_foundry.hub.listing import read_info, read_page
 from data_foundry.hub.model_cache import bring_model
 from data_foundry.hub.patience import GaveUp, Patience, Setback
+from data_foundry.hub.proxies import check_proxies
 from data_foundry.hub.session import use_session
 from data_foundry.hub.transfer import Transfer
 
@@ -64,6 +64,8 @@ class RemoteHub:
         self.parallel = parallel
         self.stall_seconds = stall_seconds
         self._xet = xet
+        # Commits that the Hub itself named: of these nothing is asked again.
+        self._named: set[tuple[str, str, str]] = set()
         token = token_from(self._environ)
         if token and token in self.name:
             raise FoundryError(
@@ -73,22 +75,17 @@ class RemoteHub:
     def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
         return pinned if is_commit(pinned) else None
 
+    def resolve(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> str:
+        known = self.known_revision(kind, repo_id, pinned)
+        return known or self._resolve(kind, repo_id, pinned or ref)
+
     def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
-        info = self._info(kind, repo_id, pinned or ref)
-        if not is_commit(info.sha) or (is_commit(pinned) and info.sha != pinned):
-            raise FoundryError(
-                f"{repo_id}: asked for {pinned or ref}, the Hub at {self.name} answered with another commit.",
-                "The endpoint is not a faithful mirror; use another HF_ENDPOINT.",
-            )
-        if info.id != repo_id:
-            new = check_repo_id(info.id)
-            log.warning("%s was renamed: the Hub sends to %s; mend its entry in the registry", repo_id, new)
-        files = sorted(self._tree(kind, repo_id, info.sha), key=lambda file: file.path)
+        named = pinned if (kind, repo_id, pinned) in self._named else None
+        sha = named or self._resolve(kind, repo_id, pinned or ref)
+        files = self._tree(kind, repo_id, sha)
         for file in files:
             safe_path(repo_id, file.path)
-        if len({file.path for file in files}) != len(files):
-            raise FoundryError(f"{repo_id}: {self.name} lists a file twice.", "Use another HF_ENDPOINT.")
-        return Snapshot(kind, repo_id, info.sha, self.name, tuple(files))
+        return Snapshot(kind, repo_id, sha, self.name, tuple(sorted(files, key=lambda file: file.path)))
 
     def bring(
         self, snapshot: Snapshot, file: HubFile, part: Path, again: bool, halt: threading.Event | None = None
@@ -113,18 +110,18 @@ class RemoteHub:
     def model_folder(self, repo_id: str, revision: str | None) -> Path:
         return bring_model(self, repo_id, revision)
 
-    def access(self, kind: Kind, repo_id: str) -> dict[str, Any]:
-        info = self._info(kind, repo_id, "main")
+    def access(self, kind: Kind, repo_id: str, revision: str = "main") -> dict[str, Any]:
+        info = self._info(kind, repo_id, revision, "gated", "tags")
         self.call(kind, repo_id, repo_id, lambda: self._api.auth_check(repo_id, repo_type=kind.rstrip("s")))
-        licence = next((tag.partition(":")[2] for tag in info.tags or () if tag.startswith("license:")), None)
-        files = list(self._tree(kind, repo_id, info.sha))
+        licence = next((tag.partition(":")[2] for tag in info["tags"] if tag.startswith("license:")), None)
+        files = self._tree(kind, repo_id, info["sha"])
         return {
-            "revision": info.sha,
-            "gated": bool(info.gated),
+            "revision": info["sha"],
+            "gated": bool(info["gated"]),
             "licence": licence,
             "bytes": sum(file.bytes for file in files),
             "files": len(files),
-            "renamed_to": check_repo_id(info.id) if info.id != repo_id else None,
+            "renamed_to": info["id"] if info["id"] != repo_id else None,
         }
 
     def account(self) -> dict[str, Any] | None:
@@ -149,10 +146,13 @@ class RemoteHub:
         from huggingface_hub import constants
         from huggingface_hub.errors import OfflineModeIsEnabled
 
+        check_proxies()
         try:
             if constants.HF_HUB_OFFLINE:
                 raise OfflineModeIsEnabled
-            answer = httpx2.get(f"{self.name}/api/datasets?limit=1", timeout=REACH_SECONDS)
+            answer = httpx2.get(f"{self.name}/api/datasets?limit=1", timeout=REACH_SECONDS, follow_redirects=True)
+            if answer.is_server_error:
+                answer.raise_for_status()
             kind = answer.headers.get("Content-Type", "no type")
             if answer.status_code not in (401, 403, 429) and not (answer.is_success and "json" in kind):
                 raise WrongAnswer(f"what answers at {self.name} is no Hub ({answer.status_code}, {kind})")
@@ -162,10 +162,8 @@ class RemoteHub:
 
     @cached_property
     def token(self) -> str | None:
-        """The access token: from the environment, else what `hf auth login` left on this machine."""
-        from huggingface_hub import get_token
-
-        return token_from(self._environ) or get_token()
+        """The access token: from the environment only, so that what is sent can be seen and unset there."""
+        return token_from(self._environ)
 
     def download(self, snapshot: Snapshot, file: HubFile, again: bool) -> Path:
         """Have the client download a file to its cache, tried again as every request here. Raises FoundryError."""
@@ -181,31 +179,52 @@ class RemoteHub:
         self._connect()
         return ClientDownloads(self.name, self.token, self._xet)
 
-    def _info(self, kind: Kind, repo_id: str, revision: str) -> Any:
-        def ask() -> Any:
-            try:
-                return self._api.repo_info(repo_id, repo_type=kind.rstrip("s"), revision=revision)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                if of_hub(error):
-                    raise
-                raise WrongAnswer("the server sent something else than what it knows of a repository") from None
+    def _resolve(self, kind: Kind, repo_id: str, revision: str) -> str:
+        """Ask where a revision stands, which is one small request, and tell of a new name."""
+        info = self._info(kind, repo_id, revision)
+        if info["id"] != repo_id:
+            log.warning("%s was renamed: the Hub sends to %s; mend its entry in the registry", repo_id, info["id"])
+        self._named.add((kind, repo_id, info["sha"]))
+        return info["sha"]
 
-        return self.call(kind, repo_id, repo_id, ask)
+    def _info(self, kind: Kind, repo_id: str, revision: str, *more: str) -> dict[str, Any]:
+        """Return a repository's "id", the "sha" where a revision stands, and `more`, of which tags are strings."""
+        wanted = "&".join(f"expand={name}" for name in ("sha", *more))
+        url = f"{self.name}/api/{kind}/{repo_id}/revision/{quote(revision, safe='')}?{wanted}"
+        info = self.call(kind, repo_id, repo_id, lambda: read_info(self._get(url)))
+        if is_commit(revision) and info["sha"] != revision:
+            raise FoundryError(
+                f"{repo_id}: asked for {revision}, the Hub at {self.name} answered with another commit.",
+                "The endpoint is not a faithful mirror; use another HF_ENDPOINT.",
+            )
+        return info
 
-    def _tree(self, kind: Kind, repo_id: str, sha: str) -> Iterator[HubFile]:
-        """Yield every file of a commit as the API lists it; each page is a request of its own."""
+    def _tree(self, kind: Kind, repo_id: str, sha: str) -> list[HubFile]:
+        """Return every file of a commit as the API lists it; each page is a request of its own."""
         url = f"{self.name}/api/{kind}/{repo_id}/tree/{sha}?recursive=true"
+        listed: dict[str, HubFile | None] = {}
         while url:
-            page, url = self.call(kind, repo_id, repo_id, lambda: self._page(url))  # noqa: B023
-            yield from page
+            page, url = self.call(kind, repo_id, repo_id, lambda: read_page(self._get(url), self.name))  # noqa: B023
+            before = len(listed)
+            listed.update(page)
+            # Else a list that begins again with each page would never end.
+            if len(listed) != before + len(page):
+                raise FoundryError(
+                    f"{repo_id}: {self.name} lists a path twice.",
+                    "The endpoint is not a faithful mirror; use another HF_ENDPOINT.",
+                )
+        return [file for file in listed.values() if file is not None]
 
-    def _page(self, url: str) -> tuple[list[HubFile], str]:
+    def _get(self, url: str) -> Any:
+        """Return the API's answer. Raises what the session and the client raise for a refusal."""
         from huggingface_hub import get_session
         from huggingface_hub.utils import hf_raise_for_status
 
-        response = get_session().get(url, headers=self._headers, follow_redirects=True)
+        # First, because they set up the session.
+        headers = self._headers
+        response = get_session().get(url, headers=headers, follow_redirects=True)
         hf_raise_for_status(response)
-        return read_page(response)
+        return response
 
     def _file_url(self, snapshot: Snapshot, path: str) -> str:
         kind = "datasets/" if snapshot.kind == "datasets" else ""
@@ -223,10 +242,12 @@ class RemoteHub:
         from huggingface_hub.utils import build_hf_headers
 
         self._connect()
-        return dict(build_hf_headers(token=self.token or False))
+        token = self.token or False
+        return dict(build_hf_headers(token=token, library_name="data-foundry", library_version=__version__))
 
     def _connect(self) -> None:
         """Set up the client in this process; to be called before its first request."""
+        check_proxies()
         use_session(self.stall_seconds)
 
     def _whoami(self) -> dict[str, Any]:
@@ -255,9 +276,7 @@ class RemoteHub:
             raise explainer.explain(kind, repo_id, subject, gave_up) from None
 
     def _judge(self, error: Exception) -> Setback | None:
-        setback = judge(error)
-        # What a server says of itself may hold the token that it was sent, and is logged.
-        return setback and replace(setback, cause=redacted(setback.cause, self.token))
+        return judge(error, self.token)
 
     def _account_behind(self, error: Exception) -> dict[str, Any] | None:
         """Ask once who the token belongs to, where that explains why the Hub refuses it."""

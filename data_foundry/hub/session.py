@@ -21,9 +21,11 @@ SLOWEST_BYTES_PER_SECOND = 1024
 
 def use_session(stall_seconds: float) -> None:
     """Have huggingface_hub make its sessions here, for the whole process; `stall_seconds` as in the settings."""
-    from huggingface_hub import set_client_factory
+    from huggingface_hub import constants, set_client_factory
     from huggingface_hub.utils._http import hf_request_event_hook
 
+    # Each process would ask the Hub for a list of programs, one of which might have started it, to name it to the Hub.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     global _stall_seconds
     if _stall_seconds == stall_seconds:
         return

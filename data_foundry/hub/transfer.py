@@ -10,9 +10,8 @@ from typing import Any
 
 from data_foundry.hub.explain import WrongAnswer
 from data_foundry.hub.files import HubFile
+from data_foundry.hub.hashing import BLOCK
 from data_foundry.hub.patience import Halted
-
-BLOCK = 1024 * 1024
 
 
 class Transfer:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.hub import Hub, HubFile, Snapshot, fetch_all
-from data_foundry.hub.fetching import PARTS
-from data_foundry.ingestion.disk import DiskClaim, folder_bytes
+from data_foundry.hub.fetching import PARTS, part_name
+from data_foundry.ingestion.disk import DiskClaim
 from data_foundry.ingestion.selection import Cap, arranged
 
 # Where files wait until the commit is whole; the lake sweeps it when it publishes.
@@ -43,7 +43,7 @@ def bring(
     """
     always, data = arranged(entry, snapshot.files, cap)
     area = folder / FETCHED
-    sweep(area, {file.path for file in (*always, *data)})
+    sweep(area, (*always, *data))
     brought, rows = Brought(), 0
     counted = cap.max_rows is not None and entry.layout != "audiofolder"
     for files in _batches(always, data, counted):
@@ -55,12 +55,10 @@ def bring(
     return brought
 
 
-def sweep(area: Path, wanted: Iterable[str]) -> None:
-    """Remove whole files that an unfinished run left and this one has no use for, and folders that hold nothing."""
-    keep = {area / path for path in wanted}
+def sweep(area: Path, wanted: Iterable[HubFile]) -> None:
+    """Remove files and parts that an unfinished run left and this one has no use for, and folders that hold nothing."""
+    keep = {path for file in wanted for path in (area / file.path, _part(area, file))}
     for path in sorted(area.rglob("*"), reverse=True):
-        if PARTS in path.relative_to(area).parts:
-            continue
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
@@ -99,11 +97,17 @@ def _bring(
             brought.local[file.path], brought.sha256[file.path] = place, sha256
         else:
             wanted.append(file)
-    missing = sum(file.bytes for file in wanted if not _has_size(area / file.path, file.bytes))
-    claim.reserve(max(0, missing - folder_bytes(area / PARTS)))
+    missing = [file for file in wanted if _bytes_at(area / file.path) != file.bytes]
+    needed = sum(max(0, file.bytes - (_bytes_at(_part(area, file)) or 0)) for file in missing)
+    claim.reserve(needed + (sum(file.bytes for file in wanted) if claim.backed_up else 0))
     for path, fetched in fetch_all(hub, snapshot, wanted, area, parallel).items():
         brought.local[path], brought.sha256[path] = area / path, fetched.sha256
         brought.travelled += fetched.travelled
+
+
+def _part(area: Path, file: HubFile) -> Path:
+    """Return where a file lies while it is not whole and can be gone on with."""
+    return area / PARTS / part_name(file)
 
 
 def _rows(entry: DatasetEntry, file: HubFile, brought: Brought) -> int:
@@ -112,5 +116,5 @@ def _rows(entry: DatasetEntry, file: HubFile, brought: Brought) -> int:
     return row_count(entry, file.path, brought.local[file.path]) if entry.is_table(file.path) else 0
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _bytes_at(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None

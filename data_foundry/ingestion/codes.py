@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.ingestion.findings import Findings
-from data_foundry.ingestion.tables import BLOCK_ROWS, ParquetTable
+from data_foundry.ingestion.tables import ParquetTable
 
 
 def inspect_codes(
@@ -23,9 +23,7 @@ def inspect_codes(
     if not layers:
         return 0
     start = filled = 0
-    for batch in table.file.iter_batches(
-        batch_size=BLOCK_ROWS, columns=[*layers, *([length] if length else [])], use_threads=False
-    ):
+    for batch in table.batches([*layers, *([length] if length else [])]):
         lengths = np.stack([pc.fill_null(pc.list_value_length(batch[name]), 0).to_numpy() for name in layers])
         filled += int((lengths > 0).sum())
         checks = {

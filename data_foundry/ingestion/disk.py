@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
+from data_foundry.figures import readable_size
 from data_foundry.hub import disk_error
 
 SPARE_BYTES = 64 * 1024 * 1024
@@ -28,10 +29,11 @@ class DiskClaim:
     """What one dataset still needs. Others see it for as long as its process lives, whichever process that is.
 
     `folder` holds a file for each claim; its owner keeps it locked, so a claim of a killed process counts no more.
+    `backed_up` says that what comes is copied to the same disk once more.
     """
 
-    def __init__(self, folder: Path, subject: str, rank: int, area: Path) -> None:
-        self.folder, self.subject, self.rank, self.area = folder, subject, rank, area
+    def __init__(self, folder: Path, subject: str, rank: int, area: Path, backed_up: bool = False) -> None:
+        self.folder, self.subject, self.rank, self.area, self.backed_up = folder, subject, rank, area, backed_up
         self.file = folder / (subject.replace("/", "__") + ".json")
 
     def reserve(self, size: int) -> None:
@@ -55,10 +57,11 @@ class DiskClaim:
         free = shutil.disk_usage(there).free
         if not size or size + claimed + SPARE_BYTES <= free:
             return
-        promised = f", {_size(claimed)} of it promised to datasets that are being fetched" if claimed else ""
+        promised = f", {readable_size(claimed)} of it promised to datasets that are being fetched" if claimed else ""
+        twice = " (its backup lies there too)" if self.backed_up else ""
         raise FoundryError(
-            f"{self.subject} needs {_size(size)} more on {there}, and {_size(free)} are free{promised}; "
-            f"{_size(SPARE_BYTES)} are kept spare.",
+            f"{self.subject} needs {readable_size(size)} more on {there}{twice}, and {readable_size(free)} are "
+            f"free{promised}; {readable_size(SPARE_BYTES)} are kept spare.",
             WAYS_OUT,
         )
 
@@ -71,9 +74,9 @@ class DiskClaim:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
-                    # Empty where the disk was too full even for the claim; its owner is giving up.
-                    if text := file.read():
-                        found.append(json.loads(text))
+                    # Empty, or cut, where the disk was too full even for the claim; its owner is giving up.
+                    with suppress(ValueError):
+                        found.append(json.loads(file.read()))
                 else:
                     path.unlink()
         return found
@@ -141,7 +144,3 @@ def _locked(folder: Path) -> Iterator[None]:
                 return
         finally:
             os.close(handle)
-
-
-def _size(size: int) -> str:
-    return f"{size:,} bytes" if size < 1_000_000 else f"{size / 1e9:.2f} GB"

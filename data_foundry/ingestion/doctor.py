@@ -10,12 +10,14 @@ from data_foundry.config import Settings, training_config
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
-from data_foundry.hub import TOKEN_VARIABLES, Hub, open_hub
+from data_foundry.figures import counted, readable_size
+from data_foundry.hub import NO_LOGIN, TOKEN_VARIABLES, Hub, open_hub
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.ingest import wished
 from data_foundry.ingestion.licences import effective_licence
 from data_foundry.ingestion.machine import diagnosis, machine
 from data_foundry.lake import Lake, Layer
+from data_foundry.licence_terms import refusal
 
 AT_ONCE = 8
 Asked = TypeVar("Asked")
@@ -26,13 +28,17 @@ def diagnose(settings: Settings) -> list[dict[str, Any]]:
 
     Each is {"check", "subject", "status": "ok"|"warning"|"error", "message", "next_step"}; those of datasets and
     models also hold "gated", "licence", "revision", "bytes" and "files" (None where unknown). What can't be read is a
-    diagnosis, not an error; where the Hub does not answer, that is said once and nothing else is asked of it.
+    diagnosis, not an error; where the Hub does not answer or refuses the token, that is said once and nothing else is
+    asked of it.
     """
     hub = open_hub(settings, patient=False)
     found = [_hub(hub)]
     if found[0]["status"] == "error":
         return [*found, *machine(settings, None)]
     found.append(_token(hub, settings))
+    if found[1]["status"] == "error":
+        # It would be refused for each of them.
+        return [*found, *machine(settings, None)]
     datasets = _each(lambda entry: _dataset(hub, entry, settings), wished(settings))
     models = _each(lambda base: _model(hub, *base), _bases(settings))
     return [*found, *datasets, *models, *machine(settings, _needed(settings, datasets))]
@@ -54,13 +60,13 @@ def _hub(hub: Hub) -> dict[str, Any]:
 
 def _dataset(hub: Hub, entry: DatasetEntry, settings: Settings) -> dict[str, Any]:
     try:
-        access = hub.access("datasets", entry.repo_id)
+        access = hub.access("datasets", entry.repo_id, entry.revision or entry.ref)
     except FoundryError as error:
         return _unreadable("dataset", entry.repo_id, error, entry.licence)
     licence = effective_licence(entry, access["licence"], Findings())
-    unfit = licence["non_commercial"] or licence["effective"] == "unknown"
+    unfit = refusal(entry.repo_id, licence["effective"])
     access["licence"] = licence["effective"]
-    size = f"{access['bytes'] / 1e9:.2f} GB in {access['files']} files"
+    size = f"{readable_size(access['bytes'])} in {counted(access['files'], 'file')}"
     if access["renamed_to"]:
         step = "Give its entry in the registry the new name."
         message = f"readable ({size}), but renamed to {access['renamed_to']}"
@@ -72,21 +78,21 @@ def _dataset(hub: Hub, entry: DatasetEntry, settings: Settings) -> dict[str, Any
     return diagnosis("dataset", entry.repo_id, "warning" if step else "ok", message, step, **access)
 
 
-def _bases(settings: Settings) -> list[tuple[str, str]]:
-    """Return (base model, the engines that the settings would train on it)."""
-    engines: dict[str, list[str]] = {}
+def _bases(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return (base model, revision, the engines that the settings would train on it)."""
+    engines: dict[tuple[str, str], list[str]] = {}
     for engine in settings.engines or tuple(ENGINES):
-        base = training_config(settings, engine, ENGINES[engine].training).base
-        engines.setdefault(base, []).append(engine.value)
-    return [(base, ", ".join(names)) for base, names in engines.items()]
+        config = training_config(settings, engine, ENGINES[engine].training)
+        engines.setdefault((config.base, config.revision or "main"), []).append(engine.value)
+    return [(*base, ", ".join(names)) for base, names in engines.items()]
 
 
-def _model(hub: Hub, base: str, engines: str) -> dict[str, Any]:
+def _model(hub: Hub, base: str, revision: str, engines: str) -> dict[str, Any]:
     try:
-        access = hub.access("models", base)
+        access = hub.access("models", base, revision)
     except FoundryError as error:
         return _unreadable("model", base, error, None, f" Needed by {engines}.")
-    message = f"readable ({access['bytes'] / 1e9:.2f} GB in all formats), base of {engines}"
+    message = f"readable ({readable_size(access['bytes'])} in all formats), base of {engines}"
     return diagnosis("model", base, "ok", message, **access)
 
 
@@ -106,11 +112,12 @@ def _token(hub: Hub, settings: Settings) -> dict[str, Any]:
         return diagnosis("token", names, "warning", error.message, error.hint)
     page = f"{hub.name}/settings/tokens"
     if account is None:
-        step = f"For gated data make a read token at {page} and set {names}."
+        step = f"For gated data make a read token at {page} and set {names}{NO_LOGIN}."
         return diagnosis("token", names, "warning", "not set: public data only, under the anonymous rate limit", step)
     if "name" not in account:
-        message = f"the Hub refuses it ({account.get('status')}); a refused token fails on public data, too"
-        return diagnosis("token", names, "error", message, f"Make a new one at {page}, or unset it.")
+        message = f"the Hub refuses it ({account.get('status')}); a refused token fails on public data, "
+        message += "too, so datasets and models were not asked for"
+        return diagnosis("token", names, "error", message, f"Make a new one at {page}, or unset {names}.")
     token = (account.get("auth") or {}).get("accessToken") or {}
     role, rights = token.get("role", "unknown"), token.get("fineGrained") or {}
     message = f"of the account {account['name']!r}, role {role} (its value is never shown)"
@@ -121,7 +128,7 @@ def _token(hub: Hub, settings: Settings) -> dict[str, Any]:
 
 
 def _needed(settings: Settings, datasets: Sequence[dict[str, Any]]) -> int | None:
-    """Return the bytes that a run would fetch of the datasets that can be read and are not in the lake yet."""
+    """Return the room that a run would take for datasets that can be read and are not in the lake yet, in bytes."""
     lake, cap, total = Lake(settings), settings.hub.max_bytes_per_dataset, 0
     for row in datasets:
         if row["bytes"] is None:
@@ -132,4 +139,4 @@ def _needed(settings: Settings, datasets: Sequence[dict[str, Any]]) -> int | Non
             manifest = None
         if manifest is None or manifest.inputs.get("revision") != row["revision"]:
             total += row["bytes"] if cap is None else min(cap, row["bytes"])
-    return total
+    return total * (2 if lake.backup_shares_disk(Layer.RAW) else 1)

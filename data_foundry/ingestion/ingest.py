@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from data_foundry.config import Settings
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.errors import FoundryError
-from data_foundry.hub import Hub, Snapshot, licence_tag, open_hub
+from data_foundry.figures import counted
+from data_foundry.hub import Hub, Kind, Snapshot, Withheld, licence_tag, open_hub
 from data_foundry.ingestion.bring import FETCHED, FILES, bring, drop
 from data_foundry.ingestion.disk import DiskClaim
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.licences import effective_licence
-from data_foundry.ingestion.selection import SELECTION_RULE, Cap, described
+from data_foundry.ingestion.selection import SELECTION_RULE, Cap, described, missing_splits
 from data_foundry.lake import Lake, LakeFile, Layer, Manifest, fingerprint
+from data_foundry.licence_terms import CLAUSES
 from data_foundry.preprocessing import TEXT_RULES
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult
 
-INGESTION_RULES = "ingestion-2"
+INGESTION_RULES = "ingestion-3"
 METADATA = "metadata.json"
 CARD = "README.md"
 # Where the datasets of a run tell each other how much disk they still need; no data, so in no layer.
 CLAIMS = ".disk_claims"
 PRIORITIES = ("high", "medium", "low")
+Answer = TypeVar("Answer")
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
-    """Return one step per wished dataset, the most important first: that is who gets the disk where it is short.
+    """Return one step per wished dataset, the most important first: in that order they claim the disk.
 
     Raises FoundryError for an id that the registry does not know.
     """
@@ -45,15 +49,20 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     lake, hub, entry, cap = Lake(settings), open_hub(settings), dataset_entry(step.subject), Cap.of(settings)
     folder = lake.folder(Layer.RAW, entry.repo_id)
     claims = settings.base_path / "storage" / CLAIMS
-    with DiskClaim(claims, entry.repo_id, _rank(entry), folder / FETCHED) as claim:
-        snapshot = _snapshot(hub, entry)
-        key = _key(entry, snapshot.revision, cap)
-        previous = lake.manifest(Layer.RAW, entry.repo_id)
+    twice = lake.backup_shares_disk(Layer.RAW)
+    with DiskClaim(claims, entry.repo_id, _rank(entry), folder / FETCHED, twice) as claim:
+        revision = _resolved(lake, hub, entry)
+        key = _key(entry, revision, cap)
+        # One that can't be read counts as none: the files that are whole stay, and it is written anew.
+        previous = lake.readable(Layer.RAW, entry.repo_id)
         if previous is not None and previous.key == key and _lost(lake, entry.repo_id) is None:
             drop(folder)
             lake.back_up(Layer.RAW, entry.repo_id)
-            reason = f"the Hub still has revision {snapshot.revision[:10]}, nothing to fetch"
+            reason = f"revision {revision[:10]} is still the one, nothing to fetch"
             return StepResult(name=step.name, key=key, outcome=Outcome.SKIPPED, reason=reason, **previous.counts)
+        # Only now is every file listed: of a large dataset that takes many requests.
+        snapshot = _asked(hub.snapshot, entry, revision)
+        key = _key(entry, snapshot.revision, cap)
         return _ingest(settings, lake, hub, snapshot, entry, cap, claim, step.name, key)
 
 
@@ -76,6 +85,10 @@ def _ingest(
     brought = bring(hub, snapshot, entry, cap, folder, claim, parallel)
     selection = described(cap, snapshot.files, brought.local)
     findings = Findings()
+    missing = missing_splits(entry, snapshot.files, brought.local) if cap else {}
+    for split, count in missing.items():
+        text = f"The limit on the dataset ({cap}) left whole splits out."
+        findings.add("split_left_out", "warning", text, f"{split}: {counted(count, 'file')}")
     licence = effective_licence(entry, licence_tag(brought.local.get(CARD, folder / FETCHED / CARD)), findings)
     inspection = inspect_dataset(entry, brought.local, findings, brought.sha256, selection["left_out"]["paths"])
     if not inspection.rows:
@@ -103,12 +116,15 @@ def _ingest(
             rows_out=inspection.rows,
             details={name: value for name, value in metadata.items() if name != "files"},
         )
-    left_out = f" ({selection['left_out']['files']} left out, limit {cap})" if cap else ""
+    none_of = f"; no file of {', '.join(missing)}" if missing else ""
+    left_out = f" ({selection['left_out']['files']} left out, limit {cap}{none_of})" if cap else ""
+    lacking = inspection.rows_without_audio
+    silent = f", {lacking:,} of them without their audio," if lacking else ""
     new = len(brought.fetched)
     reason = (
-        f"{inspection.rows} rows in {selection['files']} files{left_out} at revision {snapshot.revision[:10]}: "
-        f"{brought.travelled} fetched, {new - brought.travelled} found from an earlier try, {len(brought.kept)} "
-        f"unchanged; {len(metadata['findings'])} findings"
+        f"{counted(inspection.rows, 'row')}{silent} in {counted(selection['files'], 'file')}{left_out} at revision "
+        f"{snapshot.revision[:10]}: {brought.travelled} fetched, {new - brought.travelled} found from an earlier try, "
+        f"{len(brought.kept)} unchanged; {counted(len(metadata['findings']), 'finding')}"
     )
     return StepResult(name=name, key=manifest.key, outcome=Outcome.DONE, reason=reason, **manifest.counts)
 
@@ -124,10 +140,23 @@ def _rank(entry: DatasetEntry) -> int:
     return PRIORITIES.index(entry.priority) * len(order) + order.index(entry.repo_id)
 
 
-def _snapshot(hub: Hub, entry: DatasetEntry) -> Snapshot:
+def _resolved(lake: Lake, hub: Hub, entry: DatasetEntry) -> str:
+    """Return the commit that a run is to use; a failure also says what of the dataset lies here already."""
     try:
-        return hub.snapshot("datasets", entry.repo_id, entry.revision, entry.ref)
+        return _asked(hub.resolve, entry, entry.revision)
     except FoundryError as error:
+        held = lake.readable(Layer.RAW, entry.repo_id)
+        if held is None or _lost(lake, entry.repo_id) is not None:
+            raise
+        here = f"Revision {held.inputs['revision'][:10]} lies here complete; only whether {entry.ref} has moved on"
+        raise FoundryError(f"{error.message} {here} can't be asked.", error.hint) from None
+
+
+def _asked(ask: Callable[[Kind, str, str | None, str], Answer], entry: DatasetEntry, revision: str | None) -> Answer:
+    """Ask a Hub of a dataset; where it withholds it, also name what could be registered in its place."""
+    try:
+        return ask("datasets", entry.repo_id, revision, entry.ref)
+    except Withheld as error:
         if not entry.fallbacks:
             raise
         hint = (
@@ -153,7 +182,7 @@ def _planned(hub: Hub, lake: Lake, entry: DatasetEntry, cap: Cap) -> Step:
 def _intent(
     lake: Lake, entry: DatasetEntry, manifest: Manifest | None, revision: str | None, hub: str, cap: Cap
 ) -> tuple[Action, str]:
-    limit = f", at most {cap}" if cap else ""
+    limit = f", {cap.told}" if cap else ""
     if manifest is None:
         return Action.RUN, f"nothing there yet; revision {revision[:10] if revision else entry.ref} of {hub}{limit}"
     if revision is None:
@@ -205,19 +234,20 @@ def _described(lake: Lake, entry: DatasetEntry) -> DatasetReport:
     if manifest is None:
         return DatasetReport(declared_engine=declared)
     details = manifest.details
-    licence = details["licence"]
+    # A manifest that older rules made, and no run could bring up to date yet, may lack what later ones added.
+    licence, selection = details["licence"], details.get("selection")
     more: dict[str, Any] = {
         "licence_found": licence["found"],
         "licence_parents": licence["parents"],
-        "licence_flags": licence["flags"],
-        "non_commercial": licence["non_commercial"],
-        "share_alike": licence["share_alike"],
-        "no_derivatives": licence["no_derivatives"],
-        "splits": details["splits"],
-        "selection": {name: value for name, value in details["selection"].items() if name != "left_out"}
-        | {"left_out": {name: details["selection"]["left_out"][name] for name in ("files", "bytes")}},
-        "metric_definitions": details["metric_definitions"],
+        "licence_flags": licence.get("flags", []),
+        **{clause: licence[clause] for clause in CLAUSES if clause in licence},
+        **{name: details[name] for name in ("splits", "metric_definitions") if name in details},
     }
+    if selection is not None:
+        left = {name: selection["left_out"][name] for name in ("files", "bytes")}
+        more["selection"] = {**selection, "left_out": left}
+    if manifest.rule_sets != _rule_sets():
+        more["reason"] = f"made by older rules ({', '.join(manifest.rule_sets.values())})"
     return DatasetReport(
         status="ingested",
         revision=details["revision"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -32,19 +33,27 @@ from data_foundry.ingestion.tables import BROKEN, Block, ParquetTable, Table, cl
 DEFINITIONS = {
     "content_ratio": "Mean Malayalam ratio (letters and marks of the Malayalam script among all of them) over the "
     "rows with text; of the side that has more of it where rows have two sides.",
-    "completeness_score": "Share of cells that are neither null nor empty, among the columns that play a role.",
+    "completeness_score": "Share of cells that are neither null nor empty, among the columns that play a role. Of "
+    "audio in tables the files' own count of nulls is taken; the clips of a folder are no cells.",
     "mostly_malayalam_share": f"Share of the rows with text whose Malayalam ratio is at least {MOSTLY_MALAYALAM}.",
     "text_share": "Share of rows that have a non-empty text.",
     "duplicate_share": "Share of the rows with text whose text (both sides, where there are two) an earlier row had.",
     "label_share": "Share of rows whose label is one that the registry knows.",
 }
 
+# Of a place, the bits that hold the row; those above hold the number of the file.
+ROW_BITS = 40
+
 
 @dataclass
 class Inspection:
-    """The result: `rows` in all files, by file and by split; schemas; metrics; findings."""
+    """The result: `rows` in all files, by file and by split; schemas; metrics; findings.
+
+    `rows_without_audio`: those of an audio folder whose clip is not there, left out by a limit or missing.
+    """
 
     rows: int = 0
+    rows_without_audio: int = 0
     rows_per_file: dict[str, int] = field(default_factory=dict)
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     schemas: list[dict[str, Any]] = field(default_factory=list)
@@ -106,11 +115,14 @@ class _Inspector:
         self.cells = self.filled = 0
         self.split_rows: Counter[str] = Counter()
         self.split_files: Counter[str] = Counter()
+        self.without_audio: Counter[str] = Counter()
         self.described: set[str] = set()
-        self.clips_left_out = 0
+        self.paths: list[str] = []
 
     def run(self, tables: list[str], clips: list[str]) -> Inspection:
         result = self.result
+        self.paths = [*tables, *clips]
+        self.numbers = {path: number for number, path in enumerate(self.paths)}
         with_audio: dict[str, int] = {}
         for path in tables:
             table = open_table(self.entry, path, self.files[path], self.findings)
@@ -137,10 +149,23 @@ class _Inspector:
             self.audio.conclude(self.findings)
             result.audio = self.audio.described()
         names = sorted(set(self.split_rows) | set(self.split_files))
-        result.splits = {name: {"rows": self.split_rows[name], "files": self.split_files[name]} for name in names}
+        result.splits = {name: self._split(name) for name in names}
+        result.rows_without_audio = self.without_audio.total()
         result.labels, result.unknown_labels = self.labels.counts(), self.labels.unknown_counts()
         self._metrics()
         return result
+
+    def _split(self, name: str) -> dict[str, int]:
+        lacking = {"without_audio": self.without_audio[name]} if self.without_audio[name] else {}
+        return {"rows": self.split_rows[name], "files": self.split_files[name], **lacking}
+
+    def _place(self, path: str, row: int = 0) -> int:
+        """Return a row's place among all, or that of a clip, which `_where` reads."""
+        return self.numbers[path] << ROW_BITS | row
+
+    def _where(self, place: int) -> str:
+        path = self.paths[place >> ROW_BITS]
+        return f"{path} row {place & ((1 << ROW_BITS) - 1)}" if self.entry.is_table(path) else path
 
     def _read(self, table: Table) -> None:
         entry, codes = self.entry, self.entry.code_columns(table.names)
@@ -185,7 +210,7 @@ class _Inspector:
         for name in light:
             self.cells += size
             self.filled += int(filled(block[name]).sum())
-        splits = self._splits(table, block, columns, size)
+        splits = self._splits(table, block, columns, size, first)
         label = columns.get("dialect" if "dialect" in self.entry.required else "label")
         if label is not None:
             self.labels.add(values_of(block[label]), table.path, first)
@@ -194,33 +219,39 @@ class _Inspector:
             self.ratios.add(sides, table.path, first)
         group = [sides[role] for role in self.entry.text_group if role in sides]
         if group:
-            self.texts.add_rows(splits, digests(group))
+            self.texts.add_rows(splits, digests(group), self._place(table.path, first))
         if "speaker" in columns:
-            self.speakers.add_rows(splits, digests([trimmed(block[columns["speaker"]])]))
+            voices = digests([trimmed(block[columns["speaker"]])])
+            self.speakers.add_rows(splits, voices, self._place(table.path, first))
         return size
 
-    def _splits(self, table: Table, block: Block, columns: Mapping[str, str], size: int) -> str | list[str]:
+    def _splits(self, table: Table, block: Block, columns: Mapping[str, str], size: int, first: int) -> str | list[str]:
         """Return the split of all rows or, counted, that of each row where its clip tells it."""
         if "file_name" in columns and self.folder_of_audio:
-            return [self._named_file(table, str(name or "")) for name in values_of(block[columns["file_name"]])]
+            names = enumerate(values_of(block[columns["file_name"]]), start=first)
+            return [self._named_file(table, str(name or ""), row) for row, name in names]
         split = self.entry.split_of(table.path)
         if self.folder_of_audio:
             self.split_rows[split] += size
         return split
 
-    def _named_file(self, table: Table, name: str) -> str:
+    def _named_file(self, table: Table, name: str, row: int) -> str:
         """Count a row of an audio folder under the split of its clip; return the split."""
-        path = (PurePosixPath(table.path).parent / name).as_posix()
+        # As the reader of rows: "../a.wav" may name a clip beside the table's folder.
+        path = posixpath.normpath(PurePosixPath(table.path).parent / name)
         split = self.entry.split_of(path)
         self.split_rows[split] += 1
         if path in self.files:
             self.described.add(path)
-        elif path in self.left_out:
+            return split
+        self.without_audio[split] += 1
+        if path in self.left_out:
             text = "Rows name an audio file that the limit on the dataset left out."
             self.findings.add("left_out_by_selection", "info", text, path)
-            self.clips_left_out += 1
         else:
-            self.findings.add("missing_clip", "warning", "Rows name an audio file that is not in the commit.", path)
+            # The cell may hold anything, however long, so its place is told.
+            text = "Rows name an audio file that is not in the commit."
+            self.findings.add("missing_clip", "warning", text, f"{table.path} row {row}")
         return split
 
     def _audio_folder(self, clips: list[str], has_table: bool) -> None:
@@ -228,7 +259,7 @@ class _Inspector:
             split = self.entry.split_of(path)
             self.split_files[split] += 1
             if path in self.sha256:
-                self.payloads.add(split, int(self.sha256[path][:16], 16))
+                self.payloads.add(split, int(self.sha256[path][:16], 16), self._place(path))
             folder = PurePosixPath(path).parent
             if split != "train" and folder.name != folder.name.lower():
                 text = (
@@ -241,8 +272,6 @@ class _Inspector:
                 self.split_rows[split] += 1
                 if has_table:
                     self.findings.add("clip_without_row", "warning", "Audio files have no row of metadata.", path)
-        self.cells += sum(self.split_rows.values()) - self.clips_left_out
-        self.filled += len(clips)
         self.audio.total += len(clips)
         for index in spread(len(clips), MOST_CLIPS):
             self.audio.add(self.files[clips[index]], clips[index], self.findings)
@@ -265,7 +294,7 @@ class _Inspector:
                 for row, payload in parquet_payloads(table.file, column, budget):
                     self.audio.add(payload, f"{path} row {row}", self.findings)
                     if whole:
-                        self.payloads.add(split, digest(payload or b""))
+                        self.payloads.add(split, digest(payload or b""), self._place(path, row))
             except BROKEN as error:
                 unreadable(self.findings, path, error)
             finally:
@@ -297,16 +326,22 @@ class _Inspector:
                 text = f"The same {what} stand in two splits: what is trained on is tested on."
                 self.findings.add(f"{kind}_in_two_splits", "warning", text, f"{one} and {other}: {count} {what}", count)
         self.result.speakers = self.speakers.different() if "speaker" in self.result.roles else None
-        self.findings.add("duplicate_text", "info", "Rows repeat the text of an earlier row.",
-                          count=self.texts.repeats()[1])  # fmt: skip
-        self.findings.add("duplicate_audio", "info", "Audio payloads repeat an earlier one.",
-                          count=self.payloads.repeats()[1])  # fmt: skip
+        repeats = (
+            ("text", self.texts, "Rows repeat the text of an earlier row."),
+            ("audio", self.payloads, "Audio payloads repeat an earlier one."),
+        )
+        for kind, found, text in repeats:
+            examples = found.examples()
+            for place, first in examples:
+                example = f"{self._where(place)} = {self._where(first)}"
+                self.findings.add(f"duplicate_{kind}", "info", text, example)
+            self.findings.add(f"duplicate_{kind}", "info", text, count=found.repeats()[1] - len(examples))
         by_hash: dict[str, str] = {}
         for path in sorted(self.result.rows_per_file):
-            first = by_hash.setdefault(self.sha256.get(path, path), path)
-            if first != path and not self.folder_of_audio:
+            original = by_hash.setdefault(self.sha256.get(path, path), path)
+            if original != path and not self.folder_of_audio:
                 text = "Tables are copies of another, byte for byte."
-                self.findings.add("duplicate_file", "warning", text, f"{path} = {first}")
+                self.findings.add("duplicate_file", "warning", text, f"{path} = {original}")
 
     def _metrics(self) -> None:
         result = self.result

@@ -6,52 +6,49 @@ from typing import Any
 
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.ingestion.findings import Findings
-
-# Tags that name no terms.
-_UNNAMED = frozenset({"", "unknown", "other", "none"})
-# What a Creative Commons licence's name tells by its parts.
-CLAUSES = {"non_commercial": "nc", "share_alike": "sa", "no_derivatives": "nd"}
+from data_foundry.licence_terms import CLAUSES, clauses, is_known, licence_names
 
 
 def effective_licence(entry: DatasetEntry, found: str | None, findings: Findings) -> dict[str, Any]:
     """Return the licence that binds, which is the stricter of the tag and the parents, with everything it rests on.
 
     {"found", "effective", "parents", "non_commercial", "share_alike", "no_derivatives", "conflict", "flags", "note"}:
-    a copy can't shed a parent's terms, so the registry's licence holds unless the tag adds a restriction. None in the
-    three clauses means that nobody states it; `flags` lists what a user must know before training.
+    a copy can't shed a parent's terms, so the registry's licence holds unless the tag adds a restriction, and both
+    hold where each restricts what the other does not, or the tag's terms are not known. None in the three clauses
+    means that nobody states it; `flags` lists what a user must know before training.
     """
-    tag = (found or "").strip().lower()
-    known = entry.licence if entry.licence not in _UNNAMED else None
-    effective = known or (tag if tag not in _UNNAMED else "unknown")
-    clauses: dict[str, bool | None]
-    clauses = {"non_commercial": entry.non_commercial, "share_alike": entry.share_alike,
-               "no_derivatives": entry.no_derivatives}  # fmt: skip
-    conflict = False
-    if tag not in _UNNAMED:
-        conflict = bool(known) and tag != known
-        for name, clause in CLAUSES.items():
-            # A tag that leaves a clause out says "no such clause", unless parents with other terms stay silent on it.
-            silent = None if conflict else False
-            clauses[name] = True if _names(tag, clause) else clauses[name] if clauses[name] is not None else silent
+    tag, known = ", ".join(licence_names(found)), ", ".join(licence_names(entry.licence))
+    effective = known or tag or "unknown"
+    stated: dict[str, bool | None] = {name: getattr(entry, name) for name in CLAUSES}
+    conflict = bool(known and tag) and tag != known
+    if tag:
+        ours, theirs = clauses(tag), clauses(known)
+        for name in CLAUSES:
+            # A known licence that leaves a clause out says "no such clause", unless parents with other terms stay
+            # silent on it.
+            if name in ours:
+                stated[name] = True
+            elif stated[name] is None and is_known(tag) and not conflict:
+                stated[name] = False
         if conflict:
             findings.add("licence_conflict", "warning", f"Tagged {tag}, but its parents' terms are {known}.")
-            if (_names(tag, "nc") and not entry.non_commercial) or (
-                _names(tag, "nd") and not _names(known or "", "nd")
-            ):
+            if ours > theirs and is_known(known):
                 effective = tag
+            elif ours - theirs or not is_known(tag):
+                effective = f"{known} and {tag}"
     if len(set(entry.parents.values())) > 1:
         conflict = True
-        stated = ", ".join(f"{parent} {licence}" for parent, licence in entry.parents.items())
-        findings.add("licence_parents_differ", "info", f"Its parents state different terms: {stated}.")
-    custom = "community-license" in effective
-    said = {**{name: bool(value) for name, value in clauses.items()}, "unknown": effective == "unknown",
+        terms = ", ".join(f"{parent} {licence}" for parent, licence in entry.parents.items())
+        findings.add("licence_parents_differ", "info", f"Its parents state different terms: {terms}.")
+    custom = effective != "unknown" and not is_known(effective)
+    said = {**{name: bool(value) for name, value in stated.items()}, "unknown": effective == "unknown",
             "conflict": conflict, "custom": custom}  # fmt: skip
     messages = {
         "unknown": ("warning", "Nobody states a licence; commercial training must leave it out."),
         "non_commercial": ("warning", f"{effective} forbids commercial use."),
         "share_alike": ("info", f"{effective} asks that what derives from it is shared alike."),
         "no_derivatives": ("warning", f"{effective} forbids sharing what derives from it: have it reviewed."),
-        "custom": ("warning", f"{effective} is a custom licence: have it reviewed."),
+        "custom": ("warning", f"{effective} is no licence whose terms are known here: have it reviewed."),
     }
     for flag, (severity, message) in messages.items():
         if said[flag]:
@@ -62,12 +59,8 @@ def effective_licence(entry: DatasetEntry, found: str | None, findings: Findings
         "found": found,
         "effective": effective,
         "parents": dict(entry.parents),
-        **clauses,
+        **stated,
         "conflict": conflict,
         "flags": sorted(flag for flag, holds in said.items() if holds),
         "note": entry.licence_note,
     }
-
-
-def _names(licence: str, clause: str) -> bool:
-    return clause in licence.split("-")

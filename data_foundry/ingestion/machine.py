@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 from typing import Any
 
 from data_foundry.config import Settings
+from data_foundry.figures import readable_size
+from data_foundry.ingestion.disk import SPARE_BYTES
 
 LIBRARIES = (
     "huggingface_hub", "datasets", "pyarrow", "soundfile", "soxr", "torch", "transformers", "peft", "safetensors",
@@ -66,18 +69,27 @@ def _gpu(settings: Settings) -> dict[str, Any]:
 
 
 def _disk(settings: Settings, needed: int | None) -> dict[str, Any]:
+    """Judge the disk as ingestion will: what it has to fetch must fit, beside the room that is kept spare."""
     base = settings.base_path
     there = next(folder for folder in (base, *base.parents) if folder.exists())
     free = shutil.disk_usage(there).free
-    message = f"{free / 1e9:.1f} GB free"
-    if settings.hub.source is not None or needed == 0:
-        return diagnosis("disk", str(there), "ok", message, free_bytes=free, needed_bytes=needed or 0)
-    if needed is None:
-        low, message = free < LOW_DISK_BYTES, f"{message}; how much a run needs is unknown while the Hub is not asked"
-    else:
-        work = needed * (1 + SHARE_OF_WORK)
-        low = free < work
-        message += f"; the datasets bring {needed / 1e9:.2f} GB, and their rows about as much again"
-    step = "Choose fewer datasets, set hub.max_bytes_per_dataset, or another --base-path." if low else ""
-    status = "warning" if low else "ok"
+    # How many files a limit on rows brings is known only when they have come.
+    by_rows = settings.hub.max_rows_per_dataset is not None
+    status, message, step = "ok", f"{readable_size(free)} free", ""
+    if needed:
+        most = "at most " if by_rows else ""
+        message += f"; the datasets bring {most}{readable_size(needed)}, and their rows about as much again"
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        status, step = "error", "Make it writable, or choose another --base-path."
+        message = "can't be written to" if there.is_dir() else "is no folder"
+    elif needed is None:
+        message += "; how much a run needs is unknown while the Hub is not asked"
+        status = "warning" if free < LOW_DISK_BYTES else "ok"
+    elif needed and needed + SPARE_BYTES > free and not by_rows:
+        status = "error"
+        message += f"; with the {readable_size(SPARE_BYTES)} that are kept spare, not all of them fit"
+    elif needed and free < needed * (1 + SHARE_OF_WORK) + SPARE_BYTES:
+        status = "warning"
+    if status != "ok" and not step:
+        step = "Free space, choose fewer datasets, set hub.max_bytes_per_dataset, or another --base-path."
     return diagnosis("disk", str(there), status, message, step, free_bytes=free, needed_bytes=needed)

@@ -51,6 +51,7 @@ def dataset_metadata(
         "licence": dict(licence),
         "bytes": selection["bytes"],
         "rows": inspection.rows,
+        "rows_without_audio": inspection.rows_without_audio,
         "selection": dict(selection),
         "splits": inspection.splits,
         "evaluation_splits": list(entry.evaluation_splits),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from data_foundry.ingestion.findings import Findings
+from data_foundry.ingestion.findings import MOST_EXAMPLES, Findings
 
 # Every payload of tables that hold no more than this is looked at; of larger ones, a sample of rows.
 WHOLE_BYTES = 256 * 1024 * 1024
@@ -49,6 +49,7 @@ class AudioProfile:
     seconds: float = 0.0
     shortest: float = float("inf")
     longest: float = 0.0
+    first_of: dict[int, str] = field(default_factory=dict)
 
     def described(self) -> dict[str, Any]:
         """Return the profile for metadata.json; lengths in seconds, of the payloads that were looked at."""
@@ -94,6 +95,7 @@ class AudioProfile:
         self.forms[f"{info.format}/{info.subtype} {info.samplerate} Hz {info.channels} ch"] += 1
         self.formats[info.format] += 1
         self.rates[info.samplerate] += 1
+        self.first_of.setdefault(info.samplerate, where)
         self.channels[info.channels] += 1
         if info.frames > _NO_LENGTH:
             findings.add("audio_without_length", "info", "Audio headers state no length.", where)
@@ -109,7 +111,8 @@ class AudioProfile:
         """Add what only all payloads together show."""
         if len(self.rates) > 1:
             rates = ", ".join(f"{rate} Hz" for rate in sorted(self.rates))
-            findings.add("mixed_sample_rates", "info", f"Sample rates differ: {rates}.")
+            for rate, where in sorted(self.first_of.items()):
+                findings.add("mixed_sample_rates", "info", f"Sample rates differ: {rates}.", f"{where}: {rate} Hz")
         if self.seen < self.total:
             text = "Findings on audio come from a sample of the payloads."
             findings.add("audio_sampled", "info", text, f"{self.seen} of {self.total}", self.seen)
@@ -129,22 +132,41 @@ class AudioProfile:
 
 @dataclass
 class Digests:
-    """64-bit digests by split: what repeats, and what stands in two splits."""
+    """64-bit digests by split: what repeats, where, and what stands in two splits.
+
+    A place is a number below 2**64 that grows by one from row to row, in the order of reading.
+    """
 
     by_split: dict[str, array[int]] = field(default_factory=dict)
+    # By split, where rows follow one another: indices of the first digests, and their places.
+    _runs: dict[str, tuple[array[int], array[int]]] = field(default_factory=dict)
+    _counted: tuple[int, int] = (0, 0)
+    _examples: list[tuple[int, int]] = field(default_factory=list)
+    _sorted: bool = False
 
-    def add(self, split: str, digest: int) -> None:
+    def add(self, split: str, digest: int, place: int) -> None:
         """Remember one digest; 0 stands for nothing."""
         if digest:
-            self.by_split.setdefault(split, array("Q")).append(digest)
+            held = self.by_split.setdefault(split, array("Q"))
+            self._run(split, len(held), place)
+            held.append(digest)
 
-    def add_rows(self, splits: str | list[str], values: np.ndarray) -> None:
-        """Remember a digest per row: all of one split, or each of its own."""
-        if isinstance(splits, str):
-            self.by_split.setdefault(splits, array("Q")).frombytes(values[values != 0].tobytes())
-            return
-        for split, value in zip(splits, values.tolist(), strict=True):
-            self.add(split, value)
+    def add_rows(self, splits: str | list[str], values: np.ndarray, place: int) -> None:
+        """Remember a digest per row from a place on: all of one split, or each of its own."""
+        if not isinstance(splits, str):
+            for row, (split, value) in enumerate(zip(splits, values.tolist(), strict=True)):
+                self.add(split, value, place + row)
+        elif (rows := np.flatnonzero(values)).size:
+            held = self.by_split.setdefault(splits, array("Q"))
+            for index in [0, *(np.flatnonzero(np.diff(rows) > 1) + 1).tolist()]:
+                self._run(splits, len(held) + index, place + int(rows[index]))
+            held.frombytes(values[rows].tobytes())
+
+    def _run(self, split: str, index: int, place: int) -> None:
+        firsts, places = self._runs.setdefault(split, (array("Q"), array("Q")))
+        if not firsts or place - places[-1] != index - firsts[-1]:
+            firsts.append(index)
+            places.append(place)
 
     def different(self) -> int:
         """Return how many different ones there are."""
@@ -153,19 +175,57 @@ class Digests:
 
     def repeats(self) -> tuple[int, int]:
         """Return (how many there are, how many of them an earlier one equals)."""
-        arrays = [np.frombuffer(values, dtype=np.uint64) for values in self.by_split.values()]
-        every = np.concatenate(arrays) if arrays else np.empty(0, dtype=np.uint64)
-        return every.size, every.size - np.unique(every).size
+        size = sum(map(len, self.by_split.values()))
+        # None is ever taken out again, so that what was counted for as many holds.
+        if self._counted[0] != size:
+            every = np.concatenate([np.frombuffer(values, dtype=np.uint64) for values in self.by_split.values()])
+            every.sort()
+            repeated = every[1:][every[1:] == every[:-1]]
+            self._counted = size, repeated.size
+            if not self._sorted:
+                self._examples = self._located(np.unique(repeated[:MOST_EXAMPLES]).tolist())
+        return self._counted
+
+    def examples(self) -> list[tuple[int, int]]:
+        """Return a few of those that an earlier one equals, as (place, place of the earlier one).
+
+        They are looked up until `shared` is first called: it sorts, after which an index tells no place.
+        """
+        self.repeats()
+        return self._examples
+
+    def _located(self, digests: list[int]) -> list[tuple[int, int]]:
+        pairs = []
+        for digest in digests:
+            places = []
+            for split, values in self.by_split.items():
+                firsts, starts = self._runs[split]
+                found = np.flatnonzero(np.frombuffer(values, dtype=np.uint64) == digest)[: MOST_EXAMPLES + 1]
+                for index in found.tolist():
+                    run = bisect.bisect_right(firsts, index) - 1
+                    places.append(starts[run] + index - firsts[run])
+            first, *others = sorted(places)
+            pairs += [(place, first) for place in others]
+        return sorted(pairs)[:MOST_EXAMPLES]
 
     def shared(self) -> Iterator[tuple[str, str, int]]:
         """Yield (split, other split, how many different digests both hold), train first."""
+        self.repeats()
+        self._sorted = True
         names = sorted(self.by_split, key=lambda name: (name != "train", name))
-        unique = {name: np.unique(np.frombuffer(self.by_split[name], dtype=np.uint64)) for name in names}
+        unique = {name: _unique(self.by_split[name]) for name in names}
         for at, one in enumerate(names):
             for other in names[at + 1 :]:
                 count = int(np.intersect1d(unique[one], unique[other], assume_unique=True).size)
                 if count:
                     yield one, other, count
+
+
+def _unique(values: array[int]) -> np.ndarray:
+    """Return the different values, sorted; the array itself comes out sorted too, for which no copy is needed."""
+    every = np.frombuffer(values, dtype=np.uint64)
+    every.sort()
+    return every[np.concatenate([[True], every[1:] != every[:-1]])]
 
 
 def digest(payload: bytes) -> int:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.dataset_entry import AUDIO_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
+from data_foundry.figures import counted
 from data_foundry.hub import HubFile
 
 SELECTION_RULE = "whole-files-1"
 ORDER = (
     "Cards, metadata tables and other small files always. Then data files: those of a split in the order of "
     "sha256(repo_id, path), the splits merged in proportion to how many files each has, their first files before all "
-    "others and train before the rest. The first file that would exceed the limit ends the choice."
+    "others: train's, then the smaller ones. The first file that would exceed the limit ends the choice."
 )
 # Of a capped dataset, a file that holds no rows is brought whatever the cap up to this size.
 SMALL_BYTES = 16 * 1024 * 1024
@@ -38,9 +40,16 @@ class Cap:
         return self.max_bytes is not None or self.max_rows is not None
 
     def __str__(self) -> str:
-        parts = [] if self.max_bytes is None else [f"{self.max_bytes:,} bytes"]
-        parts += [] if self.max_rows is None else [f"{self.max_rows:,} rows"]
-        return " and ".join(parts) or "everything"
+        limits = ((self.max_bytes, "byte"), (self.max_rows, "row"))
+        return " and ".join(counted(limit, unit) for limit, unit in limits if limit is not None) or "everything"
+
+    @property
+    def told(self) -> str:
+        """What the limits mean for the files, such as "whole files until 10 rows are reached"."""
+        parts = [] if self.max_bytes is None else [f"up to {counted(self.max_bytes, 'byte')}"]
+        if self.max_rows is not None:
+            parts.append(f"until {counted(self.max_rows, 'row')} {'is' if self.max_rows == 1 else 'are'} reached")
+        return f"whole files {' and '.join(parts)}" if parts else "every file"
 
     def settings(self) -> dict[str, int]:
         """Return the limits that are set, under the names of their settings."""
@@ -98,6 +107,13 @@ def _merged(entry: DatasetEntry, data: Sequence[HubFile]) -> list[HubFile]:
             # Where of its split's files it stands, 0 <= place < 1: equal shares of every split come first.
             keyed.append((number / len(files), split != "train", file.bytes if number == 0 else 0, file.path, file))
     return [file for *_, file in sorted(keyed, key=lambda item: item[:4])]
+
+
+def missing_splits(entry: DatasetEntry, files: Iterable[HubFile], chosen: Collection[str]) -> dict[str, int]:
+    """Return the splits of a commit of which no file with rows was chosen, with how many such files each has."""
+    of_split = Counter(entry.split_of(file.path) for file in files if holds_rows(entry, file.path))
+    there = {entry.split_of(path) for path in chosen if holds_rows(entry, path)}
+    return {split: count for split, count in sorted(of_split.items()) if split not in there}
 
 
 def _hash(repo_id: str, path: str) -> str:

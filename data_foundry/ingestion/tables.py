@@ -24,6 +24,8 @@ Block = dict[str, Column]
 BLOCK_ROWS = 2048
 # Rows of a text file are Python objects while they are looked at, several times as large as in the file.
 TEXT_BLOCK_ROWS = 256
+# A block ends with the row that reaches this size, however few its rows are: bytes of Parquet, characters of text.
+BLOCK_BYTES = 8 * 1024 * 1024
 PEEKED_ROWS = 200
 # How much of a column is looked at where only its script can tell that it is the text.
 DETECTED_ROWS = 64
@@ -55,17 +57,30 @@ class ParquetTable:
 
     def blocks(self, columns: list[str]) -> Iterator[Block]:
         """Yield the columns in blocks of rows."""
-        if not columns:
-            return
-        for batch in self.file.iter_batches(batch_size=BLOCK_ROWS, columns=columns, use_threads=False):
+        for batch in self.batches(columns) if columns else ():
             yield {name: batch.column(name) for name in columns}
+
+    def batches(self, columns: list[str], rows: int = BLOCK_ROWS) -> Iterator[pa.RecordBatch]:
+        """Yield the columns in batches of at most so many rows, and of fewer where rows are large."""
+        size = max(1, min(rows, int(BLOCK_BYTES / max(1.0, self._row_bytes(columns)))))
+        return self.file.iter_batches(batch_size=size, columns=columns, use_threads=False)
+
+    def _row_bytes(self, columns: list[str]) -> float:
+        """Return the mean size of a row's cells in the heaviest row group, uncompressed, by the footer."""
+        heaviest = 0.0
+        for group in map(self.file.metadata.row_group, range(self.file.metadata.num_row_groups)):
+            chunks = map(group.column, range(group.num_columns))
+            ours = [each for each in chunks if any(f"{each.path_in_schema}.".startswith(f"{c}.") for c in columns)]
+            size = sum(chunk.total_uncompressed_size for chunk in ours)
+            heaviest = max(heaviest, size / max(1, group.num_rows))
+        return heaviest
 
     def most_malayalam(self) -> str | None:
         """Return the column of strings that has most Malayalam script, at least half, in the first rows; or None."""
         names = [name for name, kind in self.types.items() if kind in ("string", "large_string")]
         if not names:
             return None
-        batch = next(self.file.iter_batches(batch_size=DETECTED_ROWS, columns=names, use_threads=False), None)
+        batch = next(self.batches(names, DETECTED_ROWS), None)
         cells = batch.to_pydict() if batch is not None else {}
         ratios = {name: malayalam_ratio(" ".join(cell or "" for cell in cells.get(name, ()))) for name in names}
         best = max(names, key=lambda name: ratios[name])
@@ -100,15 +115,21 @@ class TextTable(ABC):
 
     def blocks(self, columns: list[str]) -> Iterator[Block]:
         """Yield the columns in blocks of rows; a cell that a row lacks, or leaves empty, is None."""
-        records = self.records()
-        while block := list(itertools.islice(records, TEXT_BLOCK_ROWS)):
-            for record in block:
-                self._see(record)
+        block: list[dict[str, Any]] = []
+        size = 0
+        for record, length in self.records():
+            self._see(record)
+            block.append(record)
+            size += length
+            if len(block) == TEXT_BLOCK_ROWS or size >= BLOCK_BYTES:
+                yield {name: [record.get(name) for record in block] for name in columns}
+                block, size = [], 0
+        if block:
             yield {name: [record.get(name) for record in block] for name in columns}
 
     @abstractmethod
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the file, by column."""
+    def records(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield the rows of the file, by column, with the characters that each has there."""
 
     def _see(self, record: dict[str, Any]) -> None:
         for name in record.keys() - self.types.keys():
@@ -135,19 +156,19 @@ class JsonLinesTable(TextTable):
         # The first rows are looked at twice; what is wrong with them counts once.
         self.findings = Findings()
         peeked = itertools.islice(self._objects(path), PEEKED_ROWS)
-        super().__init__(path, list(dict.fromkeys(name for record in peeked for name in record)))
+        super().__init__(path, list(dict.fromkeys(name for record, _ in peeked for name in record)))
         self.findings = findings
         text = "Files are one JSON array, not an object per line: a reader of lines finds no row."
         findings.add("json_array", "warning", text, path, int(self.is_array))
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def records(self) -> Iterator[tuple[dict[str, Any], int]]:
         return self._objects(self.path)
 
-    def _objects(self, path: str) -> Iterator[dict[str, Any]]:
+    def _objects(self, path: str) -> Iterator[tuple[dict[str, Any], int]]:
         """Yield every object; what is none is counted and yields an empty row, so that no row vanishes."""
         if self.is_array:
-            for number, element in enumerate(array_elements(path, self.local, self.findings)):
-                yield self._object(element, f"{path} element {number}")
+            for number, (element, length) in enumerate(array_elements(path, self.local, self.findings)):
+                yield self._object(element, f"{path} element {number}"), length
             return
         for number, line in enumerate(text_lines(path, self.local, self.findings), start=1):
             if not line.strip():
@@ -156,7 +177,7 @@ class JsonLinesTable(TextTable):
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 record = None
-            yield self._object(record, f"{path} line {number}")
+            yield self._object(record, f"{path} line {number}"), len(line)
 
     def _object(self, record: Any, where: str) -> dict[str, Any]:
         if isinstance(record, dict):
@@ -187,7 +208,7 @@ class DelimitedTable(TextTable):
         )
         super().__init__(path, [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(header)])
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def records(self) -> Iterator[tuple[dict[str, Any], int]]:
         reader = self._reader(self.path, self.findings)
         rows = (row for row in reader if row)
         if self.has_header:
@@ -204,7 +225,8 @@ class DelimitedTable(TextTable):
             if not self.entry.quoted and sum(cell.count('"') for cell in row) % 2:
                 text = "Rows hold a lone quote mark: a reader that honours quotes merges them with the next."
                 self.findings.add("lone_quote", "info", text, where)
-            yield {name: _number(cell) for name, cell in zip(self.names, row, strict=False)}
+            cells = {name: _number(cell) for name, cell in zip(self.names, row, strict=False)}
+            yield cells, sum(map(len, row))
 
     def _swallowed(self, row: list[str], where: str) -> None:
         """Count the lines inside cells that have as many delimiters as a row of their own would have."""

@@ -11,9 +11,13 @@ from typing import Any
 
 from data_foundry.ingestion.findings import Findings
 
-LONGEST_LINE = 16 * 1024 * 1024
+LONGEST_LINE = 4 * 1024 * 1024
 _READ = 1024 * 1024
-_WIDE_MARKS = {"UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "UTF-32": (codecs.BOM_UTF32_LE,)}
+# UTF-32 first: its mark begins with that of UTF-16.
+_WIDE_MARKS = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 _AFTER_LONE_CR = re.compile(r"(?<=\r)(?!\n)")
 
 
@@ -49,9 +53,9 @@ def text_lines(path: str, local: Path, findings: Findings) -> Iterator[str]:
 
 
 def _without_mark(raw: bytes, path: str, findings: Findings) -> bytes:
-    for name, marks in _WIDE_MARKS.items():
-        if raw.startswith(marks):
-            findings.add("wrong_encoding", "error", f"The file is in {name}, not UTF-8: its rows can't be read.", path)
+    name = next((name for name, marks in _WIDE_MARKS.items() if raw.startswith(marks)), None)
+    if name is not None:
+        findings.add("wrong_encoding", "error", f"The file is in {name}, not UTF-8: its rows can't be read.", path)
     if raw.startswith(codecs.BOM_UTF8):
         text = "The file begins with a byte order mark: a reader that keeps it renames the first column."
         findings.add("byte_order_mark", "info", text, path)
@@ -65,8 +69,8 @@ def is_json_array(local: Path) -> bool:
         return file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
 
 
-def array_elements(path: str, local: Path, findings: Findings) -> Iterator[Any]:
-    """Yield the elements of a file that is one JSON array, holding one element at a time.
+def array_elements(path: str, local: Path, findings: Findings) -> Iterator[tuple[Any, int]]:
+    """Yield the elements of a file that is one JSON array with their lengths in characters, holding one at a time.
 
     Where the array breaks off, a finding says so and None stands for the broken element.
     """
@@ -85,13 +89,13 @@ def array_elements(path: str, local: Path, findings: Findings) -> Iterator[Any]:
                     end = -1
                 # A number may go on in the next block; an object or a string that ends does end.
                 if end > 0 and (end < len(text) or ended):
-                    yield element
+                    yield element, end - at
                     at = end
                     continue
             if ended or len(text) - at > LONGEST_LINE:
                 what = "The JSON array breaks off" if ended else f"Elements are longer than {LONGEST_LINE} characters"
                 findings.add("broken_line", "warning", f"{what}; the rest of the file was not read.", path)
-                yield None
+                yield None, 0
                 return
             more = file.read(_READ)
             ended = not more

@@ -55,6 +55,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_stored(path: Path) -> str:
+    """Return the sha256 (hex) of what the disk holds of a file that was fsynced, not of what memory still does."""
+    with naming(path), path.open("rb") as file:
+        # Not everywhere (macOS), and only a wish: what can't be dropped is read from memory.
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return sha256_file(path)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old or the new content, never a part."""
     make_folder(path.parent)

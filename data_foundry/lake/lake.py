@@ -10,13 +10,15 @@ from data_foundry.config import Settings, Storage
 from data_foundry.errors import FoundryError
 from data_foundry.lake.backup import copy_database, copy_folder
 from data_foundry.lake.commit import Commit
-from data_foundry.lake.durable import make_folder, storage_error
+from data_foundry.lake.durable import make_folder, sha256_file, storage_error
 from data_foundry.lake.lock import hold
 from data_foundry.lake.manifest import MANIFEST, Layer, Manifest, read_manifest
 from data_foundry.lake.publication import abandon, recover
 
 # What can't be derived again: of these a backup is kept where one is asked for.
 BACKED_UP = (Layer.RAW, Layer.MODELS)
+# Where the folders of a layer lie below its root; what lies deeper is their data, whatever its name.
+FOLDERS = {Layer.RAW: "*/*", Layer.SILVER: "*/*", Layer.GOLD: "*", Layer.MODELS: "*/*"}
 
 
 class Lake:
@@ -54,7 +56,7 @@ class Lake:
     def names(self, layer: Layer) -> list[str]:
         """Return the names in a layer that have a manifest, readable or not, sorted."""
         root = self._root(layer)
-        names = sorted(str(path.parent.relative_to(root)) for path in root.rglob(MANIFEST) if path.parent != root)
+        names = sorted(str(path.parent.relative_to(root)) for path in root.glob(f"{FOLDERS[layer]}/{MANIFEST}"))
         return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
     def manifests(self, layer: Layer) -> list[Manifest]:
@@ -62,8 +64,11 @@ class Lake:
         found = [self.readable(layer, name) for name in self.names(layer)]
         return [manifest for manifest in found if manifest is not None]
 
-    def files(self, layer: Layer, name: str, under: str = "") -> list[Path]:
-        """Return the listed files below `under`, sorted by path, after checking that each is there with its size."""
+    def files(self, layer: Layer, name: str, under: str = "", *, hashed: bool = False) -> list[Path]:
+        """Return the listed files below `under`, sorted by path, after checking that each is there with its size.
+
+        With `hashed` their bytes are checked too, at the price of reading them. Raises FoundryError.
+        """
         manifest = self.manifest(layer, name)
         if manifest is None:
             raise FoundryError(f"{layer} holds no complete {name}.", "Run the phase that makes it.")
@@ -75,8 +80,14 @@ class Lake:
             if size != file.bytes:
                 state = "is missing" if size is None else f"has {size} bytes, its manifest says {file.bytes}"
                 copy = self._backup(layer, name) / file.path
-                hint = f"A copy lies at {copy}." if copy.is_file() else "Delete its folder and run its phase again."
+                redo = f"Delete {folder / MANIFEST} and run its phase again."
+                hint = f"A copy lies at {copy}." if copy.is_file() else redo
                 raise FoundryError(f"{path} {state}.", hint)
+            if hashed and sha256_file(path) != file.sha256:
+                raise FoundryError(
+                    f"{path} has other bytes than were published.",
+                    "Run `python -m data_foundry verify --repair`, then the phase that made it.",
+                )
         return [folder / file.path for file in sorted(chosen, key=lambda f: f.path)]
 
     @contextmanager
@@ -130,6 +141,14 @@ class Lake:
             copy_database(path, copy)
         except OSError as error:
             raise storage_error(error, copy) or error from None
+
+    def backup_shares_disk(self, layer: Layer) -> bool:
+        """Tell whether what a layer publishes takes room twice on one disk, because its backup lies there too."""
+        if not self.storage.backup_enabled or layer not in BACKED_UP:
+            return False
+        places = (self._root(layer), self._backup_root())
+        there = [next(folder for folder in (place, *place.parents) if folder.exists()) for place in places]
+        return there[0].stat().st_dev == there[1].stat().st_dev
 
     @contextmanager
     def lock(self, purpose: str) -> Iterator[None]:

@@ -98,12 +98,15 @@ def _lease(path: Path, owner: dict[str, Any]) -> Iterator[None]:
     heartbeat = _Heartbeat(path, token)
     heartbeat.start()
     try:
-        yield
-    except KeyboardInterrupt:
-        # The heartbeat ends the run with a signal; who ended it is told here.
+        try:
+            yield
+        except KeyboardInterrupt:
+            # The heartbeat ends the run with a signal; who ended it is told here.
+            if heartbeat.loss is None:
+                raise
+        # Here too where the run took the signal for its user's and ended in order.
         if heartbeat.loss:
             raise heartbeat.loss from None
-        raise
     finally:
         heartbeat.ended.set()
         heartbeat.join()
@@ -186,6 +189,7 @@ class _Heartbeat(threading.Thread):
             f"This run lost its lease {self.path}: {why}.",
             "It stopped writing. Run the same command again when the other run has ended.",
         )
+        log.error("%s", self.loss.message)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 

@@ -85,7 +85,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValidationError) as error:
         why = _first_mistake(error) if isinstance(error, ValidationError) else str(error)
         raise FoundryError(
-            f"{path} can't be read as a manifest: {why}.", f"Delete {folder} and run its phase again."
+            f"{path} can't be read as a manifest: {why}.",
+            f"Delete {path} and run its phase again; raw files that are whole are not fetched anew.",
         ) from None
 
 

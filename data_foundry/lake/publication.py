@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_foundry.errors import FoundryError
-from data_foundry.lake.durable import fsync_folder, make_folder, sha256_file, write_through
+from data_foundry.lake.durable import fsync_folder, make_folder, sha256_stored, write_through
 from data_foundry.lake.manifest import MANIFEST, Manifest, read_manifest
 
 STAGING = ".staging"
@@ -31,16 +31,22 @@ def staging_folder(folder: Path) -> Path:
 def publish(folder: Path, staging: Path, manifest: Manifest, *, read_back: bool) -> None:
     """Make a folder hold what its manifest lists: what is staged, already fsynced, and what lies there already.
 
-    `read_back` hashes every file in its place before the manifest is there to vouch for it. Raises OSError and
-    FoundryError; while the old manifest still stands the old files do too.
+    `read_back` hashes every file before anything is touched. Raises OSError and FoundryError; while the old manifest
+    still stands the old files do too.
     """
+    if read_back:
+        _read_back(folder, staging, manifest)
     staged = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
     make_folder(folder)
     write_through(staging / MANIFEST, manifest.text)
     staging = staging.rename(staging.with_name(staging.name.replace(STAGING, PUBLISHING)))
     # A file that changes content under the same path would be torn for readers of the old manifest: the old manifest
     # goes first, so that a kill here means "not complete", never "complete with other bytes".
-    previous = read_manifest(folder)
+    try:
+        previous = read_manifest(folder)
+    except FoundryError:
+        # What can't be read vouches for nothing.
+        previous = None
     before = {file.path: file.sha256 for file in previous.files} if previous else {}
     obstacles = sorted({path for relative in staged for path in _obstacles(folder, relative)})
     if previous and (obstacles or any(before.get(file.path, file.sha256) != file.sha256 for file in manifest.files)):
@@ -53,8 +59,6 @@ def publish(folder: Path, staging: Path, manifest: Manifest, *, read_back: bool)
         (staging / relative).replace(folder / relative)
     for parent in sorted({(folder / file.path).parent for file in manifest.files}):
         fsync_folder(parent)
-    if read_back:
-        _read_back(folder, manifest)
     (staging / MANIFEST).replace(folder / MANIFEST)
     fsync_folder(folder)
     sweep(folder, manifest)
@@ -119,10 +123,11 @@ def _obstacles(folder: Path, relative: Path) -> Iterator[Path]:
         yield folder / relative
 
 
-def _read_back(folder: Path, manifest: Manifest) -> None:
+def _read_back(folder: Path, staging: Path, manifest: Manifest) -> None:
     for file in manifest.files:
-        if sha256_file(folder / file.path) != file.sha256:
+        path = next((place for place in (staging / file.path, folder / file.path) if place.is_file()), None)
+        if path is None or sha256_stored(path) != file.sha256:
             raise FoundryError(
-                f"{folder / file.path} reads back with other bytes than were written.",
+                f"{path or folder / file.path} reads back with other bytes than were written; nothing was published.",
                 "The shared file system lost a write; check it, then run again.",
             )

@@ -38,6 +38,9 @@ clips of real speech, the second channel 0.5 to 3 ms late as a second microphone
 """
 _DEAD = 1e-6
 """A channel 60 dB below the loudest carries nothing; a mean with it would only halve the level."""
+_TURNED_DOWN = 4.0
+"""Samples in float can lie beyond full scale. Up to this magnitude all of the recording is turned down to fit; a click
+beyond it is cut off instead, since it would take the speech down with it."""
 
 
 class Clip(NamedTuple):
@@ -82,7 +85,8 @@ def read_blocks(recording: Recording, values: int = 1 << 21) -> Iterator[Samples
 class Mix:
     """A mix-down to mono that neither clips nor cancels, decided on what was heard of a recording.
 
-    The mean of the channels that carry sound, which can't clip. Channels that cancel each other (opposite phase, as
+    The mean of the channels that carry sound, which can't clip where they don't: a recording with samples beyond full
+    scale is turned down, so that 16 bits hold it. Channels that cancel each other (opposite phase, as
     a miswired recorder leaves them) would vanish in the mean: where its power is under half of what unrelated
     channels would leave, or where a part of it all but vanishes, the loudest channel alone is kept. It is decided once
     for a whole recording, since a change within it would be heard as a step.
@@ -93,6 +97,7 @@ class Mix:
         # Inner products of all pairs of channels, over the windows that ended and over the one that has not.
         self._ended = np.zeros((channels, channels))
         self._window = np.zeros((channels, channels))
+        self._peaks = np.zeros(channels, np.float32)
         self._vanished = 0.0
         self._size = _WINDOW if channels > 1 else sys.maxsize
 
@@ -100,6 +105,8 @@ class Mix:
         """Take note of sample frames, shape (n, channels). Raises Rejected("audio_corrupt") where they are no sound."""
         at = 0
         with np.errstate(over="ignore", invalid="ignore"):
+            for channel, samples in enumerate(frames.T):
+                self._peaks[channel] = max(self._peaks[channel], samples.max(initial=0.0), -samples.min(initial=0.0))
             while at < len(frames):
                 # Windows lie where they lie in the recording, however it is read.
                 part = frames[at : at + self._size - self._frames % self._size].T
@@ -136,6 +143,16 @@ class Mix:
         return everywhere > 0 or vanished > _VANISHED_SHARE * float(self._power.sum())
 
     @property
+    def peak(self) -> float:
+        """The largest magnitude of a sample in the channels of the mix; the mean of them is nowhere larger."""
+        return float(self._peaks[self.channels].max())
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What was done to the sound besides taking a mean: opposite_phase, turned_down."""
+        return ("opposite_phase",) * self.opposite_phase + ("turned_down",) * (self.peak > 1)
+
+    @property
     def channels(self) -> list[int]:
         """The channels whose mean is the mix."""
         return [int(self._power.argmax())] if self.opposite_phase else self._alive
@@ -143,12 +160,14 @@ class Mix:
     def of(self, frames: Samples) -> Samples:
         """Mix sample frames, shape (n, channels), to samples of shape (n,)."""
         first, *others = self.channels
-        if not others:
-            return np.ascontiguousarray(frames[:, first])
-        mixed = frames[:, first] + frames[:, others[0]]
-        for other in others[1:]:
-            mixed += frames[:, other]
-        mixed *= np.float32(1 / (1 + len(others)))
+        mixed = np.ascontiguousarray(frames[:, first])
+        if others:
+            mixed = mixed + frames[:, others[0]]
+            for other in others[1:]:
+                mixed += frames[:, other]
+            mixed *= np.float32(1 / (1 + len(others)))
+        if self.peak > 1:
+            mixed = np.clip(mixed * np.float32(1 / min(self.peak, _TURNED_DOWN)), -1, 1)
         return mixed
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -225,9 +226,12 @@ def _check_flac(payload: Payload, start: int) -> bool:
     return bool(_read(">Q", payload, start + 18)[0] & (1 << 36) - 1)
 
 
-def _mpeg_frame(payload: Payload, at: int) -> tuple[int, int, int] | None:
-    """Return (length in bytes, where a Xing header would stand, bit rate) of the frame at an offset, None without."""
-    head = payload[at : at + 4]
+@lru_cache(maxsize=1024)
+def _mpeg_header(head: bytes) -> tuple[int, int, int] | None:
+    """Return (length in bytes, bytes before a Xing header, bit rate) of an MPEG frame by its 4 bytes of header.
+
+    A file has few different ones, and thousands of frames.
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -243,7 +247,7 @@ def _mpeg_frame(payload: Payload, at: int) -> tuple[int, int, int] | None:
     else:
         length = (144 if first or layer == 2 else 72) * bits // hertz + padding
     side = (17 if mono else 32) if first else (9 if mono else 17)
-    return length, at + 4 + side, bits
+    return length, 4 + side, bits
 
 
 def _check_mpeg(payload: Payload, start: int) -> bool:
@@ -252,10 +256,10 @@ def _check_mpeg(payload: Payload, start: int) -> bool:
     Frames of several bit rates without a Xing header: libsndfile guesses their number from the first one, and then
     stops early or promises too much, so that they are no file for it.
     """
-    at, frame = start, _mpeg_frame(payload, start)
+    at, frame = start, _mpeg_header(payload[start : start + 4])
     if frame is None:
         return True
-    xing = frame[1]
+    xing = start + frame[1]
     if payload[xing : xing + 4] in (b"Xing", b"Info") and xing + 16 <= len(payload):
         flags = _read(">I", payload, xing + 4)[0]
         if flags & 2:
@@ -271,7 +275,7 @@ def _check_mpeg(payload: Payload, start: int) -> bool:
             raise Rejected("audio_truncated", "the last frame is cut off")
         bit_rates.add(frame[2])
         at += frame[0]
-        frame = _mpeg_frame(payload, at)
+        frame = _mpeg_header(payload[at : at + 4])
     return len(bit_rates) == 1
 
 

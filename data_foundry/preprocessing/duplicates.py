@@ -1,13 +1,14 @@
 """Exact duplicates: rows that say the same text, or hold the same samples, in one dataset and across datasets.
 
 A group is 16 hex digits of a hash of the content alone, so equal content has an equal group in every dataset. Two
-texts are equal when their scoring forms are (punctuation, joiners and case apart), two clips when their 16 kHz PCM16
-samples are: the same recording as WAV and as FLAC is one.
+texts are equal when their scoring forms are (punctuation, joiners and case apart) and their numbers, two clips when
+their 16 kHz PCM16 samples are: the same recording as WAV and as FLAC is one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,23 @@ def group(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+_SIGN_OF_NUMBER = re.compile(r"(?<=\d)[^\w\s]+(?=\d)|(?<![\w.])[-\u2212](?=\d)")
+_NUMBER = re.compile(r"(?:(?<![\w.])[-\u2212])?\d+(?:[^\w\s]+\d+)*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=(?:\d\d,)*\d{3}(?!\d))")
+
+
 def text_group(text: str | None) -> str | None:
-    """Return the group of a normalised text, or None where there is nothing in it to compare."""
+    """Return the group of a normalised text, or None where there is nothing in it to compare.
+
+    Punctuation inside numbers and a minus before them count (1.5, 5-10, 2:30, -5); a comma between thousands does not.
+    To be asked of the masked text: by the group of an unmasked one, trying out numbers would find the masked one.
+    """
     form = scoring_form(text or "")
-    return group(form.encode()) if form else None
+    if not form:
+        return None
+    plain = _THOUSANDS.sub("", text or "")
+    numbers = _NUMBER.findall(plain) if _SIGN_OF_NUMBER.search(plain) else ()
+    return group("\0".join((form, *numbers)).encode())
 
 
 class SeenRows:

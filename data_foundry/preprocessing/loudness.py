@@ -44,7 +44,8 @@ _LOWEST = -20
 """Thresholds are powers of two, from 2**-21 to 1."""
 _SHORTEST: Seconds = 0.1
 
-_FLAT_TOP = 0.999
+_DITHER = 2 / 32768
+"""What dither adds to a flat top, and what rounding leaves of one: two steps of 16 bits."""
 _FLAT_RUN = 3
 _LOUD = 0.25
 
@@ -60,6 +61,18 @@ def power(samples: Samples) -> float:
     rest = samples[len(samples) // _FRAME * _FRAME :]
     total = float(frame_powers(samples).sum()) * _FRAME + float(np.einsum("i,i->", rest, rest))
     return total / max(1, len(samples))
+
+
+_OFFSET_SHARE = 0.01
+
+
+def centred(samples: Samples) -> Samples:
+    """Return samples without their mean where it has over 1 % of their power: a constant is no sound.
+
+    Below that it changes no level by 0.05 dB, and samples that are exactly 0 stay so, which tells of a noise gate.
+    """
+    mean = float(samples.mean()) if len(samples) else 0.0
+    return samples - np.float32(mean) if mean * mean > _OFFSET_SHARE * power(samples) else samples
 
 
 def decibels(ratio: float) -> Decibels | None:
@@ -163,16 +176,19 @@ def held(values: Values, hold: int) -> Values:
 
 
 def clipping_share(samples: Samples) -> float:
-    """Return the share of samples in flat tops: three and more in a row within 0.1 % of the peak on their side of zero.
+    """Return the share of samples in flat tops: three and more in a row with the value of the peak on their side.
 
     To be asked of a clip as decoded, since resampling rounds flat tops off. The peak need not be full scale: a clip
-    that was recorded too loud may have been turned down since. A side that peaks below a quarter of full scale has
-    none.
+    that was recorded too loud may have been turned down since. A side that peaks less than a quarter of full scale from
+    the mean has none. Equal is what differs by no more than two steps of 16 bits: the round top of a low tone, of which
+    a share of the peak would take in more the lower it is, has few such samples.
     """
-    top, bottom = samples.max(initial=0.0), samples.min(initial=0.0)
-    flat = _in_runs(samples >= _FLAT_TOP * top) if top >= _LOUD else 0
-    flat += _in_runs(samples <= _FLAT_TOP * bottom) if bottom <= -_LOUD else 0
-    return flat / max(1, len(samples))
+    if not len(samples):
+        return 0.0
+    mean, top, bottom = samples.mean(), samples.max(), samples.min()
+    flat = _in_runs(samples >= top - _DITHER) if top - mean >= _LOUD else 0
+    flat += _in_runs(samples <= bottom + _DITHER) if mean - bottom >= _LOUD else 0
+    return flat / len(samples)
 
 
 def _in_runs(at_peak: NDArray[np.bool_]) -> int:

@@ -30,7 +30,8 @@ DEFINITIONS = {
     "malayalam_ratio_mean": "Mean, over accepted rows with a text, of Malayalam letters and marks among all.",
     "malayalam_ratio_met_share": "Share of accepted rows with a text whose ratio reaches text.min_malayalam_ratio.",
     "malayalam_fidelity": "Of the Malayalam aksharas in the texts of accepted rows as found, the share that "
-    "standardization left unchanged or changed by a meaning-preserving rule.",
+    "standardization left unchanged or changed by a meaning-preserving rule; masked ones, and those of a text that "
+    "belongs to no piece of its recording, are lost.",
     "measures": "5th, 50th and 95th percentile over accepted rows, of the measures that preprocessing.quality defines.",
     "rows_with": "Accepted rows in which a column is filled.",
     "labels": "Accepted rows by canonical label.",
@@ -44,7 +45,7 @@ DEFINITIONS = {
 
 
 class SilverMetrics:
-    """Running counts over the rows of one dataset; memory does not grow with them."""
+    """Running counts over the rows of one dataset; memory grows with its different labels and values, not its rows."""
 
     def __init__(self, min_malayalam_ratio: float) -> None:
         self.min_malayalam_ratio = min_malayalam_ratio
@@ -95,9 +96,9 @@ class SilverMetrics:
             self.ratio_sum += row["malayalam_ratio"]
             self.ratio_met += row["malayalam_ratio"] >= self.min_malayalam_ratio
             self.with_["ratio"] += 1
-            kept, found = row["aksharas"]
-            self.aksharas_kept += kept
-            self.aksharas_found += found
+        kept, found = row["aksharas"]
+        self.aksharas_kept += kept
+        self.aksharas_found += found
 
     @property
     def rows_out(self) -> int:

@@ -15,6 +15,7 @@ from data_foundry.preprocessing.bandwidth import bandwidth
 from data_foundry.preprocessing.loudness import (
     MARGIN,
     active_level,
+    centred,
     clipping_share,
     decibels,
     frame_powers,
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 class Measures:
     """The measures of a clip, named like the columns of silver; of the 16 kHz clip, where nothing else is said.
 
+    The levels are those of the sound alone: a constant offset of the samples, which nobody hears, is taken off before.
     `duration`: seconds.
     `peak`: true peak in dBTP, ITU-R BS.1770-4 annex 2; above 0 where the clip overshoots full scale between samples.
-    `clipping_share`: share of the samples as decoded that lie in flat tops (`loudness.clipping_share`).
+    `clipping_share`: share of the samples as decoded that lie in flat tops (`loudness.clipping_share`), or of the 16
+    kHz samples that are beyond full scale, if that is more.
     `rms`: root mean square of the whole clip in dBov, ITU-T G.100.1; None for digital silence.
     `speech_level`: active speech level in dBov, ITU-T P.56 method B; None under 0.1 s, and where P.56 finds no speech.
     `silence_share`: share of the 20 ms frames that lie under the threshold of P.56, 15.9 dB below `speech_level`; 0 in
@@ -86,12 +89,16 @@ def measure(
     """
     source, rate = (samples, SAMPLE_RATE) if source is None else (source, rate)
     seconds = len(samples) / SAMPLE_RATE
-    active = active_level(samples)
+    sound = centred(samples)
+    active = active_level(sound)
     silence = ratio = None
     if active is not None:
-        powers = frame_powers(samples)
+        powers = frame_powers(sound)
         silence = np.count_nonzero(powers < 10 ** ((active.level - MARGIN) / 10)) / len(powers)
         ratio = snr(powers, active.level)
+    peak = true_peak(samples)
+    # Resampling overshoots, and 16 bits end at full scale.
+    cut_off = np.count_nonzero(np.abs(samples) > 1) / len(samples) if peak is not None and peak > 0 else 0.0
     score = None
     if mos:
         from data_foundry.preprocessing.mos import overall
@@ -99,9 +106,9 @@ def measure(
         score = overall(samples)
     measures = Measures(
         duration=seconds,
-        peak=_rounded(true_peak(samples), 2),
-        clipping_share=round(clipping_share(source), 6),
-        rms=_rounded(decibels(power(samples)), 2),
+        peak=_rounded(peak, 2),
+        clipping_share=round(max(clipping_share(source), cut_off), 6),
+        rms=_rounded(decibels(power(sound)), 2),
         speech_level=_rounded(active and active.level, 2),
         silence_share=_rounded(silence, 6),
         snr=_rounded(ratio, 2),

@@ -6,8 +6,9 @@ row: it carries the reason, so that it is counted and kept among the rejected.
 
 from __future__ import annotations
 
-import csv
 import json
+import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,15 +16,20 @@ from typing import Any, TextIO
 
 from data_foundry.dataset_entry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
+from data_foundry.preprocessing.delimited import MAX_LINE, delimited_cells
 from data_foundry.preprocessing.text import malayalam_ratio
 from data_foundry.records import Rejected
 
+BLOCK = 1 << 20
+"""Characters of a JSON array that are read at once."""
 BATCH_BYTES = 8 << 20
 BATCH_ROWS = 2048
 """What is read at once from Parquet, at most: a row group may be far larger than should lie in memory."""
 
 _DETECTED_ROWS = 64
-MAX_LINE = 16 << 20
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ONE_LINE = ("label", "dialect", "gender", "district", "speaker")
+"""Roles whose cells have no line break, but where a stray quote swallowed one."""
 
 
 @dataclass(slots=True)
@@ -32,7 +38,8 @@ class RawRow:
 
     `values` maps a role of the registry (text, label, speaker, chunks, ...) to the cell as found, only for roles that
     the file has a column for. `payload` is encoded audio, or the file that holds it; `has_audio_column` says
-    whether the dataset promises some. `codes` are the codec layers. `fault` says why the row can't be read.
+    whether the dataset promises some. `codes` are the codec layers. `fault` says why the row can't be read. `flags`
+    say what was repaired: `lone_surrogate`, half a character of UTF-16 that no file can hold, is U+FFFD now.
     """
 
     source_file: str
@@ -43,6 +50,7 @@ class RawRow:
     payload: bytes | Path | None = None
     codes: list[list[int] | None] | None = None
     fault: Rejected | None = None
+    flags: tuple[str, ...] = ()
 
 
 def read_rows(
@@ -93,7 +101,7 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
             number = 0
             for batch in file.iter_batches(_batch_rows(file.metadata), columns=wanted, use_threads=False):
                 payloads = _payloads(batch.column(audio)) if audio else None
-                cells = {name: batch.column(name).to_pylist() for name in wanted if name != audio}
+                cells = {name: _cells(batch.column(name)) for name in wanted if name != audio}
                 for place in range(batch.num_rows):
                     row = RawRow(path, number, entry.split_of(path))
                     row.values = {role: cells[name][place] for role, name in columns.items()}
@@ -104,8 +112,22 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
                         row.codes = [cells[name][place] for name in layers]
                     yield row
                     number += 1
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise FoundryError(f"{path} can't be read as Parquet: {error}.", "Ingest the dataset again.") from None
+
+
+def _cells(column: Any) -> list[Any]:
+    """Return a column as Python values; strings that are no UTF-8, with U+FFFD for what is none."""
+    import pyarrow as pa
+
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise
+        payloads = column.cast(pa.large_binary()).to_pylist()
+        values = [None if payload is None else payload.decode("utf-8", errors="replace") for payload in payloads]
+    return values
 
 
 def _batch_rows(metadata: Any) -> int:
@@ -165,7 +187,7 @@ def _audiofolder_rows(
             row.has_audio_column = True
             name = row.values.get("file_name")
             if row.fault is None and isinstance(name, str):
-                target = str(PurePosixPath(path).parent / name)
+                target = posixpath.normpath(PurePosixPath(path).parent / name)
                 row.source_split = entry.split_of(target)
                 named.add(target)
                 # Only files of the dataset's own manifest are opened, whatever a row says.
@@ -192,7 +214,25 @@ def _table_row(entry: DatasetEntry, path: str, number: int, record: Mapping[str,
         row.fault = record
     else:
         row.values = {role: record.get(name) for role, name in _columns(entry, list(record)).items()}
+        repaired = {role: _encodable(value) for role, value in row.values.items()}
+        if repaired != row.values:
+            row.values, row.flags = repaired, ("lone_surrogate",)
+        for role in _ONE_LINE:
+            value = row.values.get(role)
+            if isinstance(value, str) and "\n" in value.strip():
+                row.fault = Rejected("malformed_row", f"the {role} has {value.strip().count(chr(10)) + 1} lines")
     return row
+
+
+def _encodable(value: Any) -> Any:
+    """Return a JSON value with U+FFFD for each lone surrogate, which JSON may write and UTF-8 can't."""
+    if isinstance(value, str):
+        return value if value.isascii() or not _SURROGATE.search(value) else _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return value
 
 
 def _records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
@@ -232,36 +272,64 @@ def _first_character(file: TextIO) -> str:
 
 
 def _array_records(path: str, file: TextIO) -> Iterator[Mapping[str, Any] | Rejected]:
-    try:
-        values = json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise FoundryError(f"{path} can't be read as a JSON array: {error}.", "Ingest the dataset again.") from None
-    for number, value in enumerate(values):
+    for number, value in enumerate(_array_items(path, file)):
         yield value if isinstance(value, dict) else Rejected("malformed_row", f"{path} item {number}: no object")
+
+
+def _array_items(path: str, file: TextIO) -> Iterator[Any]:
+    """Yield the items of a JSON array, of which memory holds one and a block. Raises FoundryError where it is none."""
+    decode = json.JSONDecoder().raw_decode
+    while file.read(1) != "[":
+        pass
+    text, place, ended = "", 0, False
+    while True:
+        place += _blanks(text, place)
+        if text[place : place + 1] == "]":
+            return
+        fault: Exception | str = "it does not end"
+        try:
+            value, end = decode(text, place)
+            end += _blanks(text, end)
+            follows = text[end : end + 1]
+            if follows in (",", "]"):
+                yield value
+                place = end + (follows == ",")
+                continue
+            if follows:
+                ended, fault = True, f"an item is followed by {follows!r}"
+        except (ValueError, RecursionError) as error:
+            fault = error
+        if ended or len(text) - place > MAX_LINE:
+            raise FoundryError(f"{path} can't be read as a JSON array: {fault}.", "Ingest the dataset again.") from None
+        block = file.read(BLOCK)
+        text, place, ended = text[place:] + block, 0, not block
+
+
+def _blanks(text: str, place: int) -> int:
+    """Return how many blanks stand at a place of a JSON text."""
+    start = place
+    while text[place : place + 1] in (" ", "\n", "\r", "\t"):
+        place += 1
+    return place - start
 
 
 def _delimited_records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
     """Yield the rows of a CSV or TSV file; blank lines are none. Cells beyond the header's last are a malformed row."""
-    csv.field_size_limit(1 << 30)
-    quoting: Any = csv.QUOTE_MINIMAL if entry.quoted else csv.QUOTE_NONE
     with local.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.lower().endswith(".tsv") else ",", quoting=quoting)
         header: list[str] | None = None
-        try:
-            for cells in reader:
-                if not cells:
+        for number, cells in delimited_cells(file, "\t" if path.lower().endswith(".tsv") else ",", entry.quoted):
+            if isinstance(cells, str):
+                yield Rejected("malformed_row", f"{path} line {number}: {cells}")
+                continue
+            if not cells:
+                continue
+            if header is None:
+                header = cells
+                if not entry.lacks_header(cells):
                     continue
-                if header is None:
-                    header = cells
-                    if not entry.lacks_header(cells):
-                        continue
-                    header = list(entry.headerless_columns)
-                if any(cell.strip() for cell in cells[len(header) :]):
-                    detail = f"{path} line {reader.line_num}: {len(cells)} cells under {len(header)} columns"
-                    yield Rejected("malformed_row", detail)
-                else:
-                    yield {**dict.fromkeys(header), **dict(zip(header, cells, strict=False))}
-        except csv.Error as error:
-            raise FoundryError(
-                f"{path} line {reader.line_num} can't be read: {error}.", "Ingest the dataset again, or mend its file."
-            ) from None
+                header = list(entry.headerless_columns)
+            if any(cell.strip() for cell in cells[len(header) :]):
+                detail = f"{path} line {number}: {len(cells)} cells under {len(header)} columns"
+                yield Rejected("malformed_row", detail)
+            else:
+                yield {**dict.fromkeys(header), **dict(zip(header, cells, strict=False))}

@@ -1,12 +1,17 @@
 """The versions of the rules that make silver, and which datasets each of them touches.
 
 A version is part of the key of every dataset that its rules can touch, and of no other: a changed rule for audio reruns
-no set of texts. The same holds for settings. Whoever changes what a rule does raises its version here.
+no set of texts. The same holds for settings, and for the versions of the libraries that decode, resample and cut: a new
+one may give other samples. Whoever changes what a rule does raises its version here.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Collection
+from functools import cache
+from importlib import metadata
 from typing import Any, NamedTuple
 
 from data_foundry.config import Settings
@@ -32,6 +37,8 @@ RULE_SETS: dict[str, RuleSet] = {
     "rows": RuleSet("rows-4", _ALL),
     "text": RuleSet(TEXT_RULES, _TEXT, ("text",)),
     "content": RuleSet(CONTENT_RULES, _TEXT),
+    # The manners of what the phone line itself would say: codec tokens with their text.
+    "prompts": RuleSet("prompts-1", frozenset({"codes"})),
     "audio": RuleSet("audio-3", _AUDIO, ("audio",)),
     "segmentation": RuleSet("segmentation-2", _AUDIO),
     "quality": RuleSet("quality-2", _AUDIO),
@@ -41,6 +48,9 @@ RULE_SETS: dict[str, RuleSet] = {
     "duplicate_text": RuleSet("duplicate_text-1", _TEXT, ("duplicates.text",)),
     "duplicate_audio": RuleSet("duplicate_audio-1", _AUDIO, ("duplicates.audio",)),
 }
+
+LIBRARIES = ("soxr", "libsndfile", "ffmpeg", "webrtcvad")
+"""What makes the samples of silver audio."""
 
 _ROLES = {
     "text": ("text", "source_text", "translation", "chunks"),
@@ -66,8 +76,29 @@ def kinds(raw: Manifest, entry: DatasetEntry) -> set[str]:
 
 
 def versions(kinds: Collection[str]) -> dict[str, str]:
-    """Return the version of every rule set that touches a dataset with these kinds of content."""
-    return {name: rules.version for name, rules in RULE_SETS.items() if rules.needs & set(kinds)}
+    """Return the version of every rule set and library that touches a dataset with these kinds of content."""
+    found = {name: rules.version for name, rules in RULE_SETS.items() if rules.needs & set(kinds)}
+    libraries = {name: f"{name} {library_version(name)}" for name in LIBRARIES} if "audio" in kinds else {}
+    return found | libraries
+
+
+@cache
+def library_version(name: str) -> str:
+    """Return the version of one of LIBRARIES as installed, "none" where it is not."""
+    if name == "ffmpeg":
+        program = shutil.which("ffmpeg")
+        if program is None:
+            return "none"
+        said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stdout
+        return said.removeprefix("ffmpeg version ").split(" ")[0] or "unknown"
+    if name == "libsndfile":
+        import soundfile
+
+        return str(soundfile.__libsndfile_version__)
+    try:
+        return metadata.version({"webrtcvad": "webrtcvad-wheels"}.get(name, name))
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def settings_that_matter(settings: Settings, entry: DatasetEntry, kinds: Collection[str]) -> dict[str, Any]:
@@ -80,6 +111,6 @@ def settings_that_matter(settings: Settings, entry: DatasetEntry, kinds: Collect
         # Its rules are compiled when it is imported, which a preview of an empty lake should not pay for.
         from data_foundry.preprocessing.content import key_settings
 
-        matters |= key_settings(settings.content)
+        matters |= key_settings(settings.content, kinds)
     registered = entry.model_dump(mode="json", include=set(_ENTRY_FIELDS))
     return matters | {f"registry.{name}": fingerprint(value)[:16] for name, value in registered.items()}

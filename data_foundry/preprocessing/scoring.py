@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from data_foundry.preprocessing.normalization import RARE, normalize
-from data_foundry.preprocessing.text_rules import ZWNJ
+from data_foundry.preprocessing.text_rules import VIRAMA, ZWNJ
 
 
 class _ScoredCharacters(dict[int, int | None]):
@@ -31,15 +31,20 @@ def _scored_characters() -> _ScoredCharacters:
 _UNSCORED = re.compile(f"[!-/:-@\\[-`{{-~{ZWNJ}]+")
 
 
+_OLD_NTA, _NTA = "ൻറ", f"ന{VIRAMA}റ"
+
+
 def scoring_form(text: str) -> str:
     """Return the form in which two transcripts are compared: normalised, without punctuation and joiners, case folded.
 
-    Punctuation goes, it does not become a space, so the count of words never grows. Idempotent.
+    Punctuation goes, it does not become a space, so the count of words never grows. ൻറ and ന്റ are one here: older
+    files and keyboards write ഇന്റർനെറ്റ് as ഇൻറർനെറ്റ്, and no text tells which of them say n-r, as ഹെൻറി does.
+    Idempotent.
     """
     text = normalize(text).text
     while True:
         before = text
-        folded = text.casefold()
+        folded = text.casefold().replace(_OLD_NTA, _NTA)
         if folded != text:
             text = normalize(folded).text
         kept = text.translate(_scored_characters()) if RARE.search(text) else _UNSCORED.sub("", text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_foundry.dataset_entry import DatasetEntry
-from data_foundry.preprocessing.text import malayalam_ratio
+from data_foundry.preprocessing.text import malayalam_ratio, normalize
 
 _MALAYALAM_NAMES = frozenset({"ml", "mal", "mal_mlym", "ml-in", "ml_in", "malayalam"})
 _MALAYALAM_SIDE = 0.5
@@ -31,12 +31,12 @@ def sides(entry: DatasetEntry, values: Mapping[str, Any]) -> Sides:
     they are swapped and flagged `sides_swapped`; an "English" side that is Malayalam is dropped and flagged
     `translation_not_english`, a missing one `no_translation`.
     """
-    text = _string(values.get("text"))
+    text = cell_string(values.get("text"))
     if "source_text" in values:
-        return _from_source_and_target(text, _string(values.get("source_text")), values)
+        return _from_source_and_target(text, cell_string(values.get("source_text")), values)
     if "translation" not in values:
         return Sides(text)
-    translation = _string(values.get("translation"))
+    translation = cell_string(values.get("translation"))
     flags = []
     if _is_malayalam(translation) and not _is_malayalam(text):
         text, translation = translation, text
@@ -70,15 +70,25 @@ def _pair(text: str | None, translation: str | None, direction: str, flags: list
     return Sides(text, translation, direction, flags)
 
 
-def _string(value: Any) -> str | None:
-    """Return a cell as text; None stays None, and so does the NaN that some writers leave for a missing cell."""
-    if value is None or value != value:
+def cell_string(value: Any) -> str | None:
+    """Return a text cell as text, bytes as UTF-8, and a list of texts one after the other.
+
+    None stays None, and so does the NaN that some writers leave for a missing cell; an object is no text either.
+    """
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, list):
+        return " ".join(filter(None, map(cell_string, value))) or None
+    if value is None or isinstance(value, dict) or value != value:
         return None
     return str(value)
 
 
 def _is_malayalam(text: str | None) -> bool:
-    return bool(text) and malayalam_ratio(text or "") >= _MALAYALAM_SIDE
+    """Return whether a text is Malayalam as it stands, or once its storage is repaired."""
+    if not text:
+        return False
+    return malayalam_ratio(text) >= _MALAYALAM_SIDE or malayalam_ratio(normalize(text).text) >= _MALAYALAM_SIDE
 
 
 def _named_malayalam(language: Any) -> bool:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from data_foundry.preprocessing.duplicates import group
 from data_foundry.preprocessing.readers import RawRow
 from data_foundry.preprocessing.speech import Piece, pieces, timed_chunks
-from data_foundry.records import Rejected
+from data_foundry.records import Rejected, Seconds
 
 if TYPE_CHECKING:
     from data_foundry.config import AudioGates
     from data_foundry.preprocessing.quality import Measures
 
 LONG_PAYLOAD = 2 << 20
-"""Bytes from which on a recording may be too long to lie in memory whole: half a minute of stereo WAV, a quarter of an
-hour of Opus."""
+"""Bytes from which on a recording may be too long to lie in memory whole: half a minute of stereo WAV."""
+LONG_SECONDS: Seconds = 120.0
+"""What its header may declare at most for the same: 4 MB of silver. Seven thousand seconds of silence are a FLAC of a
+third of a megabyte, so bytes alone do not tell."""
 
 
 class SilverAudio(NamedTuple):
@@ -54,8 +56,13 @@ def silver_audio(raw: RawRow, gates: AudioGates) -> Iterator[SilverAudio]:
 
 
 def is_long(raw: RawRow) -> bool:
-    """Return whether a row's recording should be worked on alone, piece by piece."""
+    """Return whether a row's recording should be worked on alone, piece by piece; one of unknown length should."""
     if raw.payload is None:
         return False
     size = raw.payload.stat().st_size if isinstance(raw.payload, Path) else len(raw.payload)
-    return size > LONG_PAYLOAD
+    if size > LONG_PAYLOAD:
+        return True
+    from data_foundry.preprocessing.decoding import declared_seconds
+
+    # No length, or none yet, is what a stream writes that does not know how long it will be.
+    return not 0 < (declared_seconds(raw.payload) or 0) <= LONG_SECONDS

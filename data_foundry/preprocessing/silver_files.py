@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.records import ContentFlag, RejectedRow, SilverRow, arrow_schema
+from data_foundry.records import ContentFlag, RejectedRow, SilverRow, arrow_schema, with_features
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +34,7 @@ class SilverFiles:
         split = REJECTED if row["reason"] else row["source_split"]
         series = self._series.get(split)
         if series is None:
-            schema = arrow_schema(RejectedRow if split == REJECTED else SilverRow)
+            schema = with_features(arrow_schema(RejectedRow if split == REJECTED else SilverRow))
             series = self._series[split] = _Series(self, split, schema)
         series.add(row)
 
@@ -110,12 +111,23 @@ class _Series:
 
 
 def array(field: pa.Field, cells: list[Any]) -> pa.Array:
-    """Return a column as Arrow; audio by its two children, which takes a third of the time of a list of dicts."""
+    """Return a column as Arrow; audio by its two children, which takes a fraction of the time of a list of dicts."""
     import pyarrow as pa
 
     if field.name != "audio":
         return pa.array(cells, type=field.type)
-    children = [pa.array([cell and cell[part.name] for cell in cells], part.type) for part in field.type]
+    there = pa.array([cell is not None for cell in cells], pa.bool_())
+    payloads = _binary([cell["bytes"] if cell else b"" for cell in cells], there)
+    paths = pa.array([cell and cell["path"] for cell in cells], pa.string())
     return pa.StructArray.from_arrays(
-        children, fields=list(field.type), mask=pa.array([cell is None for cell in cells])
+        [payloads, paths], fields=list(field.type), mask=pa.array([cell is None for cell in cells], pa.bool_())
     )
+
+
+def _binary(payloads: list[bytes], there: pa.Array) -> pa.Array:
+    """Return a column of bytes, copied once; `pa.array` grows its buffer payload by payload and copies it again."""
+    import pyarrow as pa
+
+    ends = pa.array(accumulate(map(len, payloads), initial=0), pa.int32())
+    buffers = [there.buffers()[1], ends.buffers()[1], pa.py_buffer(b"".join(payloads))]
+    return pa.Array.from_buffers(pa.binary(), len(payloads), buffers)

@@ -1,6 +1,6 @@
 """One recording in, its pieces out: 16 kHz mono clips of at most a segment's length, each with its place.
 
-A recording with several timed chunks gives one piece per chunk; sound in no chunk is in no piece, and is counted. One
+A recording with timed chunks gives one piece per chunk; sound in no chunk is in no piece, and is counted. One
 without times that is longer than a segment may be is cut at silences: its text belongs to no piece, so the pieces are
 not `aligned`. The rest is one piece.
 """
@@ -31,7 +31,7 @@ _CHUNK_OVERRUN: Seconds = 0.1
 
 
 class Chunk(NamedTuple):
-    """A timed stretch of a recording and what the dataset says of it; times in seconds."""
+    """A timed stretch of a recording and what the dataset says of it; times in seconds, NaN where there is none."""
 
     start: Seconds
     end: Seconds
@@ -44,8 +44,9 @@ class Piece(NamedTuple):
 
     `samples` is at 16 kHz, `source` the same stretch before resampling, at `rate`. `start` and `end` are seconds in the
     recording, both None where the piece is the whole of it. `chunk` is the timed chunk that it is (part of).
-    `aligned`: its text, the chunk's or else the row's, was spoken in it and nowhere else. `flags` say how it was
-    decoded. With a `refusal` there are no samples. `coverage`, of the first piece alone, says what all of them cover.
+    `aligned`: its text, the chunk's or else the row's, was spoken in it and nowhere else. `first`: no earlier piece is
+    of the same chunk, or recording. `flags` say how it was decoded. With a `refusal` there are no samples. `coverage`,
+    of the first piece alone, says what all of them cover.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Piece(NamedTuple):
     end: Seconds | None = None
     chunk: Chunk | None = None
     aligned: bool = True
+    first: bool = True
     flags: tuple[str, ...] = ()
     refusal: Rejected | None = None
     coverage: Coverage | None = None
@@ -81,7 +83,7 @@ def pieces(payload: bytes | Path, chunks: Sequence[Chunk], gates: AudioGates) ->
     total = length_at_16k(recording.frames, rate)
     stretches = _stretches(total, chunks, longest)
     coverage = Coverage.of(total, [(stretch.at, stretch.last) for stretch in stretches])
-    flags = ("opposite_phase",) if mix.opposite_phase else ()
+    flags = mix.flags
     if recording.frames == len(block):
         source = mix.of(block)
         window = _Window(iter([(source, to_16k(source, rate))]), rate)
@@ -111,16 +113,18 @@ class _Stretch:
 
 def _stretches(total: int, chunks: Sequence[Chunk], longest: int) -> list[_Stretch]:
     """Return what a recording of `total` samples falls into, as a heap."""
-    if len(chunks) < 2 and not (chunks and total > longest):
+    if not chunks:
         return [_Stretch(min(total, longest), 0, 0, total, None)]
     found = []
     seconds = total / SAMPLE_RATE
     for index, chunk in enumerate(chunks):
-        at, last = (round(min(max(0.0, time), seconds) * SAMPLE_RATE) for time in (chunk.start, chunk.end))
+        timed = math.isfinite(chunk.start) and math.isfinite(chunk.end)
+        times = (chunk.start, chunk.end) if timed else (0.0, 0.0)
+        at, last = (round(min(max(0.0, time), seconds) * SAMPLE_RATE) for time in times)
         refusal = None
         if chunk.start < 0 or at >= last or chunk.end > seconds + _CHUNK_OVERRUN:
-            times = f"{chunk.start:g} to {chunk.end:g} s in a recording of {seconds:g} s"
-            refusal, at = Rejected("bad_chunk_times", times), last
+            said = f"{chunk.start:g} to {chunk.end:g} s in a recording of {seconds:g} s"
+            refusal, at = Rejected("bad_chunk_times", said if timed else "it has no start or no end"), last
         found.append(_Stretch(min(last, at + longest), index, at, last, chunk, refusal=refusal))
     heapq.heapify(found)
     return found
@@ -152,6 +156,7 @@ def _cut(
             to,
             stretch.chunk,
             aligned=uncut,
+            first=stretch.whole,
             flags=flags,
             refusal=stretch.refusal,
             coverage=None if number else coverage,
@@ -164,7 +169,8 @@ def _place(stretch: _Stretch, start: int, end: int, uncut: bool) -> tuple[Second
     if stretch.chunk is None and uncut:
         return None, None
     if stretch.chunk is not None and stretch.refusal is not None:
-        return stretch.chunk.start, stretch.chunk.end
+        timed = math.isfinite(stretch.chunk.start) and math.isfinite(stretch.chunk.end)
+        return (stretch.chunk.start, stretch.chunk.end) if timed else (None, None)
     return start / SAMPLE_RATE, end / SAMPLE_RATE
 
 
@@ -196,7 +202,10 @@ class _Window:
 
 
 def timed_chunks(value: Any) -> list[Chunk]:
-    """Return the timed chunks of a cell (a list of dicts, or its JSON); [] where there are no times."""
+    """Return the timed chunks of a cell (a list of dicts, or its JSON); [] where none of them has a start and an end.
+
+    Times are numbers or their text; a chunk without one among others with both has NaN for it.
+    """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -206,13 +215,19 @@ def timed_chunks(value: Any) -> list[Chunk]:
         return []
     chunks = []
     for item in value:
-        start, end = (_first(item, names) for names in (("start", "start_time"), ("end", "end_time")))
-        if not all(isinstance(time, int | float) and math.isfinite(time) for time in (start, end)):
-            return []
+        start, end = (_seconds(_first(item, names)) for names in (("start", "start_time"), ("end", "end_time")))
         text = _first(item, ("text", "transcript", "sentence"))
         speaker = labels.cell_text(_first(item, ("speaker_id", "speaker")))
-        chunks.append(Chunk(float(start), float(end), text, speaker))
-    return chunks
+        chunks.append(Chunk(start, end, text, speaker))
+    return chunks if any(math.isfinite(chunk.start) and math.isfinite(chunk.end) for chunk in chunks) else []
+
+
+def _seconds(value: Any) -> Seconds:
+    """Return a time of a cell, or NaN where it is none."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _first(item: Any, names: tuple[str, ...]) -> Any:

@@ -43,7 +43,8 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     raw = lake.manifest(Layer.RAW, entry.repo_id)
     if raw is None:
         raise FoundryError(f"{entry.repo_id} is not ingested.", "Run phase 1 for it.")
-    lake.files(Layer.RAW, entry.repo_id)
+    # What changed on the disk since it was verified must not reach silver.
+    lake.files(Layer.RAW, entry.repo_id, hashed=True)
     basis = _basis(settings, raw, entry)
     revision, licence = basis["inputs"]["revision"], basis["inputs"]["licence"]
     paths = [file.path.removeprefix(_FILES) for file in raw.files if file.path.startswith(_FILES)]

@@ -138,16 +138,19 @@ _SIGN_ORDER = _table({"ാെ": "ൊ", "ാേ": "ോ", "െെ": "ൈ"})
 _QUOTES = _table(mojibake.ASCII_OF)
 _DIGITS = _table({chr(0x0D66 + digit): str(digit) for digit in range(10)})
 
-_NOISE = (
-    r"(?:persistent-noise(?:-start|-end)?|background[ -]noise|noises?|breath(?:ing)?|laugh(?:ter|s|ing)?|cough(?:ing)?|"
-    r"music|silence|pause|inaudible|unintelligible|unk|applause|hesitation|overlap|clears throat|click|beep)"
+_HEARD = (
+    r"persistent-noise(?:-start|-end)?|background[ -]noise|noises?|breath(?:ing)?|laugh(?:ter|s|ing)?|cough(?:ing)?|"
+    r"music|silence|inaudible|unintelligible|unk|applause|hesitation|overlap|clears throat"
 )
+_NOISE = f"(?:{_HEARD}|pause|click|beep)"  # in square brackets those three are buttons, in parentheses any is a gloss
 _CONTROLS = (
     "\x00-\x08\x0e-\x1b\x7f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffc"
     "\U000e0000-\U000e007f"  # tags: letters nobody sees, in which a text can hide another
     + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(17))
 )
 _SPACES = "\t\n\x0b\x0c\r\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+_BEFORE_VISARGA = ("ദു", "നി", "മന", "പുന", "അന്ത", "പ്രാത", "അധ", "സ്വത")
 
 _STORED = "the same characters, stored in another way"
 _INVISIBLE = "nothing that is seen or said"
@@ -269,14 +272,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "markup", "modern", "policy", "tags of HTML and of transcribers (IndicVoices) are not said",
         re.compile(
-            rf"\(?<{_NOISE}>\)?|[\[(] ?{_NOISE} ?[\])]|<{_NOISE}(?![\w-])"
+            rf"\(?<{_NOISE}>\)?|\[ ?(?:{_HEARD}) ?\]|<{_NOISE}(?![\w-])"
             r"|</?[A-Za-z][A-Za-z0-9_-]{0,40}(?: [A-Za-z-]{1,40}=[^<>]{0,200})? ?/?>", re.IGNORECASE,
         ), " ",
         (
             ("ശരി <breathing> നന്ദി", "ശരി നന്ദി"), ("(<Persistent-noise-end> ഹലോ", "ഹലോ"), ("ഹലോ [laugh]", "ഹലോ"),
-            ('<a href="x">ബിൽ</a>', "ബിൽ"), ("2 <3 ശരി", "2 <3 ശരി"),
+            ('<a href="x">ബിൽ</a>', "ബിൽ"), ("2 <3 ശരി", "2 <3 ശരി"), ("സംഗീതം (Music) വിഭാഗം", "സംഗീതം (Music) വിഭാഗം"),
+            ("(pause) ബട്ടൺ", "(pause) ബട്ടൺ"), ("[Click] ചെയ്യൂ", "[Click] ചെയ്യൂ"), ("(silence) മോഡ്", "(silence) മോഡ്"),
         ),
-        guards=("<", "[", "("),
+        guards=("<", "["),
         keeps="",
     ),
     Rule(
@@ -299,14 +303,24 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "samvruthokaram", "modern", "should", "Unicode 13 p. 510 through nisaba: the half u is a virama alone",
-        re.compile(f"ു{VIRAMA}"), VIRAMA, (("അതു്", "അത്"),), guards=(f"ു{VIRAMA}",),
+        # Before a consonant the sign of the u kept the two apart; now the non-joiner does.
+        re.compile(f"ു{VIRAMA}(?=([{CONSONANT}])?)"), lambda match: VIRAMA + ZWNJ if match[1] else VIRAMA,
+        (
+            ("അതു്", "അത്"), ("അതു് മാത്രം", "അത് മാത്രം"), ("അതു്മാത്രം", "അത്\u200cമാത്രം"),
+            ("പാലു്കാരൻ", "പാല്\u200cകാരൻ"), ("അതു്\u200cമാത്രം", "അത്\u200cമാത്രം"),
+        ),
+        guards=(f"ു{VIRAMA}",),
         keeps=_SPELLING, pair=True,
     ),
     Rule(
-        "final_nte", "modern", "policy", "SMC: word-final ൻറെ is always the genitive ന്റെ; ൻറ elsewhere may be n-r",
-        re.compile(f"ൻറെ(?![{BLOCK}])"), f"ന{VIRAMA}റെ",
-        (("അവൻറെ വീട്", "അവന്റെ വീട്"), ("എൻറോൾ", "എൻറോൾ")),
-        guards=("ൻറെ",),
+        "final_nte", "modern", "policy",
+        "SMC: word-final ൻറെ is the genitive ന്റെ, and so with a clitic (-യും, -യാണ്, -ത്); ൻറ elsewhere may be n-r",
+        re.compile(f"ൻറ(?=െ(?![{BLOCK}])|െയ(?!{VIRAMA})|േത)"), f"ന{VIRAMA}റ",
+        (
+            ("അവൻറെ വീട്", "അവന്റെ വീട്"), ("അവൻറെയും എൻറെയാണ്", "അവന്റെയും എന്റെയാണ്"), ("അവൻറേതാണ്", "അവന്റേതാണ്"),
+            ("അവന്\u200dറെയും", "അവന്റെയും"), ("എൻറോൾ", "എൻറോൾ"), ("എൻറെയ്ഞ്ച്", "എൻറെയ്ഞ്ച്"),
+        ),
+        guards=("ൻറെ", "ൻറേത"),
         keeps=_SPELLING,
     ),
     Rule(
@@ -329,10 +343,16 @@ RULES: tuple[Rule, ...] = (
         keeps=_SIGN, rare="\u2010-\u201f\u2026",
     ),
     Rule(
-        "visarga", "modern", "policy", "libindic: the only two words where a colon stands for the visarga",
-        re.compile(f"ദു:ഖ|(?<![{BLOCK}])നമ:(?!\\S)"), lambda match: match[0].replace(":", "ഃ"),
-        (("ദു:ഖം", "ദുഃഖം"), ("വില: 100", "വില: 100")),
-        guards=("ദു:ഖ", "നമ:"),
+        "visarga", "modern", "policy", "a colon typed for the visarga: ദുഃഖ and നമഃ as in libindic, and first parts of Sanskrit compounds before"
+        " the consonants that keep it (ക ഖ പ ഫ ശ ഷ സ); a list, so others stay as typed",
+        re.compile(
+            f"ദു:ഖ|(?<![{BLOCK}])(?:(?:നമ|പുന):(?!\\S)|(?:{'|'.join(_BEFORE_VISARGA)}):(?=[കഖപഫശഷസ]))"
+        ), lambda match: match[0].replace(":", "ഃ"),
+        (
+            ("ദു:ഖം", "ദുഃഖം"), ("മന:പൂർവ്വം", "മനഃപൂർവ്വം"), ("പുന:പരിശോധന", "പുനഃപരിശോധന"), ("പുന:", "പുനഃ"),
+            ("അന്ത:പുരം", "അന്തഃപുരം"), ("നി:ശബ്ദം", "നിഃശബ്ദം"), ("വില: 100", "വില: 100"), ("പേര്:സീത", "പേര്:സീത"),
+        ),
+        guards=("ദു:ഖ", "നമ:", *(f"{part}:" for part in _BEFORE_VISARGA)),
         keeps=_REPAIR,
     ),
 )

@@ -21,24 +21,32 @@ from data_foundry.preprocessing.content import Reviewer
 from data_foundry.preprocessing.duplicates import text_group
 from data_foundry.preprocessing.quality import check_measures, check_speaking_rate, measure_flags
 from data_foundry.preprocessing.readers import RawRow
-from data_foundry.preprocessing.sides import sides
+from data_foundry.preprocessing.sides import cell_string, sides
 from data_foundry.preprocessing.silver_audio import SilverAudio
 from data_foundry.preprocessing.speech import Piece, timed_chunks
-from data_foundry.preprocessing.text import fidelity, is_well_formed, normalize, script_counts, text_flags
+from data_foundry.preprocessing.text import (
+    fidelity,
+    is_well_formed,
+    malayalam_aksharas,
+    normalize,
+    script_counts,
+    text_flags,
+)
 from data_foundry.records import Rejected, RejectedRow, row_id
 
 Row = dict[str, Any]
 _EMPTY: Row = dict.fromkeys(RejectedRow.model_fields)
-_JUDGED_LETTERS = 10
-"""A ratio over fewer letters says little: such a text is flagged, not rejected."""
+_JUDGED_LETTERS = 3
+"""A ratio over fewer letters says little: such a text is flagged, and rejected only where none is Malayalam."""
 
 
 @dataclass
 class Standardizer:
     """Turns raw rows of one dataset into silver rows.
 
-    Besides the columns of silver a row carries what the metrics count: `changes` (how often each text rule changed it),
-    `aksharas` (kept and found, see `text.fidelity`), and in one row of each recording `recording` (see `audio_ledger`).
+    Besides the columns of silver a row carries what is counted and goes no further: `changes` (how often each text rule
+    changed it), `aksharas` (kept and found, see `text.fidelity`), `spoken` (its text before masking, for its length),
+    and in one row of each recording `recording` (see `audio_ledger`).
     """
 
     entry: DatasetEntry
@@ -59,7 +67,7 @@ class Standardizer:
                 raise raw.fault
             yield from self._accepted(raw, base, heard)
         except Rejected as refusal:
-            yield refused({**base, "recording": _undecoded(raw, refusal)}, refusal)
+            yield self._refused({**base, "recording": _undecoded(raw, refusal)}, refusal)
 
     def _base(self, raw: RawRow) -> Row:
         value = raw.values.get
@@ -73,9 +81,9 @@ class Standardizer:
             "source_split": raw.source_split,
             "speaker": self.reviewer.masked_raw(labels.cell_text(value("speaker"))),
             "gender": labels.gender(value("gender")),
-            "district": labels.district(value("district")),
+            "district": self.reviewer.masked_raw(labels.district(value("district"))),
             "licence": self.licence,
-            "flags": labels.unknown_labels(raw.values),
+            "flags": [*raw.flags, *labels.unknown_labels(raw.values)],
             "recording": None,
             **_no_text(),
         }
@@ -86,12 +94,14 @@ class Standardizer:
         # A row that is refused before its text is looked at keeps a raw text without personal data, too.
         row["text_raw"] = self.reviewer.masked_raw(found.text)
         self._labels(raw, row)
-        if not (raw.has_audio_column and timed_chunks(raw.values.get("chunks"))):
+        chunks = timed_chunks(raw.values.get("chunks")) if raw.has_audio_column else []
+        if not chunks:
             self._text(raw, row, found.text)
         if found.translation is not None:
             translation = normalize(found.translation, self.text_gates.profile).text
-            row["translation"] = self.reviewer.masked(translation) or None
-            row["direction"] = found.direction if row["translation"] else None
+            row["translation"] = translation or None
+            row["direction"] = found.direction if translation else None
+            self.reviewer.review_translation(row)
         if raw.codes is not None:
             yield self._tokens(raw, row)
         elif raw.has_audio_column:
@@ -105,11 +115,8 @@ class Standardizer:
         """Give labels their canonical names. Raises Rejected(unknown_label | empty_label)."""
         for role in ("label", "dialect"):
             if role in raw.values:
-                try:
-                    row[role] = labels.canonical_label(self.entry, role, raw.values[role])
-                except Rejected as refusal:
-                    # It quotes the cell, and where columns are shifted that is anybody's comment.
-                    raise Rejected(refusal.reason, self.reviewer.masked_raw(refusal.detail) or "") from None
+                # A dataset without a table of labels takes what its cells say, and a shifted one says anything.
+                row[role] = self.reviewer.masked_raw(labels.canonical_label(self.entry, role, raw.values[role]))
                 if row[role] is None and role in self.entry.required:
                     raise Rejected("empty_label", f"the cell of the {role} is empty")
 
@@ -122,7 +129,8 @@ class Standardizer:
         if row["text"] is None or found is None:
             row["text_raw"] = self.reviewer.masked_raw(found)
             return
-        row["aksharas"] = fidelity(found, normal)
+        kept, total = fidelity(found, normal)
+        row["spoken"] = normal.text
         malayalam, other = script_counts(normal.text)
         row["flags"] += text_flags(normal, (malayalam, other))
         row["malayalam_ratio"] = round(malayalam / (malayalam + other), 6) if malayalam else 0.0
@@ -133,6 +141,8 @@ class Standardizer:
         spoken = raw.has_audio_column or raw.codes is not None
         # After the ratio, since the names that stand for what is masked are written in Latin letters.
         self.reviewer.review(row, spoken=spoken, prompt=raw.codes is not None)
+        hidden = malayalam_aksharas(normal.text) - malayalam_aksharas(row["text"]) if row["text"] != normal.text else 0
+        row["aksharas"] = (max(0, kept - hidden), total)
         row["text_group"] = text_group(row["text"])
         self._judge_ratio(row)
 
@@ -140,7 +150,9 @@ class Standardizer:
         ratio, limit = row["malayalam_ratio"], self.text_gates.min_malayalam_ratio
         if ratio >= limit or self.entry.ratio_policy == "code_mixed":
             return
-        if not {"too_short_to_judge", "no_letters"} & set(row["flags"]):
+        if "no_letters" in row["flags"]:
+            raise Rejected("empty_text", "the text has no letters")
+        if ratio == 0 or "too_short_to_judge" not in row["flags"]:
             raise Rejected("low_malayalam_ratio", f"{ratio:.2f} of the letters are Malayalam, {limit:g} are asked")
 
     def _tokens(self, raw: RawRow, row: Row) -> Row:
@@ -153,7 +165,7 @@ class Standardizer:
             )
         codes = raw.codes or []
         seconds = check_codes(codes, raw.values.get("encoded_len"), self.entry.codec)
-        check_speaking_rate(row["text"], seconds, self.audio_gates)
+        check_speaking_rate(row["spoken"], seconds, self.audio_gates)
         row["codes"], row["codec"] = codes, self.entry.codec.name
         return row
 
@@ -164,7 +176,7 @@ class Standardizer:
                 try:
                     yield self._clip(self._with_text(raw, part, found, sound.place), sound)
                 except Rejected as refusal:
-                    yield refused(part, refusal)
+                    yield self._refused(part, refusal)
         except Rejected as refusal:
             # Audio is the point of a speech dataset; elsewhere the text still serves.
             if "audio" in self.entry.required or not found:
@@ -187,9 +199,11 @@ class Standardizer:
             part["row_id"] = row_id(self.entry.repo_id, raw.source_file, raw.source_row, piece.number)
             part["segment_start"], part["segment_end"] = round(piece.start, 6), round(piece.end, 6)
         if piece.chunk is not None:
-            part |= _no_text()  # a translation of the row, say: it is of all chunks together
+            # What the row says beside its chunks, such as a translation, is of all of them together.
+            kept = ("translation", "direction") if _has_one_chunk(raw) else ()
+            part |= {**_no_text(), **{name: row[name] for name in kept}}
             part["speaker"] = self.reviewer.masked_raw(piece.chunk.speaker) or row["speaker"]
-            part["text_raw"] = self.reviewer.masked_raw(_string(piece.chunk.text))
+            part["text_raw"] = self.reviewer.masked_raw(cell_string(piece.chunk.text))
         return part
 
     def _with_text(self, raw: RawRow, part: Row, found: str | None, piece: Piece) -> Row:
@@ -197,11 +211,14 @@ class Standardizer:
         if piece.refusal is not None:
             raise piece.refusal
         if piece.chunk is not None:
-            self._text(raw, part, _string(piece.chunk.text))
+            text = cell_string(piece.chunk.text)
+            self._text(raw, part, found if text is None and _has_one_chunk(raw) else text)
         elif part["text"] is None:
             self._text(raw, part, found)
         if not piece.aligned:
-            part |= {**_no_text(), "flags": [*part["flags"], "text_unaligned"]}
+            # The text is lost to silver, which one row says: what was found of it is there, and nothing kept.
+            lost = {"text_raw": part["text_raw"], "aksharas": (0, part["aksharas"][1])} if piece.first else {}
+            part |= {**_no_text(), "text_raw": None, **lost, "flags": [*part["flags"], "text_unaligned"]}
         return part
 
     def _clip(self, row: Row, sound: SilverAudio) -> Row:
@@ -209,7 +226,8 @@ class Standardizer:
         measures = sound.measures
         assert measures is not None
         if row["text"] is not None:
-            measures = measures.with_text(row["text"])
+            # What was masked is still spoken.
+            measures = measures.with_text(row["spoken"])
             row["speaking_rate"] = measures.speaking_rate
         check_measures(measures, self.audio_gates)
         row["flags"] = [*row["flags"], *measure_flags(measures, self.audio_gates)]
@@ -220,6 +238,11 @@ class Standardizer:
         row["audio"] = {"bytes": sound.wav, "path": f"{row['row_id']}.wav"}
         row["audio_group"] = sound.group
         return row
+
+
+    def _refused(self, row: Row, refusal: Rejected) -> Row:
+        """Return a refused row, its detail masked: it may quote a cell or the name of a file."""
+        return refused(row, Rejected(refusal.reason, self.reviewer.masked_raw(refusal.detail) or ""))
 
 
 def refused(row: Row, refusal: Rejected) -> Row:
@@ -236,11 +259,11 @@ def _undecoded(raw: RawRow, refusal: Rejected) -> Undecoded | None:
     return Undecoded(refusal.reason, None if raw.payload is None else declared_seconds(raw.payload))
 
 
+def _has_one_chunk(raw: RawRow) -> bool:
+    return len(timed_chunks(raw.values.get("chunks"))) == 1
+
+
 def _no_text() -> Row:
     """Return what the columns that are about a text hold where there is none."""
-    columns = ("text", "malayalam_ratio", "text_group", "translation", "direction", "speaking_rate")
+    columns = ("text", "spoken", "malayalam_ratio", "text_group", "translation", "direction", "speaking_rate")
     return {**dict.fromkeys(columns), "content": [], "changes": {}, "aksharas": (0, 0)}
-
-
-def _string(value: Any) -> str | None:
-    return None if value is None else str(value)

@@ -20,7 +20,7 @@ from data_foundry.lake import Lake, Layer, Manifest
 
 def adapter_folder(lake: Lake, version: Version, folder: str = ADAPTER) -> Path:
     """Return where a version's weights lie, after checking that every file is there. Raises FoundryError."""
-    lake.files(Layer.MODELS, f"{version.engine}/{version.version}", under=folder)
+    lake.files(Layer.MODELS, f"{version.engine}/{version.version}", under=folder, hashed=True)
     return lake.folder(Layer.MODELS, f"{version.engine}/{version.version}") / folder
 
 

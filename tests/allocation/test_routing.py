@@ -12,11 +12,12 @@ from allocation.silver_builders import (
     TOPICS,
     silver_row,
 )
-from data_foundry.allocation import licences
+from data_foundry.allocation.licences import obligations
 from data_foundry.allocation.links import AUDIO_DIGEST, identity
 from data_foundry.allocation.routing import RoutingMatrix, declared_engine, mismatch, route
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
+from data_foundry.licence_terms import NON_COMMERCIAL, UNKNOWN, refusal
 
 ROWS = {
     "spoken": (silver_row(SPEECH, 1, sound=1), {"stt"}),
@@ -94,24 +95,34 @@ def test_a_dataset_that_serves_its_engine_is_no_finding():
         ("a/b", "CC-BY-NC-4.0", "licence_non_commercial"),
         ("a/b", "", "licence_unknown"),
         ("a/b", "some-custom-licence", "licence_unknown"),
+        # What the registry judged was another licence than the one that is in force.
+        (COMMENTS, "research-only", "licence_non_commercial"),
+        (COMMENTS, "cc-by-4.0 and some-custom-licence", "licence_unknown"),
+        (COMMENTS, "cc-by-4.0 and cc-by-sa-4.0", None),
+        (COMMENTS, "CC BY-NC 4.0", "licence_non_commercial"),
+        ("a/b", "fair-noncommercial-research-license", "licence_non_commercial"),
+        ("a/b", "mit, apache-2.0", None),
+        ("a/b", "mit, made-up-1.0", "licence_unknown"),
+        (SPEECH_WITH_SPLITS, "cc-by-4.0", "licence_unknown"),
     ],
 )
 def test_a_licence_is_refused_for_its_terms_or_for_want_of_them(dataset, licence, reason):
-    assert licences.refusal(dataset, licence) == reason
+    assert refusal(dataset, licence) == reason
 
 
 def test_every_registered_dataset_has_a_judgement_with_its_own_licence():
     for dataset, entry in DATASET_REGISTRY.items():
-        expected = {True: licences.NON_COMMERCIAL, None: licences.UNKNOWN, False: None}[entry.non_commercial]
-        assert licences.refusal(dataset, entry.licence) == expected, dataset
+        expected = {True: NON_COMMERCIAL, None: UNKNOWN, False: None}[entry.non_commercial]
+        assert refusal(dataset, entry.licence) == expected, dataset
 
 
 def test_obligations_follow_from_the_licence():
-    assert licences.obligations(TOPICS, "cc-by-nc-sa-4.0") == ["no commercial use", "attribution", "share alike"]
-    assert licences.obligations("a/b", "cc0-1.0") == []
-    no_derivatives = licences.obligations("a/b", "cc-by-nd-4.0")
+    assert obligations(TOPICS, "cc-by-nc-sa-4.0") == ["no commercial use", "attribution", "share alike"]
+    assert obligations("a/b", "cc0-1.0") == []
+    no_derivatives = obligations("a/b", "cc-by-nd-4.0")
     assert no_derivatives == ["attribution", "no sharing of what derives from it: have it reviewed"]
-    assert licences.obligations(SPEECH_WITH_SPLITS, "unknown")[0].startswith("terms unknown")
+    assert obligations(COMMENTS, "cc-by-sa-4.0") == ["attribution", "share alike"]
+    assert obligations(SPEECH_WITH_SPLITS, "unknown")[0].startswith("terms unknown")
 
 
 def test_one_example_twice_is_told_by_input_and_target():

@@ -123,6 +123,27 @@ def test_a_token_that_the_server_echoes_shows_nowhere(hub, waits, tmp_path, capl
     assert raised.value.__cause__ is None and raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize("length", [130, 140, 180, 190, 199])
+def test_a_token_that_is_echoed_where_a_message_is_cut_shows_no_beginning(hub, waits, tmp_path, caplog, length):
+    hub.allow(SECRET)
+    padded = "x" * length + SECRET
+    hub.add("datasets", ID, FILES, refuse=(403, "", padded))
+    client = remote(hub, SECRET, retries=1)
+    snapshot = client.snapshot("datasets", ID, None)
+    said = []
+    with caplog.at_level(logging.DEBUG, logger="data_foundry"):
+        with pytest.raises(FoundryError, match="xxxx") as raised:
+            fetch_all(client, snapshot, snapshot.files, tmp_path, 2)
+        said.append(str(raised.value))
+        # Of a wrong answer, the log tells what came.
+        hub.faults = [Fault("/tree/", 200, times=9, headers={"Content-Type": padded})]
+        with pytest.raises(FoundryError, match="something else than a list") as raised:
+            client.snapshot("datasets", ID, None)
+        said.append(str(raised.value))
+    assert "something else than a list" in caplog.text
+    assert SECRET[:4] not in "".join(said) + caplog.text
+
+
 @pytest.mark.parametrize(
     "address",
     ["https://someone:sesame@hub.example.org/path", "https://hub.example.org?token=sesame", "https://x.org/#sesame"],
@@ -147,18 +168,33 @@ def test_an_endpoint_is_a_web_address():
             RemoteHub(environ={"HF_ENDPOINT": address})
 
 
-def test_the_token_is_taken_from_either_variable_or_from_a_login(hub, waits, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "value",
+    ["hf_wrongtoken123\n4567890", "hf_wrongtoken123 4567890", "hf_wrongtoken123\u0d34", "'hf_wrongtoken123'", "\x7f"],
+    ids=["line break", "blank", "Malayalam", "quotes", "control"],
+)
+def test_what_can_not_be_a_token_is_refused_before_any_request_and_never_shown(hub, value):
+    with pytest.raises(FoundryError, match="HF_TOKEN holds no access token") as caught:
+        RemoteHub(hub.url, environ={"HF_TOKEN": value})
+    assert "wrongtoken" not in str(caught.value) and hub.requests == []
+
+
+def test_the_token_is_taken_from_either_variable_and_never_from_a_login(hub, waits, tmp_path, monkeypatch):
     hub.allow(SECRET, ID)
     hub.add("datasets", ID, FILES, private=True)
     login = tmp_path / "login"
     login.write_text(SECRET)
-    for environ in ({"HUGGINGFACE_TOKEN": SECRET}, {"HF_TOKEN": f" {SECRET}\n"}, {}):
-        if not environ:
-            monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(login))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(login))
+    for environ in ({"HUGGINGFACE_TOKEN": SECRET}, {"HF_TOKEN": f" {SECRET}\n"}):
         client = RemoteHub(hub.url, environ=environ)
         assert client.snapshot("datasets", ID, None).files and SECRET not in repr(client)
         assert (client.account() or {})["name"] == "tester"
     assert hub.seen_tokens == {f"Bearer {SECRET}"}
+    hub.requests.clear()
+    without = RemoteHub(hub.url, environ={})
+    with pytest.raises(FoundryError, match="no such repository") as raised:
+        without.snapshot("datasets", ID, None)
+    assert "`hf auth login` left on this machine is not read" in raised.value.hint and without.account() is None
     assert RemoteHub(hub.url, environ={"HF_TOKEN": "hf_wrong"}).account() == {"status": 401}
 
 

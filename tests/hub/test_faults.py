@@ -51,10 +51,10 @@ LASTING = {
     "reset": r"can't reach .* connection lost",
     "hangup": r"can't reach .* after \d+ tries",
     "drop": r"can't reach .* connection lost",
-    500: r"answers 500 after 4 tries; a request is tried again at most 3 times \(hub.retries = 3\), this run has",
+    500: r"answers 500 after 4 tries; hub.retries = 3 allows no more\.\n",
     404: r"answers 404, without a reason that a Hub would give",
     503: r"answers 503 after 4 tries",
-    429: r"answers 429 after 4 tries",
+    429: r"answers 429, too many requests in a time after 4 tries",
 }
 
 

@@ -64,6 +64,15 @@ def test_planning_writes_nothing_and_after_a_run_it_reads_no_file_again(folder, 
     assert folder.known_revision("datasets", "owner/name", None) == revision
 
 
+def test_a_finished_dataset_is_resolved_without_reading_a_file(folder, monkeypatch):
+    revision = folder.resolve("datasets", "owner/name", None)
+    assert revision == folder.known_revision("datasets", "owner/name", None)
+    for name in ("hash_file", "git_blob_id"):
+        monkeypatch.setattr(f"data_foundry.hub.folder.{name}", lambda path: pytest.fail(f"read {path}"))
+    assert folder.resolve("datasets", "owner/name", None) == revision
+    assert folder.snapshot("datasets", "owner/name", revision).revision == revision
+
+
 def test_a_changed_file_of_the_same_size_changes_the_revision_though_it_is_indexed(folder):
     before = folder.snapshot("datasets", "owner/name", None).revision
     (folder.source / "datasets/owner/name/data/b.csv").write_bytes(b"id\n2\n")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
 from data_foundry.hub import model_folder, model_revision
 from tests.hub.builders import whole
@@ -49,6 +54,25 @@ def test_a_model_whose_bytes_stay_wrong_is_refused_and_not_left_in_the_cache(hub
         model_folder(from_loopback(), "owner/base")
     hub.faults = []
     assert whole(model_folder(from_loopback(), "owner/base"), {"model.safetensors": MODEL["model.safetensors"]})
+
+
+def test_an_interrupt_does_not_wait_for_a_model_that_never_comes(hub, tmp_path):
+    hub.add("models", "owner/base", MODEL)
+    hub.faults = [Fault("/resolve/", "silent", times=99, method="")]
+    code = (
+        "import sys; from data_foundry.hub.remote import RemoteHub\n"
+        "try: RemoteHub(sys.argv[1], environ={}).model_folder('owner/base', None)\n"
+        "except KeyboardInterrupt: sys.exit(130)"
+    )
+    environ = {**os.environ, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(PROJECT_ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", code, hub.url], env=environ, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not hub.struck and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    # Far less than the 30 s for which a stall is borne.
+    said = process.communicate(timeout=15)[1]
+    assert process.returncode == 130 and hub.struck, said
 
 
 def test_parts_that_killed_downloads_of_a_model_left_are_swept_once_they_are_old(hub, from_loopback, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from email.utils import formatdate
 
 import pytest
 
+import run_data_foundry
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.hub import ledger, patience
@@ -39,6 +41,7 @@ NOON = 1_700_000_000.0
         ({"RateLimit": '"api";r=0;t=55', "Retry-After": "3"}, 55.0),
         ({"RateLimit-Remaining": "0", "RateLimit-Reset": "8"}, 8.0),
         ({"RateLimit-Remaining": "5", "RateLimit-Reset": "8"}, None),
+        ({"RateLimit-Reset": "²"}, None),
     ],
 )
 def test_what_a_server_asks_for_is_read_from_every_header(headers, seconds):
@@ -74,7 +77,7 @@ def test_waits_double_at_most_and_are_drawn_at_random(waits):
 
 def test_a_request_is_tried_again_only_so_often(waits):
     request = Failing(99)
-    with pytest.raises(GaveUp, match="at most 3 times") as raised:
+    with pytest.raises(GaveUp, match=r"hub\.retries = 3 allows no more") as raised:
         Patience(3, 99).call("it", request, passing)
     assert request.calls == raised.value.tries == 4 and str(raised.value.error) == "failure 4"
 
@@ -113,6 +116,12 @@ def test_when_one_is_turned_away_the_others_wait_too(waits, tmp_path):
     Ledger(file).cool_down(patience.now() + 25)
     Patience(3, 9, Ledger(file)).call("two", Failing(0), passing)
     assert len(waits) == 2 and 25 <= waits[1] < 26.01
+
+
+def test_a_server_that_asks_for_no_wait_does_not_shorten_ours(waits, monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    Patience(9, 99).call("it", Failing(4), lambda error: Setback("503", wish=0.0))
+    assert waits == [1, 2, 4, 8]
 
 
 def test_a_wait_ends_at_once_when_the_work_is_called_off():
@@ -164,6 +173,40 @@ def test_a_ledger_that_can_not_be_written_counts_for_this_process(tmp_path):
     (tmp_path / "file").write_text("")
     entry = Ledger(tmp_path / "file" / "ledger")
     assert entry.spend(1) and not entry.spend(1) and entry.spent() == 1
+
+
+def test_a_ledger_on_a_disk_that_fills_up_goes_on_in_this_process(tmp_path, monkeypatch):
+    file = tmp_path / "ledger"
+    entry = Ledger(file)
+    assert entry.spend(3)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("data_foundry.hub.ledger.os.pwrite", full)
+    assert entry.spend(3) and entry.spend(3) and not entry.spend(3) and entry.spent() == 3
+    # What was counted before is still there for the others.
+    assert Ledger(file).spent() == 1
+
+
+def test_what_is_longer_in_a_ledger_is_overwritten_wholly(tmp_path):
+    file = tmp_path / "ledger"
+    file.write_text("x" * 5000)
+    assert Ledger(file).spend(1) and not Ledger(file).spend(1)
+
+
+def test_the_phases_of_one_run_spend_from_one_budget(tmp_path, monkeypatch):
+    monkeypatch.delenv(ledger.RUN_VARIABLE)
+    runs = []
+
+    def phase(command, **options):
+        runs.append(options["env"].get(ledger.RUN_VARIABLE))
+        return real([sys.executable, "-c", ""], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr("run_data_foundry.subprocess.Popen", phase)
+    run_data_foundry.main(["--phases", "phase1", "phase2", "--base-path", str(tmp_path / "base")])
+    assert len(runs) == 2 and runs[0] and runs[0] == runs[1]
 
 
 def test_the_worker_processes_of_a_run_keep_to_its_budget(hub, tmp_path):

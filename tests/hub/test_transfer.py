@@ -12,7 +12,7 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
-from data_foundry.hub import fetch, fetch_all
+from data_foundry.hub import HubFile, Snapshot, fetch, fetch_all, fetching
 from data_foundry.hub.fetching import PARTS
 from tests.hub.builders import FILES, ID, LARGE, file_of, remote, whole
 from tests.loopback_hub import Fault
@@ -28,7 +28,16 @@ def test_a_long_fetch_tells_how_far_it_is(hub, waits, tmp_path, caplog, monkeypa
     snapshot = client.snapshot("datasets", ID, None)
     with caplog.at_level("INFO", logger="data_foundry"):
         fetch_all(client, snapshot, snapshot.files, tmp_path, 1)
-    assert "owner/name: 0 of 3 files, 0.00 of 0.00 GB" in caplog.text
+    assert "owner/name: 0 of 3 files, 0 B of 131 kB" in caplog.text
+
+
+def test_a_part_that_becomes_whole_while_progress_is_told_disturbs_nothing(tmp_path, caplog, monkeypatch):
+    snapshot = Snapshot("datasets", ID, "0" * 40, "folder", (HubFile("a.csv", 9, sha256="0" * 64),))
+    # It was there a moment ago.
+    monkeypatch.setattr("pathlib.Path.is_file", lambda path: True)
+    with caplog.at_level("INFO", logger="data_foundry"):
+        fetching._tell_progress(snapshot, snapshot.files, {}, tmp_path)
+    assert "owner/name: 0 of 1 files" in caplog.text
 
 
 def test_a_cut_transfer_is_taken_up_where_it_was(hub, waits, tmp_path):

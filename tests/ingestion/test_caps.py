@@ -10,6 +10,7 @@ import pytest
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
+from data_foundry.figures import readable_size
 from data_foundry.ingestion import disk, ingest
 from data_foundry.lake import Lake, Layer
 from data_foundry.preprocessing import standardize
@@ -49,6 +50,10 @@ def brought(settings: Settings) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
 
+def described(settings: Settings) -> dict:
+    return Lake(settings).manifest(Layer.RAW, settings.datasets[0]).details
+
+
 def selection(settings: Settings) -> dict:
     found = json.loads((folder(settings) / "metadata.json").read_text(encoding="utf-8"))["selection"]
     assert Lake(settings).manifest(Layer.RAW, settings.datasets[0]).details["selection"] == found
@@ -64,6 +69,8 @@ def test_a_limit_on_bytes_brings_whole_files_of_every_split_and_records_the_rest
     assert found["files"] == 4 and found["left_out"]["files"] == 5
     assert set(found["left_out"]["paths"]) | brought(settings) == {"README.md", *SHARD}
     assert {path.split("-")[0] for path in brought(settings) - {"README.md"}} == {"data/train", "data/test"}
+    size = found["left_out"]["bytes"]
+    assert f"Left out: 5 files, {readable_size(size)} ({size:,} bytes)." in (folder(settings) / "README.md").read_text()
 
 
 def test_a_limit_on_rows_ends_with_the_file_that_reaches_it(from_folder):
@@ -102,7 +109,7 @@ def test_raising_the_limit_fetches_only_what_is_new(hub, from_loopback):
 def test_a_plan_names_the_limit_and_what_it_was(from_folder):
     settings = from_folder({NEWS: news()})
     small = capped(settings, NEWS, rows=5, bytes=2_000_000)
-    assert planned(small)[1].endswith(", at most 2,000,000 bytes and 5 rows")
+    assert planned(small)[1].endswith(", whole files up to 2,000,000 bytes and until 5 rows are reached")
     run(small)
     assert planned(small)[0] is Action.SKIP
     assert planned(capped(settings, NEWS, rows=9)) == (Action.RUN, "limit 2,000,000 bytes and 5 rows -> 9 rows")
@@ -114,11 +121,30 @@ def test_rows_of_clips_that_were_left_out_are_rejected_under_their_own_reason(fr
     rows = [{"file_name": name, "sentence": SENTENCES[n], "speaker_id": str(n)} for n, name in enumerate(clips)]
     settings = from_folder({FOLDER_SPEECH: {"metadata.jsonl": json_lines(rows), **clips}})
     settings = capped(settings, FOLDER_SPEECH, rows=2)
-    assert run(settings).rows_out == 4
+    result = run(settings)
+    assert result.reason.startswith("4 rows, 2 of them without their audio, in 3 files (2 left out, limit 2 rows)")
+    assert result.rows_out == 4
     assert len(brought(settings)) == 3 and selection(settings)["left_out"]["files"] == 2
+    known = described(settings)
+    assert known["splits"] == {"train": {"rows": 4, "files": 2, "without_audio": 2}}
+    assert known["rows_without_audio"] == 2
+    card = (folder(settings) / "README.md").read_text(encoding="utf-8")
+    assert "| train | 2 | 4 | 2 |" in card and "Measured over all rows, those without their audio (2) included." in card
     (step,) = standardize.plan(settings, Lake(settings))
     result = standardize.run_step(settings, step)
     assert result.rejected == {"left_out_by_selection": 2}
+
+
+def test_a_split_of_which_the_limit_leaves_no_file_is_told(from_folder):
+    settings = capped(from_folder({NEWS: news()}), NEWS, rows=1)
+    assert planned(settings)[1].endswith(", whole files until 1 row is reached")
+    result = run(settings)
+    assert "5 rows in 2 files (1 left out, limit 1 row; no file of test)" in result.reason
+    (found,) = (one for one in described(settings)["findings"] if one["kind"] == "split_left_out")
+    assert (found["severity"], found["count"], found["examples"]) == ("warning", 1, ["test: 1 file"])
+    wider = capped(settings, NEWS, rows=6)
+    assert "no file of" not in run(wider).reason
+    assert "split_left_out" not in {one["kind"] for one in described(wider)["findings"]}
 
 
 def test_datasets_that_do_not_fit_together_are_refused_by_priority_and_the_others_go_on(from_folder, monkeypatch):

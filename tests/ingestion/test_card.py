@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from data_foundry.config import Settings
 from data_foundry.ingestion import ingest
+from data_foundry.ingestion.card import dataset_card
 from data_foundry.lake import Lake, Layer
 from tests.ingestion.builders import (
     COMMENTS,
@@ -70,20 +72,35 @@ def test_a_licence_that_the_hub_has_no_name_for_is_named_apart(from_folder):
     folder = ingested(from_folder({PAIRS: {"data/train-0.parquet": data}}), PAIRS)
     header = DatasetCard.load(folder / "README.md").data.to_dict()
     assert (header["license"], header["license_name"]) == ("other", "krutrim-community-license-agreement-version-1.0")
+    assert header["license_link"] == "https://huggingface.co/datasets/krutrim-ai-labs/IndicST"
     assert header["language"] == ["ml", "en"] and header["source_datasets"] == ["krutrim-ai-labs/IndicST"]
 
 
-def test_the_card_says_what_one_must_know_to_cite_read_and_check_the_data(from_folder):
-    folder = ingested(from_folder(SETS), NEWS)
+@pytest.mark.parametrize(
+    ("repo_id", "expected"),
+    [(NEWS, ["extended|other"]), (FOLDER_SPEECH, ["ai4bharat/IndicVoices"]), (SPEECH, None)],
+    ids=["a parent elsewhere", "a parent on the Hub", "nobody knows"],
+)
+def test_a_set_of_which_no_parent_is_known_is_not_called_an_original(from_folder, repo_id, expected):
+    from huggingface_hub import DatasetCard
+
+    header = DatasetCard.load(ingested(from_folder(SETS), repo_id) / "README.md").data.to_dict()
+    assert header.get("source_datasets") == expected
+
+
+def test_the_card_says_what_one_must_know_to_cite_read_and_check_the_data(hub, from_loopback):
+    revision, size = hub.add("datasets", NEWS, news()), sum(map(len, news().values()))
+    folder = ingested(from_loopback(), NEWS)
     text = (folder / "README.md").read_text(encoding="utf-8")
-    revision = Lake(from_folder(SETS)).manifest(Layer.RAW, NEWS).inputs["revision"]
     for fact in (
-        f"commit `{revision}`", "- In force: cc-by-nc-sa-4.0", "- Tag of this repository: cc-by-nc-4.0",
+        f"A verified copy of `{NEWS}` at commit `{revision}`", "- In force: cc-by-nc-sa-4.0",
+        "- Tag of this repository: cc-by-nc-4.0",
         "- Parent AI4Bharat IndicNLP news article classification: cc-by-nc-sa-4.0", "- Non-commercial: yes",
         "| train | 1 | 5 |", "| `news` | string | text | 0 |", "| business | 3 |",
         "content_ratio | 1.0 | Mean Malayalam",
         "licence_conflict", "The class is a news topic, not an intent.", "python -m data_foundry verify",
-        "@misc{sakshamrzt_indicnlp_malayalam_", "3 files,",
+        "@misc{sakshamrzt_indicnlp_malayalam_", f"3 files, {size} bytes.", "Left out: 0 files, 0 bytes.",
+        "derived from AI4Bharat IndicNLP news article classification (cc-by-nc-sa-4.0)", "`urldate`",
     ):  # fmt: skip
         assert fact in text, fact
     assert (folder / "files" / "README.md").read_bytes() == news()["README.md"]
@@ -92,7 +109,14 @@ def test_the_card_says_what_one_must_know_to_cite_read_and_check_the_data(from_f
 def test_on_a_hub_the_page_of_the_commit_is_cited(hub, from_loopback):
     sha = hub.add("datasets", NEWS, news())
     text = (ingested(from_loopback(), NEWS) / "README.md").read_text(encoding="utf-8")
-    assert f"url    = {{{hub.url}/datasets/{NEWS}/tree/{sha}}}" in text and f'revision="{sha}"' in text
+    assert f"url          = {{{hub.url}/datasets/{NEWS}/tree/{sha}}}" in text and f'revision="{sha}"' in text
+
+
+def test_what_a_folder_holds_is_not_told_to_be_the_hubs_dataset_nor_to_be_cited_as_it(from_folder):
+    text = (ingested(from_folder(SETS), FOLDER_SPEECH) / "README.md").read_text(encoding="utf-8")
+    assert f"What a folder laid out like a Hub holds under the name `{FOLDER_SPEECH}`" in text
+    assert "verified copy" not in text and "@misc" not in text and "published by" not in text
+    assert "no commit of the Hub's dataset" in text and "None. To cite the Hub's dataset" in text
 
 
 @pytest.mark.parametrize(
@@ -115,6 +139,40 @@ def test_load_dataset_reads_the_folder_by_its_card(from_folder, tmp_path, monkey
         warnings.simplefilter("ignore")
         loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     assert {split: len(table) for split, table in loaded.items()} == rows
+
+
+EXTRA = parquet({"text": [SENTENCES[1]], "translation": ["hello"], "extra": ["x"]})
+RAGGED = comments()["Malayalam_first_ready_for_sentiment.tsv"] + b"Positive\tpadam\tkollam\n"
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "files", "finding"),
+    [
+        (COMMENTS, {"x.tsv": RAGGED}, "ragged_row"),
+        (COMMENTS, {"x.tsv": RAGGED.replace(b"\tkollam", b" \xff")}, "bad_encoding"),
+        (NEWS, {"malayalam-train.jsonl": news()["malayalam-train.jsonl"] + b'{"news": "cut\n'}, "broken_line"),
+        (SPEECH, {**PARQUET, "data/train-1.parquet": EXTRA}, "schema_drift"),
+    ],
+)
+def test_no_configuration_is_given_where_a_plain_loader_stops(
+    from_folder, tmp_path, monkeypatch, repo_id, files, finding
+):
+    import datasets
+    from huggingface_hub import DatasetCard
+
+    folder = ingested(from_folder({repo_id: files}), repo_id)
+    card = folder / "README.md"
+    assert "configs" not in DatasetCard.load(card).data.to_dict()
+    assert f"it may stop at what stands under Findings as `{finding}`" in card.read_text(encoding="utf-8")
+
+    # It does stop with the configuration that the files would have.
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("data_foundry.ingestion.card.STOPPING", ())
+    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    card.write_text(dataset_card(metadata), encoding="utf-8")
+    with warnings.catch_warnings(), pytest.raises(datasets.exceptions.DatasetGenerationError):
+        warnings.simplefilter("ignore")
+        datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
 
 
 def test_a_folder_of_clips_has_a_configuration_only_where_the_loader_reads_it_rightly(from_folder, monkeypatch):

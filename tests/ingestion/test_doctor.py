@@ -12,11 +12,19 @@ from data_foundry.__main__ import main
 from data_foundry.config import training_config
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
+from data_foundry.ingestion.disk import SPARE_BYTES
 from data_foundry.ingestion.doctor import diagnose
-from tests.ingestion.builders import COMMENTS, DIALECTS, NEWS, comments, news
+from data_foundry.ingestion.ingest import plan, run_step
+from data_foundry.lake import Lake
+from tests.ingestion.builders import COMMENTS, DIALECTS, NEWS, SPEECH, comments, news
 from tests.loopback_hub import Fault
 
 GOOD = "good-token-value"
+
+
+def add_pinned(hub, name, files, **access):
+    """Put a dataset on the Hub at the commit that the registry pins."""
+    return hub.add("datasets", name, files, sha=DATASET_REGISTRY[name].revision or "", **access)
 
 
 def by_subject(settings):
@@ -30,7 +38,7 @@ def of(settings, check):
 def test_it_tells_readable_gated_and_missing_data_apart(hub, from_loopback, monkeypatch, tmp_path):
     hub.allow(GOOD)
     hub.add("datasets", NEWS, news())
-    hub.add("datasets", COMMENTS, comments(), gated=True)
+    add_pinned(hub, COMMENTS, comments(), gated=True)
     monkeypatch.setenv("HF_TOKEN", GOOD)
     found = by_subject(from_loopback(datasets=[NEWS, COMMENTS, DIALECTS]))
     assert found[NEWS]["status"] == "warning" and found[NEWS]["gated"] is False
@@ -41,6 +49,13 @@ def test_it_tells_readable_gated_and_missing_data_apart(hub, from_loopback, monk
     assert GOOD not in str(found)
     assert not (tmp_path / "base").exists()
     assert hub.file_requests() == []
+
+
+@pytest.mark.parametrize("licence", ["research-only", "cc-by-4.0", "some-custom-licence"])
+def test_what_gold_would_refuse_is_a_warning_whatever_the_card_is_tagged(hub, from_loopback, licence):
+    hub.add("datasets", SPEECH, {"README.md": f"---\nlicense: {licence}\n---\n".encode()})
+    found = by_subject(from_loopback(datasets=[SPEECH]))[SPEECH]
+    assert found["status"] == "warning" and "commercial training" in found["message"]
 
 
 def test_research_may_use_what_commerce_may_not(hub, from_loopback):
@@ -63,7 +78,7 @@ def test_libraries_programs_gpu_and_disk_are_looked_at(from_folder):
 def test_sizes_are_those_that_the_hub_lists_and_stand_against_the_free_disk(hub, from_loopback, monkeypatch):
     files = {NEWS: news(), COMMENTS: comments()}
     for name, content in files.items():
-        hub.add("datasets", name, content)
+        add_pinned(hub, name, content)
     sizes = {name: sum(map(len, content.values())) for name, content in files.items()}
     settings = from_loopback(datasets=list(files))
     found = by_subject(settings)
@@ -73,9 +88,38 @@ def test_sizes_are_those_that_the_hub_lists_and_stand_against_the_free_disk(hub,
     capped = from_loopback(datasets=list(files), hub={"max_bytes_per_dataset": 10})
     assert of(capped, "disk")[0]["needed_bytes"] == 20
     usage = shutil.disk_usage("/")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=sum(sizes.values())))
+
+    def with_free(size: int) -> dict:
+        monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=size))
+        return of(settings, "disk")[0]
+
+    # A run refuses what does not fit beside the room that is kept spare.
+    room = sum(sizes.values()) + SPARE_BYTES
+    assert with_free(room - 1)["status"] == "error" and "67.1 MB that are kept spare" in with_free(room - 1)["message"]
+    assert with_free(room)["status"] == "warning" and "--base-path" in with_free(room)["next_step"]
+    assert with_free(room + sum(sizes.values()))["status"] == "ok"
+    settings = from_loopback(datasets=list(files), hub={"max_rows_per_dataset": 1})
+    assert with_free(room - 1)["status"] == "warning" and "bring at most" in with_free(room - 1)["message"]
+
+
+def test_a_disk_that_can_not_be_written_to_or_is_too_small_for_what_a_folder_brings_is_an_error(
+    from_folder, monkeypatch, tmp_path
+):
+    settings = from_folder({NEWS: news()}).model_copy(update={"datasets": (NEWS,)})
+    assert of(settings, "disk")[0]["status"] == "ok" and of(settings, "disk")[0]["needed_bytes"] > 0
+    (tmp_path / "file").write_text("x")
+    (disk,) = of(settings.model_copy(update={"base_path": tmp_path / "file" / "base"}), "disk")
+    assert (disk["status"], disk["subject"], disk["message"]) == ("error", str(tmp_path / "file"), "is no folder")
+    usage = shutil.disk_usage("/")
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda path: usage._replace(free=SPARE_BYTES))
+        assert of(settings, "disk")[0]["status"] == "error"
+    twice = {"storage": settings.storage.model_copy(update={"backup_enabled": True})}
+    (disk,) = of(settings.model_copy(update=twice), "disk")
+    assert disk["needed_bytes"] == 2 * of(settings, "disk")[0]["needed_bytes"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
     (disk,) = of(settings, "disk")
-    assert disk["status"] == "warning" and "--base-path" in disk["next_step"]
+    assert (disk["status"], disk["message"]) == ("error", "can't be written to") and "--base-path" in disk["next_step"]
 
 
 def test_a_hub_that_nobody_answers_for_is_said_once(hub, from_loopback, monkeypatch):
@@ -97,7 +141,7 @@ def test_a_hub_that_stumbles_over_everything_is_said_once(hub, from_loopback, ac
 
 def test_a_dataset_on_which_the_hub_stumbles_is_an_error_of_that_dataset(hub, from_loopback, waits):
     hub.add("datasets", NEWS, news())
-    hub.add("datasets", COMMENTS, comments())
+    add_pinned(hub, COMMENTS, comments())
     hub.faults = [Fault(f"/api/datasets/{NEWS}", 500, times=99)]
     settings = from_loopback(datasets=[NEWS, COMMENTS])
     found = by_subject(settings)
@@ -118,6 +162,14 @@ TOKENS = {
     ),
     "wrong": ("bad-token-value", {}, "error", "the Hub refuses it (401)", "settings/tokens"),
 }
+
+
+def test_a_token_that_is_refused_is_said_once(hub, from_loopback, monkeypatch):
+    hub.allow(GOOD)
+    monkeypatch.setenv("HF_TOKEN", "bad-token-value")
+    rows = diagnose(from_loopback())
+    assert [row["check"] for row in rows if row["status"] == "error"] == ["token"]
+    assert not {"dataset", "model"} & {row["check"] for row in rows}
 
 
 @pytest.mark.parametrize("case", TOKENS)
@@ -142,6 +194,38 @@ def test_the_base_models_of_the_chosen_engines_are_asked_for(hub, from_loopback)
     hub.add("models", bases[0], {"config.json": b"{}"}, gated=True)
     (row,) = [row for row in of(settings, "model") if row["subject"] == bases[0]]
     assert row["status"] == "error" and f"{hub.url}/{bases[0]}," in row["next_step"]
+
+
+def test_a_pinned_dataset_is_asked_for_at_its_commit(hub, from_loopback):
+    sha = add_pinned(hub, COMMENTS, comments())
+    assert DATASET_REGISTRY[COMMENTS].revision == sha
+    hub.add("datasets", COMMENTS, {**comments(), "more.csv": b"x" * 999})
+    settings = from_loopback(datasets=[COMMENTS])
+    row = by_subject(settings)[COMMENTS]
+    assert row["revision"] == sha and row["bytes"] == sum(map(len, comments().values()))
+    (step,) = plan(settings, Lake(settings))
+    run_step(settings, step)
+    assert of(settings, "disk")[0]["needed_bytes"] == 0
+    del hub.repositories["datasets", COMMENTS].commits[sha]
+    row = by_subject(settings)[COMMENTS]
+    assert row["status"] == "error" and "the pinned revision is gone" in row["message"]
+
+
+def test_a_pinned_base_model_is_asked_for_at_its_commit(hub, from_loopback):
+    pinned = {"training": {"engines": {"nlu": {"revision": "1" * 40}}}}
+    settings = from_loopback(datasets=[NEWS], engines=["nlu"], **pinned)
+    base = training_config(settings, AIEngine("nlu"), ENGINES[AIEngine("nlu")].training).base
+    hub.add("models", base, {"config.json": b"{}"}, sha="1" * 40)
+    hub.add("models", base, {"config.json": b"{} "})
+    (row,) = of(settings, "model")
+    assert (row["status"], row["revision"], row["bytes"]) == ("ok", "1" * 40, 2)
+
+
+@pytest.mark.parametrize("stated", ["2023-02-30", "2024-13-01T00:00:00Z", '"\\UFFFFFFFF"', "[" * 3000])
+def test_a_card_with_an_impossible_value_does_not_end_the_doctor(from_folder, stated):
+    card = f"---\nlicense: cc-by-nc-sa-4.0\nmade: {stated}\n---\n".encode()
+    row = by_subject(from_folder({NEWS: {**news(), "README.md": card}}))[NEWS]
+    assert row["status"] == "warning" and "cc-by-nc-sa-4.0" in row["licence"]
 
 
 def test_a_renamed_dataset_is_a_warning_with_its_new_name(hub, from_loopback):
@@ -175,7 +259,7 @@ def test_a_gpu_counts_when_driver_and_torch_both_know_it(from_folder, monkeypatc
 
 def test_the_command_prints_json_and_fails_for_an_error(hub, from_loopback, tmp_path, capsys):
     from_loopback()
-    hub.add("datasets", COMMENTS, comments())
+    add_pinned(hub, COMMENTS, comments())
     flags = ["doctor", "--json", "--base-path", str(tmp_path / "base"), "--datasets"]
     assert main([*flags, COMMENTS, DIALECTS]) == 1
     rows = {row["subject"]: row["status"] for row in json.loads(capsys.readouterr().out)}

@@ -148,10 +148,10 @@ REFUSED = {
         vanishes, r"is gone from its commit \(404\)", rf"Look at {TERMS}; run again, or pin", SHARD, typed=True
     ),
     "429 that asks for an hour": Case(
-        strikes(SHARD, 429, Retry_After="3600"), r"answers 429; it asks to wait 3600 s", WAIT_AND_RERUN, SHARD,
+        strikes(SHARD, 429, Retry_After="3600"), r"answers 429, too many requests in a time; it asks to wait 3600 s", WAIT_AND_RERUN, SHARD,
         typed=True,
     ),
-    "429 for ever": Case(strikes(SHARD, 429), r"answers 429 after 2 tries", WAIT_AND_RERUN, SHARD),
+    "429 for ever": Case(strikes(SHARD, 429), r"answers 429, too many requests in a time after 2 tries", WAIT_AND_RERUN, SHARD),
     "500 for ever": Case(strikes(SHARD, 500), r"answers 500 after 2 tries", WAIT_AND_RERUN, SHARD, typed=True),
     "503 of the list of files": Case(strikes(TREE, 503), r"answers 503 after 2 tries", WAIT_AND_RERUN),
     "503 of the commit": Case(strikes(INFO, 503), r"answers 503 after 2 tries", WAIT_AND_RERUN),

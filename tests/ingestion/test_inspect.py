@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.inspect import Inspection, inspect_dataset
-from data_foundry.ingestion.payloads import parquet_payloads
+from data_foundry.ingestion.payloads import Digests, parquet_payloads
 from tests.ingestion.builders import (
     COMMENTS,
     DIALECTS,
@@ -232,7 +233,7 @@ def test_audio_payloads_are_sniffed(inspected):
         "unreadable_audio": (1, [f"{path} 4"]),
         "empty_audio": (3, [f"{path} 5", f"{path} 6", f"{path} 8"]),
         "audio_needs_ffmpeg": (1, [f"{path} 7"]),
-        "mixed_sample_rates": (1, []),
+        "mixed_sample_rates": (2, [f"{path} 0: 8000 Hz", f"{path} 1: 16000 Hz"]),
     }
     assert result.audio["seconds"]["max"] == 31.0
     # 8 of 9 payloads are there; an empty one that is not null counts as filled in the file's own statistics.
@@ -265,9 +266,10 @@ def test_an_audio_folder_finds_the_split_that_the_hubs_loader_hides(inspected):
     clips = {name: tone(0.5, 8000) for name in ("Data/Train/a.wav", "Data/Valid/b.wav", "Data/Train/extra.wav")}
     result, findings = inspected(FOLDER_SPEECH, {"metadata.jsonl": json_lines(rows), **clips})
     assert result.rows == 4
-    assert result.splits == {"train": {"rows": 3, "files": 2}, "validation": {"rows": 1, "files": 1}}
+    train = {"rows": 3, "files": 2, "without_audio": 1}
+    assert result.splits == {"train": train, "validation": {"rows": 1, "files": 1}}
     assert findings["hidden_split"]["examples"] == ["Data/Valid/b.wav"]
-    assert findings["missing_clip"]["examples"] == ["Data/Train/gone.wav"]
+    assert findings["missing_clip"]["examples"] == ["metadata.jsonl row 2"]
     assert findings["clip_without_row"]["examples"] == ["Data/Train/extra.wav"]
     assert set(findings) == {"hidden_split", "missing_clip", "clip_without_row"}
     assert result.audio["sampled"] == 3
@@ -355,8 +357,44 @@ def test_clips_that_a_cap_left_out_are_not_missing(inspected, tmp_path):
     result = inspect_dataset(DATASET_REGISTRY[FOLDER_SPEECH], files, findings, None, ["Data/Train/b.wav"])
     found = {finding["kind"]: finding for finding in findings.listed()}
     assert found["left_out_by_selection"]["examples"] == ["Data/Train/b.wav"]
-    assert found["missing_clip"]["examples"] == ["Data/Train/gone.wav"]
-    assert result.splits == {"train": {"rows": 3, "files": 1}}
+    assert found["missing_clip"]["examples"] == ["metadata.jsonl row 2"]
+    assert result.splits == {"train": {"rows": 3, "files": 1, "without_audio": 2}} and result.rows_without_audio == 2
+
+
+def test_what_repeats_is_told_with_its_row_and_that_of_the_first(inspected):
+    texts = [SENTENCES[0], "", SENTENCES[1], SENTENCES[0], SENTENCES[2]]
+    first = json_lines([{"news": text, "class": 1} for text in texts])
+    second = json_lines([{"news": text, "class": 1} for text in (SENTENCES[3], SENTENCES[2])])
+    _, findings = inspected(NEWS, {"malayalam-train.jsonl": first, "malayalam-test.jsonl": second})
+    assert findings["duplicate_text"]["count"] == 2
+    # Tables are read in the order of their names.
+    assert findings["duplicate_text"]["examples"] == [
+        "malayalam-train.jsonl row 3 = malayalam-train.jsonl row 0",
+        "malayalam-train.jsonl row 4 = malayalam-test.jsonl row 1",
+    ]
+
+
+def test_rows_of_an_audio_folder_that_repeat_are_told_though_their_splits_alternate(inspected):
+    names = [f"Data/{split}/{n}.wav" for n in range(3) for split in ("Train", "Valid")]
+    rows = [{"file_name": name, "sentence": SENTENCES[n % 5]} for n, name in enumerate(names)]
+    clips = {name: tone(0.2 + n / 10, 8000) for n, name in enumerate(names)}
+    _, findings = inspected(FOLDER_SPEECH, {"metadata.jsonl": json_lines(rows), **clips})
+    assert findings["duplicate_text"]["examples"] == ["metadata.jsonl row 5 = metadata.jsonl row 0"]
+    assert findings["text_in_two_splits"]["count"] == 1
+
+
+def test_audio_that_repeats_is_told_by_its_row_and_of_many_repeats_a_few_are_named(inspected):
+    wav, other = tone(0.2, 8000), tone(0.3, 8000)
+    _, findings = inspected(SPEECH, {"data/train-0.parquet": audio_table([other, wav, *[wav] * 9])})
+    found, path = findings["duplicate_audio"], "data/train-0.parquet row"
+    assert found["count"] == 9 and found["examples"] == [f"{path} {n} = {path} 1" for n in range(2, 7)]
+
+
+def test_completeness_counts_cells_of_columns_and_no_clips(inspected):
+    rows = [{"file_name": f"Data/Train/{n}.wav", "sentence": SENTENCES[0] if n else ""} for n in range(4)]
+    clips = {row["file_name"]: tone(0.2, 8000) for row in rows[:2]}
+    result, _ = inspected(FOLDER_SPEECH, {"metadata.jsonl": json_lines(rows), **clips})
+    assert set(result.roles) == {"file_name", "text"} and result.metrics["completeness_score"] == 7 / 8
 
 
 def test_the_distribution_of_the_ratio_is_kept(inspected):
@@ -390,3 +428,27 @@ def test_speakers_are_counted_and_those_of_two_splits_are_told(inspected):
     assert result.speakers == 3
     assert findings["speaker_in_two_splits"]["examples"] == ["train and test: 1 speakers"]
     assert inspected(NEWS, news())[0].speakers is None
+
+
+def test_a_clip_is_found_by_a_path_that_climbs_and_a_missing_one_is_told_by_its_row_not_by_its_cell(inspected):
+    rows = [
+        {"file_name": "../clips/a.wav", "sentence": SENTENCES[0]},
+        {"file_name": "my number is 0471 " * 9000, "sentence": SENTENCES[1]},
+    ]
+    files = {"tables/metadata.jsonl": json_lines(rows), "clips/a.wav": tone(0.2, 8000)}
+    result, findings = inspected(FOLDER_SPEECH, files)
+    assert findings["missing_clip"]["examples"] == ["tables/metadata.jsonl row 1"]
+    assert result.rows == 2 and "clip_without_row" not in findings
+
+
+def test_repeats_and_what_two_splits_share_are_counted_alike_before_and_after_more_comes():
+    found = Digests()
+    assert found.repeats() == (0, 0) and found.different() == 0 and list(found.shared()) == []
+    found.add_rows("train", np.array([5, 0, 9, 5, 2**64 - 1], dtype=np.uint64), 0)
+    found.add_rows("test", np.zeros(3, dtype=np.uint64), 5)
+    assert found.repeats() == (4, 1) and list(found.shared()) == []
+    found.add_rows(["test", "train", "test"], np.array([9, 1, 9], dtype=np.uint64), 8)
+    found.add("validation", 9, 11)
+    assert found.repeats() == (8, 4) and found.different() == 4
+    assert list(found.shared()) == [("train", "test", 1), ("train", "validation", 1), ("test", "validation", 1)]
+    assert found.repeats() == (8, 4)

@@ -13,12 +13,18 @@ from pathlib import Path
 import pytest
 
 from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
+from data_foundry.hub import open_hub
+from data_foundry.hub.fetching import PARTS, part_name
 from data_foundry.hub.folder import FolderHub
 from data_foundry.ingestion import ingest
+from data_foundry.ingestion.bring import bring
+from data_foundry.ingestion.selection import Cap
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, StepResult
 from tests.ingestion.builders import FOLDER_SPEECH, NEWS, SENTENCES, json_lines, news, tone, write_hub
+from tests.loopback_hub import Fault
 
 CLIPS = {f"Data/{split}/{n}.wav": tone(0.2 + n / 10, 8000) for split in ("Train", "Valid") for n in range(3)}
 FILES = {
@@ -137,6 +143,34 @@ def test_files_of_an_older_commit_that_an_unfinished_run_left_are_swept(from_fol
     assert not area.exists()
 
 
+def test_parts_of_an_older_commit_are_swept_and_not_counted_as_fetched_and_parts_of_this_one_stay(from_folder):
+    settings = from_folder({NEWS: news()})
+    hub, entry, folder = open_hub(settings), DATASET_REGISTRY[NEWS], Lake(settings).folder(Layer.RAW, NEWS)
+    snapshot = hub.snapshot("datasets", NEWS, None)
+    parts = folder / ".fetched" / PARTS
+    (parts / "random.xet").mkdir(parents=True)
+    for stale in ("e" * 40, "random.xet/chunk"):
+        (parts / stale).write_bytes(b"x" * 50_000)
+    train = next(file for file in snapshot.files if "train" in file.path)
+    (parts / part_name(train)).write_bytes(news()[train.path][:100])
+    asked, seen = [], []
+
+    class Claim:
+        backed_up = False
+
+        def reserve(self, size: int) -> None:
+            asked.append(size)
+            seen.extend(path.name for path in parts.glob("*"))
+
+    whole = sum(file.bytes for file in snapshot.files)
+    brought = bring(hub, snapshot, entry, Cap(), folder, Claim(), 2)
+    assert asked == [whole - 100] and seen == [part_name(train)] and len(brought.fetched) == 3
+    # What lies there whole needs no room again, but its copy does.
+    Claim.backed_up = True
+    bring(hub, snapshot, entry, Cap(), folder, Claim(), 2)
+    assert asked == [whole - 100, whole]
+
+
 def test_leftovers_beside_a_finished_dataset_are_swept_by_the_next_run(from_folder):
     settings = from_folder({NEWS: news()}).model_copy(update={"datasets": (NEWS,)})
     run(settings, NEWS)
@@ -154,6 +188,27 @@ def test_a_dataset_that_is_gone_names_what_could_stand_in_for_it(from_folder):
     with pytest.raises(FoundryError) as gone:
         ingest.run_step(settings, step)
     assert "asr-malayalam/indicvoices-v1a and ai4bharat/IndicVoices could be registered instead" in gone.value.hint
+
+
+def test_a_hub_that_is_away_is_no_reason_to_register_another_dataset(from_loopback, hub, waits):
+    hub.faults = [Fault("/api/", 503, times=99)]
+    settings = from_loopback(datasets=[FOLDER_SPEECH])
+    (step,) = ingest.plan(settings, Lake(settings))
+    with pytest.raises(FoundryError, match="answers 503") as away:
+        ingest.run_step(settings, step)
+    assert "registered instead" not in str(away.value)
+
+
+def test_what_lies_here_complete_is_said_when_the_hub_can_not_be_asked(from_loopback, hub, waits):
+    hub.add("datasets", NEWS, news())
+    settings = from_loopback(datasets=[NEWS])
+    run(settings, NEWS)
+    hub.faults = [Fault("/api/", 503, times=99)]
+    (step,) = ingest.plan(settings, Lake(settings))
+    with pytest.raises(
+        FoundryError, match=r"Revision \w{10} lies here complete; only whether main has moved on can't be"
+    ):
+        ingest.run_step(settings, step)
 
 
 def test_nothing_is_hashed_or_inspected_twice(from_folder, monkeypatch):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.ingestion import tables
 from data_foundry.ingestion import text_lines as lines
 from data_foundry.ingestion.findings import Findings
 from data_foundry.ingestion.tables import ParquetTable, close, open_table, row_count
@@ -78,6 +79,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(read):
 def test_text_in_another_encoding_is_told(read):
     _, findings = read(COMMENTS, "x.tsv", "label\tquery\nPositive\tsuper\n".encode("utf-16"))
     assert findings["wrong_encoding"]["severity"] == "error" and "UTF-16" in findings["wrong_encoding"]["message"]
+    for encoding in ("utf-32-le", "utf-32-be"):
+        _, findings = read(COMMENTS, "x.tsv", "\ufefflabel\tquery\n".encode(encoding))
+        told = findings["wrong_encoding"]
+        assert told["count"] == 1 and "UTF-32" in told["message"], encoding
     rows, findings = read(COMMENTS, "x.tsv", "label\tquery\nPositive\tcafé\n".encode("latin-1"))
     assert findings["bad_encoding"]["examples"] == ["x.tsv line 2"] and rows[0]["query"] == "caf\ufffd"
 
@@ -126,3 +131,32 @@ def test_a_column_is_taken_for_text_by_its_script_alone_only_when_half_of_it_is_
         table = ParquetTable("x.parquet", tmp_path / "x.parquet")
         assert table.most_malayalam() == (name if name == "sentence_ml" else None)
         close(table)
+
+
+LONG = "x" * 1000
+WIDE_TABLES = {
+    "x.jsonl": (NEWS, json_lines([{"news": LONG, "class": 1}] * 50)),
+    "x.json": (NEWS, json.dumps([{"news": LONG, "class": 1}] * 50).encode()),
+    "x.tsv": (COMMENTS, b"label\tquery\n" + f"Positive\t{LONG}\n".encode() * 50),
+    "x.parquet": (NEWS, parquet({"news": [f"{row} {LONG}" for row in range(50)], "class": [1] * 50})),
+}
+
+
+@pytest.mark.parametrize("name", WIDE_TABLES)
+def test_a_block_ends_by_the_size_of_its_rows_too(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 5000)
+    repo_id, data = WIDE_TABLES[name]
+    (tmp_path / name).write_bytes(data)
+    table = open_table(DATASET_REGISTRY[repo_id], name, tmp_path / name, Findings())
+    text = "query" if name == "x.tsv" else "news"
+    sizes = [len(block[text]) for block in table.blocks([text])]
+    close(table)
+    assert sum(sizes) == 50 and max(sizes) <= 5
+
+
+def test_light_columns_are_read_many_rows_at_once_beside_heavy_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 5000)
+    (tmp_path / "x.parquet").write_bytes(WIDE_TABLES["x.parquet"][1])
+    table = ParquetTable("x.parquet", tmp_path / "x.parquet")
+    assert [len(block["class"]) for block in table.blocks(["class"])] == [50]
+    close(table)

@@ -1,12 +1,11 @@
 """The lake's contract: what is complete, what is listed, what is refused."""
 
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from data_foundry.errors import FoundryError
-from data_foundry.lake import Lake, Layer
+from data_foundry.lake import Lake, Layer, sha256_file
 from data_foundry.lake import commit as commit_module
 from tests.lake.builders import NAME, publish, tree
 
@@ -85,21 +84,29 @@ def test_names_that_leave_the_lake_are_refused(lake, name):
         lake.folder(Layer.RAW, name)
 
 
-def test_shared_storage_reads_back_what_it_wrote_and_local_storage_does_not(with_settings, monkeypatch, tmp_path):
-    real = Path.replace
-
-    def lose_a_byte(self, target):
-        result = real(self, target)
-        if str(target).endswith("a"):
-            Path(target).write_bytes(b"on")
-        return result
-
-    monkeypatch.setattr(Path, "replace", lose_a_byte)
-    publish(Lake(with_settings(base_path=str(tmp_path / "local"))), {"a": b"one"})
+def test_shared_storage_reads_back_what_it_wrote_before_it_touches_the_old_state(with_settings, monkeypatch, tmp_path):
     shared = Lake(with_settings(base_path=str(tmp_path / "shared"), storage={"type": "shared"}))
-    with pytest.raises(FoundryError, match="reads back with other bytes"):
-        publish(shared, {"a": b"one"})
-    assert shared.manifest(Layer.SILVER, NAME) is None
+    local = Lake(with_settings(base_path=str(tmp_path / "local")))
+    first = [publish(lake, {"a": b"one", "kept": b"k"}) for lake in (local, shared)]
+    before = tree(shared.base_path)
+
+    def lose_a_byte(path):
+        found = sha256_file(path)
+        path.write_bytes(path.read_bytes()[:-1])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commit_module, "sha256_file", lose_a_byte)
+        publish(local, {"a": b"two"}, key="k2")
+        with pytest.raises(FoundryError, match=r"reads back with other bytes .* nothing was published"):
+            publish(shared, {"a": b"two"}, key="k2")
+    assert shared.manifest(Layer.SILVER, NAME) == first[1] and tree(shared.base_path) == before
+    # A kept file is read back too.
+    (shared.folder(Layer.SILVER, NAME) / "kept").write_bytes(b"x")
+    with pytest.raises(FoundryError, match="kept reads back"), shared.commit(Layer.SILVER, NAME, "k2") as commit:
+        commit.keep(first[1].files[1])
+        commit.publish()
+    assert shared.manifest(Layer.SILVER, NAME) == first[1]
 
 
 def test_a_file_that_vanishes_before_publication_stops_it(lake):
@@ -166,3 +173,20 @@ def test_one_unreadable_manifest_hides_no_other_and_tells_its_fault(lake):
     assert lake.manifests(Layer.SILVER) == [whole] and lake.names(Layer.SILVER) == ["owner/broken", NAME]
     assert lake.fault(Layer.SILVER, NAME) is None and lake.readable(Layer.SILVER, "owner/broken") is None
     assert "Delete" in lake.fault(Layer.SILVER, "owner/broken")
+
+
+def test_a_file_of_the_data_that_is_called_like_a_manifest_is_no_folder_of_the_lake(lake):
+    publish(lake, {"files/manifest.json": b'{"layer": "raw", "name": "other/name", "key": "k"}'}, layer=Layer.RAW)
+    with lake.commit(Layer.GOLD, "stt", "k") as commit:
+        commit.path("train/manifest.json").write_text("{}")
+        commit.publish()
+    assert lake.names(Layer.RAW) == [NAME] and lake.names(Layer.GOLD) == ["stt"]
+    assert [manifest.name for layer in Layer for manifest in lake.manifests(layer)] == [NAME, "stt"]
+
+
+def test_a_backup_takes_room_twice_only_of_what_is_backed_up_and_on_the_same_disk(with_settings, tmp_path, monkeypatch):
+    assert not Lake(with_settings()).backup_shares_disk(Layer.RAW)
+    backed = Lake(with_settings(storage={"backup_enabled": True, "backup_path": str(tmp_path / "copies")}))
+    assert backed.backup_shares_disk(Layer.RAW) and not backed.backup_shares_disk(Layer.SILVER)
+    elsewhere = Lake(with_settings(storage={"backup_enabled": True, "backup_path": "/proc/copies"}))
+    assert not elsewhere.backup_shares_disk(Layer.RAW)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data_foundry import endings
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
 from data_foundry.lake import LEASE_SECONDS, Lake, LeaseLost, lock
@@ -209,6 +210,24 @@ def test_a_run_whose_lease_is_gone_stops_and_says_why_and_leaves_the_new_one_alo
     _, told = run.communicate(timeout=60)
     assert run.returncode == 1 and "lost its lease" in told and "Traceback" not in told
     assert ("process 7 on elsewhere" in told and lease.exists()) if taken else "someone removed it" in told
+
+
+def test_a_lost_lease_is_told_where_the_run_takes_its_signal_for_the_users(with_settings, monkeypatch, capfd):
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 0.6)
+    settings = with_settings(storage={"type": "shared"})
+    lease = settings.base_path / "storage" / ".lock.lease"
+
+    def work():
+        with Lake(settings).lock("all phases"):
+            lease.write_text(json.dumps({"host": "elsewhere", "pid": 7, "token": "another"}))
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                # As the orchestrator does, which then ends its child and reports.
+                return endings.TERMINATED
+
+    assert endings.ended("run", work) == 1
+    assert "lost its lease" in capfd.readouterr().err and json.loads(lease.read_text())["token"] == "another"
 
 
 def test_a_lease_that_vanishes_while_it_is_read_or_holds_nonsense_is_no_traceback(with_settings, monkeypatch):

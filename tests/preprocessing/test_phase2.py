@@ -21,7 +21,6 @@ from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Commit, Lake, Layer
 from data_foundry.preprocessing import rule_sets, standardize
-from data_foundry.preprocessing.content import CONTENT_RULES
 from data_foundry.preprocessing.reasons import REASONS
 from data_foundry.records import SilverRow
 from data_foundry.report import Action
@@ -110,14 +109,11 @@ def reruns(settings, lake) -> dict[str, str]:
 
 
 TOUCHED = {
-    "rows": {STT, NEWS, TOKENS}, "text": {STT, NEWS, TOKENS}, "content": {STT, NEWS, TOKENS}, "audio": {STT},
+    "rows": {STT, NEWS, TOKENS}, "text": {STT, NEWS, TOKENS}, "content": {STT, NEWS, TOKENS}, "prompts": {TOKENS},
+    "audio": {STT},
     "segmentation": {STT}, "quality": {STT}, "speaking_rate": {TOKENS}, "codec": {TOKENS},
     "labels": {STT, NEWS, TOKENS}, "duplicate_text": {STT, NEWS, TOKENS}, "duplicate_audio": {STT},
 }  # fmt: skip
-
-
-def test_versions_that_stand_in_two_places_are_the_same():
-    assert rule_sets.RULE_SETS["content"].version == CONTENT_RULES
 
 
 def test_the_touched_datasets_of_every_rule_set_are_listed_here():
@@ -199,6 +195,19 @@ def test_a_dataset_with_unreadable_files_fails_whole_and_leaves_what_was_there(s
     ingest(lake, STT, {"data/train-0.parquet": b"PAR1"})
     only = settings.model_copy(update={"datasets": (STT,)})
     with pytest.raises(FoundryError, match=r"train-0\.parquet"):
+        standardize.run_step(only, standardize.plan(only, lake)[0])
+    assert lake.manifest(Layer.SILVER, STT) == before
+
+
+def test_raw_bytes_that_changed_at_equal_length_since_they_were_verified_never_reach_silver(settings, lake, run):
+    run(STT, speech(clip(wav(tone(2.0)))))
+    before = lake.manifest(Layer.SILVER, STT)
+    (file,) = [path for path in lake.files(Layer.RAW, STT) if path.suffix == ".parquet"]
+    payload = bytearray(file.read_bytes())
+    payload[len(payload) // 2] ^= 1
+    file.write_bytes(payload)
+    only = settings.model_copy(update={"datasets": (STT,)})
+    with pytest.raises(FoundryError, match="other bytes than were published"):
         standardize.run_step(only, standardize.plan(only, lake)[0])
     assert lake.manifest(Layer.SILVER, STT) == before
 

@@ -227,3 +227,10 @@ def test_a_recording_that_a_size_limit_left_on_the_hub_is_told_from_one_that_is_
     paths = write_files(tmp_path, {"metadata.jsonl": "\n".join(map(json.dumps, records))})
     rows = list(read_rows(entry(INDICVOICES), tmp_path, paths, left_out=["Data/Train/out.wav"]))
     assert [row.fault.reason for row in rows] == ["left_out_by_selection", "audio_missing"]
+
+
+def test_a_recording_beside_the_tables_folder_is_found_by_a_path_that_climbs(tmp_path):
+    record = {"file_name": "../clips/a.wav", "sentence": TEXT}
+    paths = write_files(tmp_path, {"tables/metadata.jsonl": json.dumps(record), "clips/a.wav": b"RIFF"})
+    (row,) = read_rows(entry(INDICVOICES), tmp_path, paths)
+    assert row.fault is None and row.payload == tmp_path / "clips/a.wav"

@@ -16,6 +16,8 @@ from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.text import normalize
 
 OWN_LIST = "own list, project licence, not natively checked"
+LIST_RULES = frozenset({"abuse_list", "abuse_homograph"})
+"""Under these the entries of a user's list are flagged, the second for those that are ordinary words too."""
 
 # Rule -> entries; an entry is written with its forms, a space inside an entry as an underscore.
 _OWN = {

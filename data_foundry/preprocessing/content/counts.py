@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_foundry.preprocessing.content.abuse import LIST_RULES
 from data_foundry.preprocessing.content.identity import CATEGORIES
 from data_foundry.preprocessing.content.politeness import COUNTS
 
@@ -24,6 +25,7 @@ class ContentCounts:
     rows_masked: int = 0
     in_audio: int = 0
     masked_translations: int = 0
+    translation_flags: Counter[str] = field(default_factory=Counter)
     rewritten_raw: int = 0
     flags: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
@@ -53,6 +55,7 @@ class ContentCounts:
             "rows_masked": self.rows_masked,
             "rows_with_personal_data_in_audio": self.in_audio,
             "masked_translations": self.masked_translations,
+            "translation_flags_by_rule": dict(sorted(self.translation_flags.items())),
             "raw_texts_rewritten": self.rewritten_raw,
             "rows_excluded": dict(sorted(self.excluded.items())),
             "identity_coverage": coverage,
@@ -70,8 +73,11 @@ class ContentCounts:
                     self.in_audio,
                 )
             )
-        if abusive := sum(self.flags[rule] for rule in ("abuse", "abuse_list", "insult")):
-            found.append(_finding("abuse", "Texts hold words of an abuse list; none was dropped for it.", abusive))
+        abuse = ("abuse", "insult", *LIST_RULES)
+        if abusive := sum(counts[rule] for counts in (self.flags, self.translation_flags) for rule in abuse):
+            found.append(
+                _finding("abuse", "Texts hold words of an abuse list; a rule in content.exclude drops them.", abusive)
+            )
         impolite = sum(self.prompts[rule] for rule in ("impolite_second_person", "bare_imperative", "mixed_address"))
         if impolite:
             found.append(_finding("impolite_prompts", "Prompts address the caller below the line's manners.", impolite))

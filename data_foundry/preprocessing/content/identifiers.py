@@ -30,48 +30,58 @@ UPI_HANDLES = (
     "waicici wasbi sbi axisbank hdfcbank icici kotak federal barodampay cnrb pnb sib freecharge ikwik jupiteraxis "
     "yescred axisb idfcbank indus kbl unionbank boi cboi"
 )
-# First two letters of a registration mark, as the Central Motor Vehicles Rules 1989 (rule 50) give them to states.
+# First two letters of a registration mark, as the Central Motor Vehicles Rules 1989 (rule 50) give them to states; in
+# small letters only those that are no English word or measure ("as 10 am 1230", "500 ml").
 _STATES = (
     "AN AP AR AS BR CG CH DD DL DN GA GJ HP HR JH JK KA KL LA LD MH ML MN MP MZ NL OD OR PB PY RJ SK TG TN TR TS UK UP "
     "WB"
 )
+_SMALL_STATES = "ap dl gj hr ka kl mh py rj tg tn ts wb"
 
 _ANY_DIGIT = re.compile(r"\d")
 # A character outside ASCII and everyday Malayalam may be a digit of another script; a joiner may part two digits.
 _DISGUISE = re.compile(
     "[\u0660-\u0cff\u0d66-\u0d6f\u0de6-\u200b\u200e-\U0010ffff]|[ -~][\u200c\u200d]|[\u200c\u200d][ -~]"
 )
-_LONG_NUMBER = re.compile(r"\d(?:[ ()-]{0,3}\d){8}")
+_LONG_NUMBER = re.compile(r"\d(?:[ ()._/-]{0,3}\d){8}")
 _CODE = re.compile(r"[A-Za-z]{2}[ -]?\d")
 
-_BEFORE, _AFTER = r"(?<!\d)(?<!\d[.,/:])", r"(?!\d|[.,/:]\d)"
+# Beside an unbroken number other numbers may stand (1234/9000012045); a decimal part makes it an amount.
+_BEFORE, _AFTER = r"(?<!\d)(?<!\d\.)", r"(?!\d|\.\d)"
 # A number in groups must not be a part of a longer row of groups.
-_BEFORE_GROUPS, _AFTER_GROUPS = _BEFORE + r"(?<!\d[ -])", _AFTER + r"(?![ -]\d)"
-_GROUPS = [(5, 5), (4, 6), (6, 4), (3, 7), (3, 3, 4), (4, 3, 3), (3, 4, 3), (2, 4, 4), (2, 2, 2, 2, 2), (1,) * 10]
+_BEFORE_GROUPS, _AFTER_GROUPS = r"(?<!\d)(?<!\d[ .,/:_-])", r"(?!\d|[ .,/:_-]\d)"
+_GROUPS = [
+    (5, 5), (4, 6), (6, 4), (3, 7), (3, 3, 4), (4, 3, 3), (3, 4, 3), (2, 4, 4), (4, 2, 4), (4, 4, 2), (5, 2, 3),
+    (5, 3, 2), (3, 2, 5), (2, 3, 5), (2, 3, 3, 2), (3, 2, 2, 3), (3, 2, 3, 2), (2, 3, 2, 3), (3, 3, 2, 2), (2, 2, 3, 3),
+    (4, 2, 2, 2), (2, 2, 2, 4), (2, 2, 2, 2, 2), (1,) * 10,
+]  # fmt: skip
 
 
 def _grouped(lengths: tuple[int, ...]) -> str:
     first, *rest = (f"\\d{{{length}}}" for length in lengths)
-    return "[ -]".join([f"(?=[6-9]){first}", *rest])
+    return rf"\(?(?=[6-9]){first}(?:\)?[ ._/-]|\)){'[ ._/-]'.join(rest)}"
 
 
 _SUBSCRIBER = "|".join(map(_grouped, _GROUPS))
-_COUNTRY = r"\(?(?:\+|00)?91\)?[ -]{0,3}"
-_ONE_MOBILE = rf"(?:{_COUNTRY}|0[ -]?)?(?:[6-9]\d{{9}}|{_SUBSCRIBER})"
+_COUNTRY = r"\(?(?:\+|00)?91\)?[ .-]{0,3}"
+_PREFIX = rf"(?:{_COUNTRY}|0[ -]?)?"
+_ONE_MOBILE = rf"{_PREFIX}(?:[6-9]\d{{9}}|{_SUBSCRIBER})"
+# The last digits of a second number, which shares the first ones: 9000012045/46.
+_SECOND = r"(?:/\d{1,4}(?![\d/]))?"
 _MOBILE = re.compile(
-    rf"{_BEFORE_GROUPS}{_ONE_MOBILE}(?:[ ,/-]{{1,3}}{_ONE_MOBILE})*{_AFTER_GROUPS}"
-    rf"|{_BEFORE}(?:{_COUNTRY}|0[ -]?)?[6-9]\d{{9}}{_AFTER}"
+    rf"{_BEFORE_GROUPS}{_ONE_MOBILE}(?:[ ,/-]{{1,3}}{_ONE_MOBILE})*{_SECOND}{_AFTER_GROUPS}"
+    rf"|{_BEFORE}{_PREFIX}[6-9]\d{{9}}{_SECOND}{_AFTER}"
     # Beside a short number, such as the one of a ward; in a row of fives it is one of many counts.
-    rf"|{_BEFORE}(?<!\d{{5}}[ -])[6-9]\d{{4}}[ -]\d{{5}}(?!\d|[.,:]\d|[ -]\d{{5}})"
+    rf"|{_BEFORE}(?<!\d{{5}}[ -])[6-9]\d{{4}}[ -]\d{{5}}{_SECOND}(?!\d|[.,:]\d|[ -]\d{{5}})"
 )
 _LANDLINE = re.compile(
     rf"{_BEFORE}0[1-8]\d{{9}}{_AFTER}"
     rf"|{_BEFORE_GROUPS}(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ -]?[1-8]\d{{1,3}})"
     rf"(?: ?- ?|/| )?[2-9]\d{{1,3}}[ -]?\d{{3,5}}{_AFTER_GROUPS}"
 )
-_AADHAAR = re.compile(rf"{_BEFORE_GROUPS}(?<!\+)[2-9]\d{{3}}([ -]?)\d{{4}}\1\d{{4}}{_AFTER_GROUPS}")
+_AADHAAR = re.compile(rf"{_BEFORE_GROUPS}(?<!\+)[2-9]\d{{3}}([ ._/-]?)\d{{4}}\1\d{{4}}{_AFTER_GROUPS}")
 _CARD = re.compile(
-    rf"{_BEFORE_GROUPS}(?:[3-68]\d{{3}}([ -]?)\d{{4}}\1\d{{4}}\1\d{{4}}|3[47]\d{{2}}([ -]?)\d{{6}}\2\d{{5}})"
+    rf"{_BEFORE_GROUPS}(?:[3-68]\d{{3}}([ ._/-]?)\d{{4}}\1\d{{4}}\1\d{{4}}|3[47]\d{{2}}([ ._/-]?)\d{{6}}\2\d{{5}})"
     rf"{_AFTER_GROUPS}"
 )
 _ACCOUNT = re.compile(
@@ -83,7 +93,8 @@ _PAN = re.compile(
 )
 _IFSC = re.compile(r"(?<![A-Za-z0-9])[A-Z]{4}0(?=[A-Z0-9]*\d)[A-Z0-9]{6}(?![A-Za-z0-9])")
 _VEHICLE = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{_STATES.replace(' ', '|')})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}}(?![A-Za-z0-9])"
+    rf"(?<![A-Za-z0-9])(?:(?:{_STATES.replace(' ', '|')})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}"
+    rf"|(?:{_SMALL_STATES.replace(' ', '|')})[ -]?\d{{1,2}}[ -]?[a-z]{{1,3}})[ -]?\d{{4}}(?![A-Za-z0-9])"
 )
 _EMAIL = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z0-9])"
@@ -95,8 +106,16 @@ _REFERENCE = re.compile(
 )
 _UPI_CONTEXT = re.compile(r"UPI|upi|യു ?പി ?ഐ|ഗൂഗിൾ പേ|ഫോൺ ?പേ|പേ ?ടി ?എം|GPay|gpay|PhonePe")
 
-_PAID = re.compile(r"(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
-_QUANTITY = re.compile(r" ?(?:രൂപ|കോടി|ലക്ഷ|ശതമാനം|ഡോളർ|/-|%|[Rr]upees|crore|lakh)")
+# A unit stands with the number on its one side: "500 രൂപ 9000012045" pays 500, and "9000012045 രൂപ 500" too.
+_PAID = re.compile(r"(?<!\d)(?<!\d[ -])(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
+_MONEY = re.compile(r" ?(?:(?:രൂപ|ഡോളർ|[Rr]upees)(?![ :]{0,2}\d)|/-)")
+_ROUND = re.compile(r"[1-9]\d{0,8}0{4,}")
+_CALLING = re.compile(
+    r"വിളി|നമ്പ|ഫോൺ|മൊബൈ|വാട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]obile|[Ww]hats|\b[Nn]umber|\b[Nn]o\b"
+)
+# What is counted or drawn in two groups of digits, directly beside them.
+_COUNTED_BEFORE = re.compile(r"(?:വോട്ട്|വോട്ടുകൾ|ലൈക്കുകൾ|ലൈക്ക്|നറുക്ക്|ലോട്ടറി)[ :,-]{0,3}$")
+_COUNTED_AFTER = re.compile(r" ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,30 +195,61 @@ def _shape(name: str) -> Callable[[str, re.Match[str], str], str]:
     return lambda text, match, digits: name
 
 
-def _means_otherwise(text: str, match: re.Match[str]) -> bool:
-    """Return whether the words beside a number say that it is an amount, or unbroken and a reference."""
-    start, end = match.span()
-    if _PAID.search(text, max(0, start - 8), start) or _QUANTITY.match(text, end):
+def _is_amount(text: str, start: int, end: int) -> bool:
+    """Return whether an unbroken number is an amount of money, by its unit; one unit may belong to the next number.
+
+    Not where the text speaks of calling: what ten unbroken digits are is then no question.
+    """
+    said = text[start:end]
+    if not said.isdecimal():
+        return False
+    if _PAID.search(text, max(0, start - 8), start):
         return True
-    return match[0].isdecimal() and _REFERENCE.search(text, max(0, start - 24), start) is not None
+    if _MONEY.match(text, end) is None:
+        return False
+    return _ROUND.fullmatch(said) is not None or _CALLING.search(text) is None
+
+
+def _is_reference(text: str, match: re.Match[str]) -> bool:
+    return match[0].isdecimal() and _REFERENCE.search(text, max(0, match.start() - 24), match.start()) is not None
+
+
+def _are_counts(text: str, match: re.Match[str]) -> bool:
+    """Return whether two groups of digits are two counts: round both, powers of two, or beside what is counted."""
+    groups = re.fullmatch(r"(\d{4,6})([ -])(\d{4,6})", match[0])
+    if groups is None:
+        return False
+    first, mark, second = groups.groups()
+    if mark == "-" and first.endswith("00") and second.endswith("00"):
+        return True  # a range of amounts, such as salaries
+    if first.endswith("000") and second.endswith("000"):
+        return True
+    if all(int(one).bit_count() == 1 for one in (first, second)):
+        return True
+    start, end = match.span()
+    beside = _COUNTED_BEFORE.search(text, max(0, start - 16), start) or _COUNTED_AFTER.match(text, end)
+    return beside is not None and not _CALLING.search(text)
 
 
 def _mobile(text: str, match: re.Match[str], digits: str) -> str | None:
     said = match[0]
-    prefixed = len(digits) % 10 != 0
-    if _means_otherwise(text, match) or digits.endswith("000000"):
+    if _is_amount(text, *match.span()) or _is_reference(text, match) or _are_counts(text, match):
         return None
-    if not prefixed and re.fullmatch(r"\d{3}00-\d{3}00", said):
-        return None  # a range of amounts, such as salaries
+    if digits.endswith("000000"):
+        return None
     if re.fullmatch(r"\d(?:[ -]\d)+", said) and is_counting([int(digit) for digit in digits]):
         return None
+    if re.fullmatch(r"\d+(?:\.\d+)+", said) and said.count(".") == 3 and max(map(int, said.split("."))) < 256:
+        return None  # an IP address
+    if "." in said and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?(?: \d{1,3}(?:\.\d{1,3})?)+", said):
+        return None  # numbers with decimals, side by side
     numbers = len(digits) // 10
     return "10 digits, first 6 to 9" if numbers == 1 else f"{numbers} numbers of 10 digits, first 6 to 9"
 
 
 def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
     national = digits[2:] if match[0].startswith("+") else digits[1:]
-    if len(national) != 10 or _means_otherwise(text, match):
+    if len(national) != 10 or _is_amount(text, *match.span()) or _is_reference(text, match):
         return None
     return "area code and subscriber, 10 digits after the 0"
 
@@ -207,15 +257,24 @@ def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
 def _aadhaar(text: str, match: re.Match[str], digits: str) -> str | None:
     if match[0].isdecimal() and re.match("91[6-9]", digits):
         return None  # likelier a mobile behind its country code
-    return "12 digits, checksum valid" if verhoeff(digits) and not _means_otherwise(text, match) else None
+    return _checked(text, match, digits, verhoeff)
 
 
 def _card(text: str, match: re.Match[str], digits: str) -> str | None:
-    return f"{len(digits)} digits, checksum valid" if luhn(digits) and not _means_otherwise(text, match) else None
+    return _checked(text, match, digits, luhn)
+
+
+def _checked(text: str, match: re.Match[str], digits: str, test: Callable[[str], bool]) -> str | None:
+    """Return the evidence of a number with a check digit; money after it is only believed of a round number."""
+    start, end = match.span()
+    paid = _PAID.search(text, max(0, start - 8), start) or (_ROUND.fullmatch(digits) and _MONEY.match(text, end))
+    if not test(digits) or (paid and match[0].isdecimal()) or _is_reference(text, match):
+        return None
+    return f"{len(digits)} digits, checksum valid"
 
 
 def _account(text: str, match: re.Match[str], digits: str) -> str | None:
-    return f"{len(digits)} digits after the word account" if not _means_otherwise(text, match) else None
+    return None if _is_amount(text, *match.span(1)) else f"{len(digits)} digits after the word account"
 
 
 def _upi(text: str, match: re.Match[str], digits: str) -> str | None:
@@ -225,12 +284,19 @@ def _upi(text: str, match: re.Match[str], digits: str) -> str | None:
 
 
 def is_counting(values: list[int]) -> bool:
-    """Return whether numbers are counted aloud (1 2 3 ..., also again and again, or backwards) or all the same."""
+    """Return whether numbers are counted aloud (1 2 3 ..., backwards, again and again) or all the same.
+
+    A short count that is repeated begins below 6, as no mobile number does.
+    """
     steps = [after - before for before, after in pairwise(values)]
     commonest = max(set(steps), key=steps.count, default=0)
     if commonest == 0:
         return all(step == 0 for step in steps)
-    return steps.count(commonest) >= 0.7 * len(steps)
+    if steps.count(commonest) >= 0.7 * len(steps):
+        return True
+    length = next((place for place, step in enumerate(steps, 1) if step != steps[0]), len(values))
+    drilled = all(value == values[place % length] for place, value in enumerate(values))
+    return drilled and values[0] < 6 and abs(steps[0]) == 1
 
 
 # Only what can be dialled is held against the public numbers: other digits may equal a helpline's by chance.

@@ -9,9 +9,8 @@ from itertools import pairwise
 from data_foundry.preprocessing.content.abuse import Lexicon
 from data_foundry.preprocessing.content.identity import identity_terms
 from data_foundry.preprocessing.content.rule import Found
-from data_foundry.preprocessing.content.spelled_digits import digit_words
+from data_foundry.preprocessing.content.spelled_digits import WORD, digit_words
 
-_WORD = re.compile("[\u0d00-\u0d7f\u200c]+|[A-Za-z]+")
 _GAP = re.compile(r"[ -]{1,2}")
 
 
@@ -28,13 +27,13 @@ class Vocabulary:
 
     def listed(self, text: str) -> list[str]:
         """Return the words of a text that some list holds, in order."""
-        words = _WORD.findall(text)
+        words = WORD.findall(text)
         return [] if self.words.isdisjoint(words) else [word for word in words if word in self.words]
 
     def find_abuse(self, text: str) -> list[Found]:
         """Return where whole words, or rows of them, are entries of the abuse lists."""
         found: list[Found] = []
-        words = list(_WORD.finditer(text))
+        words = list(WORD.finditer(text))
         for place, word in enumerate(words):
             for entry in self.abuse.get(word[0], ()):
                 row = words[place : place + 1 + len(entry.rest)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from data_foundry.config import ContentChecks
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.content.abuse import own_lexicon, with_list
+from data_foundry.preprocessing.content.abuse import LIST_RULES, own_lexicon, with_list
 from data_foundry.preprocessing.content.counts import ContentCounts
 from data_foundry.preprocessing.content.identifiers import find_identifiers, may_identify
 from data_foundry.preprocessing.content.identity import identity_terms
@@ -16,6 +17,7 @@ from data_foundry.preprocessing.content.lexicon import Vocabulary
 from data_foundry.preprocessing.content.masking import PLACEHOLDERS, mask
 from data_foundry.preprocessing.content.politeness import find_impolite
 from data_foundry.preprocessing.content.rule import Found
+from data_foundry.preprocessing.content.rules import RULES
 from data_foundry.preprocessing.content.spelled_digits import digit_words, find_spelled_numbers
 from data_foundry.preprocessing.text import normalize
 from data_foundry.records import ContentFlag, Rejected
@@ -76,6 +78,7 @@ class Reviewer:
         self.counts.lines_flagged += 1
         rules = [one.rule for one in found]
         self.counts.flags.update(rules)
+        evidence = {one.rule: one.evidence for one in reversed(found)}
         if not PLACEHOLDERS.keys().isdisjoint(rules):
             row["flags"] = [*row["flags"], "personal_data"]
             if spoken:
@@ -87,18 +90,37 @@ class Reviewer:
         row["content"] = [
             {"rule": one.rule, "start": one.start, "end": one.end, "evidence": one.evidence} for one in found
         ]
+        self._refuse(rules, evidence)
+
+    def review_translation(self, row: dict[str, Any]) -> None:
+        """Check the normalised translation of a row: mask what is personal, flag what was found, count it by rule.
+
+        The column `content` holds places in the text, so a translation's findings stand in `flags` alone:
+        personal_data_in_translation and abuse_in_translation. Raises Rejected as `review` does.
+        """
+        text = row["translation"]
+        found = self._find(text, self.vocabulary.listed(text), None) if text else []
+        if not found:
+            return
+        rules = [one.rule for one in found]
+        self.counts.translation_flags.update(rules)
+        personal = [one for one in found if one.rule in PLACEHOLDERS]
+        row["flags"] = [
+            *row["flags"],
+            *(["personal_data_in_translation"] if personal else []),
+            *(["abuse_in_translation"] if len(personal) < len(found) else []),
+        ]
+        if personal and self.settings.mask_personal_data:
+            row["translation"] = mask(text, personal)[0]
+            self.counts.masked_translations += 1
+        self._refuse(rules, {one.rule: f"{one.evidence}, in the translation" for one in found})
+
+    def _refuse(self, rules: list[str], evidence: dict[str, str]) -> None:
+        """Raise Rejected for the first rule that the settings exclude."""
         for rule in rules:
             if rule in self.settings.exclude:
                 self.counts.excluded[rule] += 1
-                raise Rejected(f"content_{rule}", next(one.evidence for one in found if one.rule == rule))
-
-    def masked(self, text: str | None) -> str | None:
-        """Return another normalised text of a row, such as its translation, with its personal data masked."""
-        found = self.personal_data(text) if text and self.settings.mask_personal_data else []
-        if not text or not found:
-            return text
-        self.counts.masked_translations += 1
-        return mask(text, found)[0]
+                raise Rejected(f"content_{rule}", evidence[rule])
 
     def masked_raw(self, text: str | None) -> str | None:
         """Return a text as found in its source with its personal data masked; the same text twice changes nothing.
@@ -154,17 +176,27 @@ class Reviewer:
         return found
 
 
-def key_settings(settings: ContentChecks) -> dict[str, Any]:
-    """Return the settings that decide what the checks do, flat, the abuse list by its content.
+def key_settings(settings: ContentChecks, kinds: Collection[str]) -> dict[str, Any]:
+    """Return the settings that decide what the checks do to a dataset, flat, the abuse list by its content.
 
-    Raises FoundryError where that list can't be read.
+    Each excluded rule stands alone, and only where it can meet a row: prompts are codec tokens with their text, and an
+    abuse list finds nothing where none is named. Raises FoundryError where that list can't be read.
     """
-    values = settings.model_dump(mode="json")
+    public = sorted({"".join(filter(str.isdecimal, number)) for number in settings.public_numbers})
+    values: dict[str, Any] = {"mask_personal_data": settings.mask_personal_data, "public_numbers": public}
     if settings.abuse_list is not None:
         try:
-            values["abuse_list"] = hashlib.sha256(settings.abuse_list.read_bytes()).hexdigest()
+            content = settings.abuse_list.read_bytes()
         except OSError as error:
             raise FoundryError(
                 f"content.abuse_list {settings.abuse_list} can't be read: {error}.", "Name a readable file, or null."
             ) from None
+        # The evidence of a flag names the file and its licence.
+        values["abuse_list"] = [
+            settings.abuse_list.name, settings.abuse_list_licence, hashlib.sha256(content).hexdigest()
+        ]  # fmt: skip
+        values["abuse_allow"] = sorted(set(settings.abuse_allow))
+    met = {rule.name for rule in RULES if rule.group != "prompts" or "codes" in kinds}
+    met |= LIST_RULES if settings.abuse_list is not None else set()
+    values |= {f"exclude.{rule}": True for rule in sorted(met.intersection(settings.exclude))}
     return {f"content.{name}": value for name, value in values.items()}

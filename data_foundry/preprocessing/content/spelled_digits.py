@@ -40,7 +40,8 @@ _TENS = {
 _ENDINGS = ("ാണ്", "ും", "ിലേക്ക്", "ിൽ", "ിന്")
 _VOWEL_SIGN = {"ഒ": "ൊ", "അ": "", "ആ": "ാ", "ഏ": "േ", "എ": "െ"}
 
-_WORD = re.compile("[\u0d00-\u0d7f\u200c]+|[A-Za-z]+")
+WORD = re.compile("[\u0d00-\u0d7f\u200c]+|[A-Za-z]+")
+"""A word in Malayalam letters or in Latin ones."""
 _GAP = re.compile(r"[ ,.;-]{1,3}")
 
 
@@ -77,7 +78,7 @@ def find_spelled_numbers(text: str, public_numbers: frozenset[str] = frozenset()
     words = digit_words()
     found: list[Found] = []
     run: list[re.Match[str]] = []
-    for match in _WORD.finditer(text):
+    for match in WORD.finditer(text):
         if match[0] in words:
             if run and not _GAP.fullmatch(text, run[-1].end(), match.start()):
                 found += _judged(run, public_numbers)
