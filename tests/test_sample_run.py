@@ -12,7 +12,8 @@ import pytest
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
-from data_foundry.preprocessing.reasons import REASONS
+from data_foundry.preprocessing.content.rules import RULES as CONTENT
+from data_foundry.preprocessing.reasons import ASKED_FOR, REASONS
 from data_foundry.report import PipelineReport
 
 SAMPLE = PROJECT_ROOT / "storage" / "sample-hub"
@@ -79,8 +80,7 @@ def test_what_a_dataset_can_not_do_is_a_finding_and_what_it_can_is_used(sample):
     assert set(datasets["Be-win/malayalam-speech-with-english-translation"].served_engines) == {"stt", "translation"}
 
 
-# What refuses rows only where a setting asks for it, and the strict run that asks.
-ASKED_FOR = {"duplicate_text", "low_snr", "left_out_by_selection"}
+# What refuses rows where settings ask for it.
 STRICT = {
     "DATA_FOUNDRY_DUPLICATES__TEXT": "drop",
     "DATA_FOUNDRY_AUDIO__MIN_SNR_DB": "15",
@@ -93,15 +93,48 @@ def rejected_in(base: Path) -> set[str]:
     return {reason for path in manifests for reason in json.loads(path.read_bytes())["rejected"]}
 
 
-def test_every_reason_to_reject_a_row_occurs_in_the_sample(sample, tmp_path):
-    reasons = {reason for reason in REASONS if not reason.startswith("content_")}
-    assert rejected_in(sample[0]) == reasons - ASKED_FOR
+def test_every_reason_to_reject_a_row_that_no_setting_must_ask_for_occurs_in_the_sample(sample):
+    assert rejected_in(sample[0]) == set(REASONS) - ASKED_FOR
+
+
+def test_strict_settings_refuse_rows_for_the_reasons_they_ask_for(tmp_path):
     names = ("CXDuncan/Malayalam-IndicVoices", "wlkla/Malayalam_first_ready_for_sentiment")
-    done = run(
-        tmp_path / "strict", "--profile", "sample", "--phases", "phase1", "phase2", "--datasets", *names, **STRICT
-    )
+    base = tmp_path / "strict"
+    done = run(base, "--profile", "sample", "--phases", "phase1", "phase2", "--datasets", *names, **STRICT)
     assert done.returncode == 0, done.stderr
-    assert rejected_in(tmp_path / "strict") >= ASKED_FOR
+    assert rejected_in(base) >= {reason for reason in ASKED_FOR if not reason.startswith("content_")}
+
+
+def test_every_content_rule_refuses_its_row_where_the_settings_name_it(tmp_path):
+    """The sample's comments and prompts, with a row that each rule finds something in: by its own first example."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    comments, prompts = "wlkla/Malayalam_first_ready_for_sentiment", "Praha-Labs/rasa-malayalam-nano-codec"
+    hub = tmp_path / "hub"
+    for name in (comments, prompts):
+        shutil.copytree(SAMPLE / "datasets" / name, hub / "datasets" / name)
+    said = {rule.name: rule.finds[0] for rule in CONTENT} | {"abuse_list": "അവൻ ഒരു ചപ്പടാച്ചി ആണ്"}
+    to_callers = {rule.name for rule in CONTENT if rule.group == "prompts"}
+    (table,) = (hub / "datasets" / comments).glob("*.tsv")
+    with table.open("a", encoding="utf-8") as lines:
+        lines.writelines(f"Negative\t{said[rule]}\n" for rule in said if rule not in to_callers)
+    (part,) = (hub / "datasets" / prompts).rglob("*.parquet")
+    rows = pq.read_table(part)
+    texts = [said[rule] for rule in sorted(to_callers)] + rows["text"].to_pylist()[len(to_callers) :]
+    pq.write_table(rows.set_column(0, rows.schema.field("text"), pa.array(texts)), part)
+    (tmp_path / "words.txt").write_text("ചപ്പടാച്ചി\n", encoding="utf-8")
+    asked = {reason for reason in REASONS if reason.startswith("content_")}
+    settings = {
+        "DATA_FOUNDRY_HUB__SOURCE": str(hub),
+        "DATA_FOUNDRY_CONTENT__EXCLUDE": json.dumps([reason.removeprefix("content_") for reason in sorted(asked)]),
+        "DATA_FOUNDRY_CONTENT__ABUSE_LIST": str(tmp_path / "words.txt"),
+        "DATA_FOUNDRY_CONTENT__ABUSE_LIST_LICENCE": "cc0-1.0",
+    }
+    base = tmp_path / "base"
+    done = run(base, "--phases", "phase1", "phase2", "--datasets", comments, prompts, **settings)
+    assert done.returncode == 0, done.stderr
+    assert {reason for reason in rejected_in(base) if reason.startswith("content_")} == asked
 
 
 def test_raw_is_byte_for_byte_what_the_hub_holds(sample):

@@ -196,7 +196,7 @@ class Explainer:
             more = "" if self.token else f" A token in {VARIABLES} raises the Hub's limit."
             return (
                 f"{subject}: {self.endpoint} answers 429, too many requests in a time{times}{reason}.",
-                f"Run again in some minutes: {KEPT}.{more}",
+                f"Run again later: {KEPT}.{more}",
             )
         if status is not None:
             return (

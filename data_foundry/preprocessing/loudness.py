@@ -66,13 +66,18 @@ def power(samples: Samples) -> float:
 _OFFSET_SHARE = 0.01
 
 
-def centred(samples: Samples) -> Samples:
-    """Return samples without their mean where it has over 1 % of their power: a constant is no sound.
+def sound_of(samples: Samples) -> tuple[Samples, float]:
+    """Return samples without their mean where it has over 1 % of their power, and the power of what is returned.
 
-    Below that it changes no level by 0.05 dB, and samples that are exactly 0 stay so, which tells of a noise gate.
+    A constant is no sound. Below 1 % it changes no level by 0.05 dB, and samples that are exactly 0 stay so, which
+    tells of a noise gate.
     """
+    level = power(samples)
     mean = float(samples.mean()) if len(samples) else 0.0
-    return samples - np.float32(mean) if mean * mean > _OFFSET_SHARE * power(samples) else samples
+    if mean * mean <= _OFFSET_SHARE * level:
+        return samples, level
+    sound = samples - np.float32(mean)
+    return sound, power(sound)
 
 
 def decibels(ratio: float) -> Decibels | None:
@@ -185,7 +190,10 @@ def clipping_share(samples: Samples) -> float:
     """
     if not len(samples):
         return 0.0
-    mean, top, bottom = samples.mean(), samples.max(), samples.min()
+    top, bottom = samples.max(), samples.min()
+    if top - bottom < _LOUD:
+        return 0.0
+    mean = samples.mean()
     flat = _in_runs(samples >= top - _DITHER) if top - mean >= _LOUD else 0
     flat += _in_runs(samples <= bottom + _DITHER) if mean - bottom >= _LOUD else 0
     return flat / len(samples)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data_foundry.preprocessing.audio_ledger import AudioLedger
+from data_foundry.preprocessing.findings import finding
 from data_foundry.preprocessing.readers import RawRow
 from data_foundry.records import SAMPLE_RATE
 
@@ -142,7 +143,7 @@ class SilverMetrics:
     def findings(self) -> list[dict[str, Any]]:
         """Return what a person should know: rejected rows by reason with examples, and long clips without a text."""
         found = [
-            _finding(
+            finding(
                 f"rejected_{reason}", f"{count} of {self.rows_in} rows were rejected: {reason}.", count,
                 self.examples[reason], severity="warning",
             )
@@ -150,13 +151,13 @@ class SilverMetrics:
         ]  # fmt: skip
         if self.audio.outside_chunks:
             message = f"{self.audio.outside_chunks:.1f} s of sound lie in no timed chunk: they are in no row."
-            found.append(_finding("audio_outside_chunks", message, self.audio.recordings_with_sound_outside, []))
+            found.append(finding("audio_outside_chunks", message, self.audio.recordings_with_sound_outside))
         told = {
             "text_unaligned": "Pieces of long clips carry no text: the dataset gives no times for it.",
             "duplicate_text": "Rows say the same as an earlier row.",
             "duplicate_audio": "Rows hold the same samples as an earlier row, with another text, translation or label.",
         }
-        return found + [_finding(flag, told[flag], self.flags[flag], []) for flag in told if self.flags[flag]]
+        return found + [finding(flag, told[flag], self.flags[flag]) for flag in told if self.flags[flag]]
 
 
 def percentiles(counts: Counter[int], step: float) -> dict[str, float] | None:
@@ -174,7 +175,3 @@ def percentiles(counts: Counter[int], step: float) -> dict[str, float] | None:
         while wanted and passed * 100 >= wanted[0] * total:
             found[f"p{wanted.pop(0)}"] = round(place * step, 6)
     return found
-
-
-def _finding(kind: str, message: str, count: int, examples: list[str], severity: str = "info") -> dict[str, Any]:
-    return {"kind": kind, "severity": severity, "message": message, "count": count, "examples": examples}

@@ -15,11 +15,10 @@ from data_foundry.preprocessing.bandwidth import bandwidth
 from data_foundry.preprocessing.loudness import (
     MARGIN,
     active_level,
-    centred,
     clipping_share,
     decibels,
     frame_powers,
-    power,
+    sound_of,
     true_peak,
 )
 from data_foundry.preprocessing.noise import snr
@@ -89,7 +88,7 @@ def measure(
     """
     source, rate = (samples, SAMPLE_RATE) if source is None else (source, rate)
     seconds = len(samples) / SAMPLE_RATE
-    sound = centred(samples)
+    sound, level = sound_of(samples)
     active = active_level(sound)
     silence = ratio = None
     if active is not None:
@@ -108,7 +107,7 @@ def measure(
         duration=seconds,
         peak=_rounded(peak, 2),
         clipping_share=round(max(clipping_share(source), cut_off), 6),
-        rms=_rounded(decibels(power(sound)), 2),
+        rms=_rounded(decibels(level), 2),
         speech_level=_rounded(active and active.level, 2),
         silence_share=_rounded(silence, 6),
         snr=_rounded(ratio, 2),

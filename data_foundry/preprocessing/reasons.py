@@ -37,3 +37,11 @@ REASONS = {
     **{f"content_{rule}": f"the content rule {rule} found something, and content.exclude names it"
        for rule in get_args(ContentRuleName)},
 }  # fmt: skip
+
+ASKED_FOR = frozenset(
+    ["low_snr", "duplicate_text", "left_out_by_selection", *(name for name in REASONS if name.startswith("content_"))]
+)
+"""The reasons that refuse no row unless a setting asks for it; by default what they are about is measured or flagged.
+
+audio.min_snr_db, duplicates.text, the caps and selections of `hub`, and content.exclude ask.
+"""

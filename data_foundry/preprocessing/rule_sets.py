@@ -34,18 +34,18 @@ _TEXT = frozenset({"text"})
 
 RULE_SETS: dict[str, RuleSet] = {
     # What a row is at all: readers, columns, the order of the gates, which rows serve nobody.
-    "rows": RuleSet("rows-4", _ALL),
+    "rows": RuleSet("rows-5", _ALL),
     "text": RuleSet(TEXT_RULES, _TEXT, ("text",)),
     "content": RuleSet(CONTENT_RULES, _TEXT),
     # The manners of what the phone line itself would say: codec tokens with their text.
     "prompts": RuleSet("prompts-1", frozenset({"codes"})),
-    "audio": RuleSet("audio-3", _AUDIO, ("audio",)),
-    "segmentation": RuleSet("segmentation-2", _AUDIO),
-    "quality": RuleSet("quality-2", _AUDIO),
+    "audio": RuleSet("audio-4", _AUDIO, ("audio",)),
+    "segmentation": RuleSet("segmentation-3", _AUDIO),
+    "quality": RuleSet("quality-3", _AUDIO),
     "speaking_rate": RuleSet("speaking_rate-1", frozenset({"codes"}), ("audio.max_aksharas_per_second",)),
     "codec": RuleSet("codec-2", frozenset({"codes"})),
     "labels": RuleSet("labels-2", frozenset({"labels"})),
-    "duplicate_text": RuleSet("duplicate_text-1", _TEXT, ("duplicates.text",)),
+    "duplicate_text": RuleSet("duplicate_text-2", _TEXT, ("duplicates.text",)),
     "duplicate_audio": RuleSet("duplicate_audio-1", _AUDIO, ("duplicates.audio",)),
 }
 

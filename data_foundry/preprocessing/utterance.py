@@ -239,7 +239,6 @@ class Standardizer:
         row["audio_group"] = sound.group
         return row
 
-
     def _refused(self, row: Row, refusal: Rejected) -> Row:
         """Return a refused row, its detail masked: it may quote a cell or the name of a file."""
         return refused(row, Rejected(refusal.reason, self.reviewer.masked_raw(refusal.detail) or ""))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from data_foundry.config import AudioGates
 from data_foundry.preprocessing.audio import (
     Mix,
     blocks_to_16k,
@@ -21,6 +22,8 @@ from data_foundry.preprocessing.audio import (
     wav_bytes,
 )
 from data_foundry.preprocessing.decoding import open_recording
+from data_foundry.preprocessing.quality import measure
+from data_foundry.preprocessing.speech import pieces
 from data_foundry.records import SAMPLE_RATE, Rejected
 
 from .audio_builders import encoded, level, tone
@@ -210,3 +213,36 @@ def test_a_moment_in_opposite_phase_that_nobody_would_miss_leaves_the_mix_as_it_
     samples, opposite = to_mono(np.stack([left, right], axis=1))
     assert not opposite
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+@pytest.mark.parametrize("amplitude", [1.02, 1.9])
+def test_a_recording_beyond_full_scale_is_turned_down_as_a_whole_and_that_is_told(rate, amplitude):
+    loud = tone(4.0, rate, 200, amplitude) * np.repeat([1, 0.25], 2 * rate).astype(np.float32)
+    (piece,) = pieces(encoded(loud, rate, "float"), [], AudioGates())
+    assert piece.flags == ("turned_down",)
+    assert np.allclose(piece.source, loud / amplitude, atol=1e-4)
+    assert measure(piece.samples, piece.source, rate).clipping_share < 0.02
+    assert np.count_nonzero(np.abs(pcm16(piece.samples)) >= 32767) < 0.02 * len(piece.samples)
+    (quiet,) = pieces(encoded(tone(4.0, rate, 200, 1.0), rate, "float"), [], AudioGates())
+    assert quiet.flags == ()
+
+
+def test_channels_beyond_full_scale_whose_mean_is_not_are_turned_down_the_same_in_any_blocks():
+    frames = np.stack([tone(1.0, amplitude=1.5), tone(1.0, frequency=300, amplitude=0.5)], axis=1)
+    whole, parts = Mix(2), Mix(2)
+    whole.hear(frames)
+    for at in range(0, len(frames), 999):
+        parts.hear(frames[at : at + 999])
+    assert whole.peak == parts.peak == pytest.approx(1.5, abs=0.01)
+    assert np.array_equal(whole.of(frames)[:999], parts.of(frames[:999]))
+    assert np.allclose(whole.of(frames), frames.mean(axis=1) / whole.peak, atol=1e-6)
+
+
+def test_a_click_far_beyond_full_scale_is_cut_off_and_takes_the_speech_down_by_12_db_at_most():
+    clip = tone(1.0, amplitude=0.5)
+    clip[8_000] = 100.0
+    mix = Mix(1)
+    mix.hear(clip[:, None])
+    mixed = mix.of(clip[:, None])
+    assert mixed.max() == 1.0 and np.abs(mixed[:7_000]).max() == pytest.approx(0.125, abs=0.001)

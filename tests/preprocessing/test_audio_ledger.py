@@ -179,7 +179,8 @@ def test_the_pieces_of_a_cut_recording_still_say_that_somebodys_number_is_spoken
         assert len(silver) >= 3
         for row in silver:
             assert {"personal_data_in_audio", "text_unaligned"} <= set(row["flags"])
-            assert (row["text"], row["content"], "90000" in row["text_raw"]) == (None, [], False)
+            assert (row["text"], row["content"], "90000" in (row["text_raw"] or "")) == (None, [], False)
+        assert [row["text_raw"] is not None for row in silver] == [True] + [False] * (len(silver) - 1)
 
 
 def test_a_recording_over_the_limit_counts_by_its_declared_length(run, lake, with_settings):

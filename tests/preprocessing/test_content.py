@@ -11,6 +11,7 @@ from benchmarks.content.measure import measure
 from data_foundry.config import PROJECT_ROOT, ContentChecks, ContentRuleName
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.content import Reviewer, key_settings
+from data_foundry.preprocessing.content.abuse import LIST_RULES
 from data_foundry.preprocessing.content.masking import PLACEHOLDERS
 from data_foundry.preprocessing.content.rule import wilson
 from data_foundry.preprocessing.content.rules import MAX_FALSE_POSITIVES_PER_10K, RULES
@@ -50,7 +51,7 @@ def test_every_rule_has_examples_a_source_and_limits():
 
 
 def test_the_settings_can_exclude_by_every_rule_and_by_the_users_list_and_by_nothing_else():
-    assert set(get_args(ContentRuleName)) == set(BY_NAME) | {"abuse_list"}
+    assert set(get_args(ContentRuleName)) == set(BY_NAME) | LIST_RULES
     assert {rule.name for rule in RULES if rule.group == "personal_data"} == set(PLACEHOLDERS)
 
 
@@ -147,6 +148,21 @@ def test_a_number_that_the_settings_name_public_may_stand_however_it_is_written(
         assert found(said, public_numbers=("90000 12045",)) == []
 
 
+def test_a_coordinate_is_no_number_behind_a_country_code():
+    assert found("രേഖാംശം 91.8613771018") == []
+
+
+def test_an_excluded_rule_is_in_the_key_of_datasets_where_it_can_meet_a_row_and_of_no_other():
+    checks = ContentChecks(exclude=("bare_imperative", "abuse", "abuse_list"), public_numbers=("90000 12045",))
+    text, codes = key_settings(checks, {"text"}), key_settings(checks, {"text", "codes"})
+    assert text == {
+        "content.mask_personal_data": True, "content.public_numbers": ["9000012045"], "content.exclude.abuse": True,
+    }  # fmt: skip
+    assert codes == text | {"content.exclude.bare_imperative": True}
+    again = ContentChecks(exclude=("abuse", "bare_imperative"), public_numbers=("9000012045", "90000-12045"))
+    assert key_settings(again, {"text", "codes"}) == codes
+
+
 def test_digits_inside_other_identifiers_are_no_helpline():
     assert [rule for rule, _ in found("a112@example.in, ABCPE1912F, KL 1 A 4567")] == ["email", "pan", "vehicle"]
 
@@ -165,7 +181,22 @@ def test_evidence_repeats_no_digit_run_or_address_of_what_was_found():
 
 
 def test_hostile_text_takes_no_more_than_linear_steps():
-    for piece in ("9", "9 ", "98-", "a@", "a.", "അക്കൗണ്ട് ", "ഒന്ന് ", "(", "+91", "0 "):
+    for piece in (
+        "9",
+        "9 ",
+        "98-",
+        "a@",
+        "a.",
+        "അക്കൗണ്ട് ",
+        "ഒന്ന് ",
+        "(",
+        "+91",
+        "0 ",
+        "98.",
+        "98/",
+        "9000012045 ",
+        "kl 07 ",
+    ):
         short, long = piece * 2_000, piece * 20_000
         check = reviewer().check
         assert timed(check, long) < 40 * max(timed(check, short), 0.002), piece
@@ -198,14 +229,14 @@ def test_the_users_list_counts_by_its_content_in_a_steps_key_and_must_be_readabl
     words = tmp_path / "words.txt"
     words.write_text("മോശംവാക്ക്", encoding="utf-8")
     checks = ContentChecks(abuse_list=words, abuse_list_licence="own")
-    before = key_settings(checks)
+    before = key_settings(checks, {"text"})
     assert before["content.mask_personal_data"] is True
     words.write_text("മറ്റൊരുവാക്ക്", encoding="utf-8")
-    assert key_settings(checks)["content.abuse_list"] != before["content.abuse_list"]
+    assert key_settings(checks, {"text"})["content.abuse_list"] != before["content.abuse_list"]
     words.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(FoundryError, match="holds no entry"):
         Reviewer(checks)
     words.unlink()
-    for use in (key_settings, Reviewer):
+    for use in (lambda checks: key_settings(checks, {"text"}), Reviewer):
         with pytest.raises(FoundryError, match=r"words\.txt can't be read"):
             use(checks)

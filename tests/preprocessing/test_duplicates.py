@@ -28,6 +28,36 @@ def test_texts_that_differ_in_punctuation_alone_are_one_group_and_nothing_is_non
     assert len(text_group("മഴ")) == 16 and int(text_group("മഴ"), 16) >= 0
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1.5 ലക്ഷം", "15 ലക്ഷം"),
+        ("5-10 പേർ", "510 പേർ"),
+        ("സമയം 2:30", "സമയം 230"),
+        ("താപനില -5", "താപനില 5"),
+        ("12/5 തീയതി", "125 തീയതി"),
+        ("1.5 രൂപ, 15 രൂപ", "15 രൂപ, 1.5 രൂപ"),
+        ("1.52", "15.2"),
+    ],
+)
+def test_texts_with_other_numbers_are_not_one_group(one, other):
+    assert text_group(one) != text_group(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1,00,000 രൂപ.", "100000 രൂപ"),
+        ("2,500,000", "2500000"),
+        ("വില 1.5, ശരി", "വില: 1.5 ശരി!"),
+        ("7-ാം വാർഡ്", "7ാം വാർഡ്"),
+        ("ഇൻറർനെറ്റ്", "ഇന്റർനെറ്റ്"),
+    ],
+)
+def test_texts_that_differ_in_how_a_number_or_word_is_written_are_one_group(one, other):
+    assert text_group(one) == text_group(other) is not None
+
+
 def stored(samples: np.ndarray, container: str) -> bytes:
     sink = io.BytesIO()
     soundfile.write(sink, samples, 16_000, "PCM_16", format=container)

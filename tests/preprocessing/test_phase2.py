@@ -62,7 +62,8 @@ def test_the_hubs_own_library_opens_silver(run, lake, tmp_path):
     run(STT, speech(*mixed_rows(10)))
     files = [str(path) for path in lake.files(Layer.SILVER, STT, under="train")]
     loaded = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
-    assert loaded[0]["audio"]["bytes"][:4] == b"RIFF"
+    assert loaded.features["audio"] == datasets.Audio(sampling_rate=16_000)
+    assert loaded.cast_column("audio", datasets.Audio(decode=False))[0]["audio"]["bytes"][:4] == b"RIFF"
     assert set(loaded.column_names) == set(SilverRow.model_fields)
 
 

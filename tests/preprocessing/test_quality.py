@@ -101,8 +101,9 @@ def test_every_measure_is_a_column_of_silver():
 def test_a_sine_has_the_rms_the_peak_and_the_offset_of_a_sine():
     found = measure(tone(1.0, amplitude=1.0) * np.float32(0.5) + np.float32(0.25))
     assert found.duration == 1.0
-    assert found.rms == pytest.approx(10 * math.log10(0.5**2 / 2 + 0.25**2), abs=0.02)
+    assert found.rms == pytest.approx(10 * math.log10(0.5**2 / 2), abs=0.02)
     assert found.dc_offset == pytest.approx(0.25, abs=1e-4)
+    assert found.peak == pytest.approx(20 * math.log10(0.75), abs=0.05)
     assert measure(np.sign(tone(1.0)).astype(np.float32)).rms == pytest.approx(0.0, abs=0.02)
 
 
@@ -225,6 +226,43 @@ def test_flat_tops_are_found_at_any_level_and_a_loud_clean_clip_has_none(codec, 
     bursts = np.cumsum(rng.laplace(0, 1, rate)) % 7 * np.sin(np.arange(rate) / 9) * rng.exponential(1, rate)
     clean = (0.99 * bursts / np.abs(bursts).max()).astype(np.float32)
     assert clipping_share(decode(encoded(clean, rate, codec)).samples) < 0.001
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.2])
+def test_an_offset_is_no_sound(offset):
+    hiss = white(3.0, -80) + np.float32(offset)
+    found = measure(hiss)
+    assert found.rms == pytest.approx(-80, abs=0.1) and found.dc_offset == pytest.approx(offset, abs=1e-5)
+    assert refused(found) == "audio_silent"
+    clip = speech_like(10) + white(4.5, -60)
+    with_offset, without = measure(clip + np.float32(offset)), measure(clip)
+    for name in ("rms", "speech_level", "silence_share", "snr"):
+        assert getattr(with_offset, name) == pytest.approx(getattr(without, name), abs=0.2), name
+
+
+@pytest.mark.parametrize("level", [0.3, -0.9])
+def test_a_constant_is_silence_and_not_clipping(level):
+    found = measure(np.full(SAMPLE_RATE, level, np.float32))
+    assert found.clipping_share == 0.0 and refused(found) == "audio_silent"
+
+
+@pytest.mark.parametrize("frequency", [50, 80, 120])
+@pytest.mark.parametrize("amplitude", [0.4, 1.0])
+def test_the_round_top_of_a_low_tone_is_not_flat_and_a_dithered_flat_top_is(frequency, amplitude):
+    low = tone(1.0, 48_000, frequency, amplitude)
+    assert clipping_share(decode(encoded(low, 48_000)).samples) < 0.02
+    cut = np.clip(low, -0.8 * amplitude, 0.8 * amplitude)
+    # Off above 0.8 for 1 - 2 / pi * arcsin(0.8) of the time; triangular dither of a step.
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, len(cut))).sum(axis=0) / 32768
+    dithered = (cut + noise).astype(np.float32)
+    assert clipping_share(decode(encoded(dithered, 48_000)).samples) == pytest.approx(0.41, abs=0.06)
+
+
+def test_what_resampling_pushes_beyond_full_scale_is_clipping():
+    square = np.sign(tone(1.0, 48_000, 300, 1.0)).astype(np.float32)
+    clip = soxr.resample(square, 48_000, 16_000)
+    beyond = np.count_nonzero(np.abs(clip) > 1) / len(clip)
+    assert beyond > 0.05 and measure(clip, np.zeros(48_000, np.float32), 48_000).clipping_share >= round(beyond, 6)
 
 
 def test_clipping_on_one_side_of_zero_is_clipping():

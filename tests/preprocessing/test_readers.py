@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -220,6 +221,71 @@ def test_a_file_without_a_byte_holds_no_rows_and_a_line_without_an_end_is_not_re
     lines = '{"news": "മഴ"}\n{"news": "' + "x" * 200 + '"}\n{"news": "മഴ"}\n'
     rows = rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": lines})
     assert [row.fault and row.fault.reason for row in rows] == [None, "malformed_row"]
+
+
+def test_a_quote_that_is_opened_and_not_closed_costs_its_own_row_and_says_what_it_would_swallow(tmp_path):
+    text = 'id,translation\n1,"തുടക്കം\n2,രണ്ട്\n3,"മൂന്ന്, നാല്"\n4,"അഞ്ച്\nആറ്"\n5,"ഏഴ്" എട്ട്\n6,"അവസാനം\n'
+    rows = rows_of(DIALECTS, tmp_path, {"a.csv": text})
+    assert [row.values.get("text") for row in rows] == [
+        None, "രണ്ട്", "മൂന്ന്, നാല്", "അഞ്ച്\nആറ്", "ഏഴ് എട്ട്", None,
+    ]  # fmt: skip
+    faults = [row.fault for row in rows if row.fault]
+    assert [fault.reason for fault in faults] == ["malformed_row"] * 2
+    assert [fault.detail.split("would ")[1] for fault in faults] == ["swallow 2 more lines", "swallow 0 more lines"]
+
+
+def test_a_quote_that_is_never_closed_is_not_looked_for_to_the_end_of_a_long_file(tmp_path, monkeypatch):
+    from data_foundry.preprocessing import delimited
+
+    monkeypatch.setattr(delimited, "MAX_QUOTED_LINES", 4)
+    text = "id,translation\n" + '0,"തുടക്കം\n' * 5 + "".join(f"{number},വരി\n" for number in range(20))
+    rows = rows_of(DIALECTS, tmp_path, {"a.csv": text})
+    assert [row.fault is None for row in rows] == [False] * 5 + [True] * 20
+
+
+def test_a_label_of_several_lines_is_a_malformed_row(tmp_path):
+    lines = [{"news": TEXT, "class": "sports\nbusiness"}, {"news": TEXT, "class": "sports\n"}]
+    rows = rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": "\n".join(map(json.dumps, lines))})
+    assert [row.fault and row.fault.reason for row in rows] == ["malformed_row", None]
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_a_json_array_is_read_block_by_block(tmp_path, monkeypatch, block):
+    from data_foundry.preprocessing import readers
+
+    monkeypatch.setattr(readers, "BLOCK", block)
+    values = [{"news": "മഴ ] , [", "class": 1}, 12345, [1, [2]], {"news": 'a "b" \\', "class": 22}, "x"]
+    rows = rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": "\ufeff " + json.dumps(values, indent=1) + "\n"})
+    assert [row.values for row in rows] == [
+        {"text": "മഴ ] , [", "label": 1}, {}, {}, {"text": 'a "b" \\', "label": 22}, {},
+    ]  # fmt: skip
+    assert rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": "[ ]"}) == []
+
+
+@pytest.mark.parametrize("text", ['[{"news": "a"}', '[{"news": "a"} {"news": "b"}]', "[{broken}]", "["])
+def test_a_json_array_that_is_none_is_a_clear_error(tmp_path, text):
+    with pytest.raises(FoundryError, match="can't be read as a JSON array"):
+        rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": text})
+
+
+def test_a_json_array_is_not_held_as_a_whole(tmp_path):
+    item = json.dumps({"news": "x" * 1000, "class": 1})
+    paths = write_files(tmp_path, {"malayalam-train.jsonl": "[" + ",".join([item] * 20_000) + "]"})
+    tracemalloc.start()
+    assert sum(1 for _ in read_rows(entry(NEWS), tmp_path, paths)) == 20_000
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8e6
+
+
+def test_strings_that_are_no_utf8_and_half_characters_are_repaired(tmp_path):
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xffb")])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"transcript": broken}), sink)
+    (row,) = rows_of(STT, tmp_path / "a", {"data/train-0.parquet": sink.getvalue().to_pybytes()})
+    assert row.values["text"] == "a\ufffdb"
+    (row,) = rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": '{"news": "a\\ud83d", "class": 1}'})
+    assert (row.values["text"], row.flags) == ("a\ufffd", ("lone_surrogate",))
 
 
 def test_a_recording_that_a_size_limit_left_on_the_hub_is_told_from_one_that_is_missing(tmp_path):

@@ -12,6 +12,13 @@ def test_ours_does_not_see_how_a_word_is_stored():
     assert scoring_form("അവന്\u200d വിലയിരുത്തി: കൊടി.") == scoring_form("അവൻ വിലയിരുത്തി കെ\u0d3eടി")
 
 
+def test_ours_takes_both_spellings_of_nta_for_one():
+    old, typed, now = "ഇന്\u200dറര്\u200dനെറ്റ്", "ഇൻറർനെറ്റ്", "ഇന്റർനെറ്റ്"
+    assert scoring_form(old) == scoring_form(typed) == scoring_form(now) == now
+    assert scoring_form("അവൻ-റോഡ്") == "അവന്റോഡ്"  # a joint that the dropped hyphen leaves is folded, too: idempotent
+    assert scoring_form("അവൻ റോഡ്") == "അവൻ റോഡ്"
+
+
 def test_vistaars_form_drops_ascii_punctuation_and_joiners_and_writes_the_archaic_sign():
     assert vistaar_compat("ശരി, പോകാം.") == "ശരി പോകാം"
     assert vistaar_compat("സോഫ്റ്റ്\u200cവെയർ") == "സോഫ്റ്റ്വെയർ"

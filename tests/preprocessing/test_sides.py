@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_foundry.preprocessing.sides import sides
+from data_foundry.preprocessing.sides import cell_string, sides
 
 from .raw_builders import INDICST, SPEECH_WITH_ENGLISH, STT, entry
 
@@ -32,6 +32,21 @@ def test_sides_that_contradict_their_language_columns_are_flagged():
     assert indicst(ML, ML, "malayalam", "english") == (ML, None, None, ["translation_not_english"])
     assert indicst(None, ML, "malayalam", "english") == (ML, None, None, ["no_translation"])
     assert indicst("", ML, "malayalam", "english") == (ML, None, None, ["no_translation"])
+
+
+@pytest.mark.parametrize(
+    "damaged", [ML.encode().decode("latin-1"), "".join(f"&#{ord(char)};" if char != " " else char for char in ML)]
+)
+def test_a_side_whose_storage_is_damaged_is_still_malayalam(damaged):
+    assert indicst(EN, damaged, "malayalam", "english") == (damaged, EN, "ml-en", [])
+    assert indicst(damaged, EN, "english", "malayalam") == (damaged, EN, "en-ml", [])
+
+
+def test_a_cell_of_bytes_or_of_a_list_is_its_text_and_not_how_python_writes_it():
+    assert cell_string(ML.encode()) == ML
+    assert cell_string([ML, None, EN]) == f"{ML} {EN}"
+    assert [cell_string(value) for value in ([], None, float("nan"), {"text": ML})] == [None] * 4
+    assert cell_string(500) == "500"
 
 
 def test_two_english_sides_leave_no_malayalam_to_accept():

@@ -140,9 +140,12 @@ def test_a_chunk_may_end_after_its_recording_by_no_more_than_rounding():
     assert len(last.samples) == 16_000
 
 
-def test_one_chunk_of_a_recording_that_fits_is_the_whole_of_it():
+def test_one_chunk_of_a_recording_is_its_piece_however_short_the_recording():
     (piece,) = pieces(encoded(tone(1.8), 16_000), [chunk(0.2, 1.0)], GATES)
-    assert (piece.chunk, piece.start, len(piece.samples)) == (None, None, 28_800)
+    assert (piece.chunk, piece.start, piece.end, len(piece.samples)) == (chunk(0.2, 1.0), 0.2, 1.0, 12_800)
+    assert piece.coverage.outside_chunks == 16_000
+    (beyond,) = pieces(encoded(tone(1.8), 16_000), [chunk(0.2, 500.0)], GATES)
+    assert beyond.refusal.reason == "bad_chunk_times"
 
 
 def test_memory_does_not_grow_with_the_length_of_a_recording(tmp_path):
@@ -165,8 +168,16 @@ def test_timed_chunks_are_read_from_a_list_or_its_json_under_their_usual_names()
     cell = [{"start": 0, "end": 1.5, "text": "മഴ", "speaker_id": "s1"}, {"start_time": 1.5, "end_time": 2.0}]
     assert timed_chunks(cell) == expected
     assert timed_chunks('[{"start": 0, "end": 1.5, "transcript": "മഴ", "speaker": "s1"}]') == expected[:1]
+    assert timed_chunks([{"start": "0.0", "end": "1.5", "text": "മഴ", "speaker_id": "s1"}]) == expected[:1]
 
 
-@pytest.mark.parametrize("cell", [None, "", "[", "[1]", [1], [{"start": 0}], [{"start": "0", "end": 1}], 5, {}])
+def test_a_chunk_without_a_time_among_others_is_refused_alone():
+    chunks = timed_chunks([{"start": 0, "end": 1, "text": "മഴ"}, {"start": 1, "end": None, "text": "വെയിൽ"}])
+    refused, kept = sorted(pieces(encoded(tone(1.8), 16_000), chunks, GATES), key=lambda piece: piece.refusal is None)
+    assert (kept.start, kept.end, kept.chunk.text) == (0.0, 1.0, "മഴ")
+    assert (refused.refusal.reason, refused.start, refused.chunk.text) == ("bad_chunk_times", None, "വെയിൽ")
+
+
+@pytest.mark.parametrize("cell", [None, "", "[", "[1]", [1], [{"start": 0}], [{"start": "x", "end": 1}], 5, {}])
 def test_a_cell_without_times_has_no_chunks(cell):
     assert timed_chunks(cell) == []

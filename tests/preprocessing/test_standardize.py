@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.lake import Layer
 
 from .audio_builders import encoded, level, peak_frequency, tone
 from .raw_builders import (
@@ -95,8 +96,9 @@ def test_a_long_clip_without_times_is_cut_and_keeps_its_duration_but_no_text(run
     assert [row["segment_start"] for row in silver[1:]] == [row["segment_end"] for row in silver[:-1]]
     for row in silver:
         assert row["duration"] <= 5.0
-        assert (row["text"], row["malayalam_ratio"], row["text_raw"]) == (None, None, TEXT)
+        assert (row["text"], row["malayalam_ratio"]) == (None, None)
         assert "text_unaligned" in row["flags"]
+    assert [row["text_raw"] for row in silver] == [TEXT, *[None] * (len(silver) - 1)]
     assert result.rows_in == len(silver)
 
 
@@ -145,11 +147,78 @@ def test_a_chunk_that_ends_after_its_recording_is_refused_not_shortened(run, end
 
 
 @pytest.mark.parametrize("time", [float("nan"), float("inf"), None])
-def test_a_chunk_without_a_time_makes_the_recording_one_without_times(run, time):
+def test_a_chunk_without_a_time_is_refused_and_its_text_kept_among_the_rejected(run, time):
     chunks = [{"start": 0.0, "end": 2.0, "text": TEXT}, {"start": 2.0, "end": time, "text": TEXT}]
     _, silver, rejected = run(INDICVOICES, folder(wav(tone(4.0)), recording(4.0, chunks)))
-    assert [(row["duration"], row["segment_start"]) for row in silver] == [(4.0, None)]
-    assert rejected == []
+    assert [(row["duration"], row["segment_start"], row["text"]) for row in silver] == [(2.0, 0.0, TEXT)]
+    assert [(row["reason"], row["segment_start"], row["text_raw"]) for row in rejected] == [
+        ("bad_chunk_times", None, TEXT)
+    ]
+
+
+def test_one_timed_chunk_gives_its_text_and_speaker_and_without_a_text_takes_that_of_its_row(run):
+    said = [{"start": 0.5, "end": 2.0, "text": TEXT, "speaker_id": "S2"}]
+    _, silver, _ = run(INDICVOICES, folder(wav(tone(3.0)), recording(3.0, said, sentence=None)))
+    assert [(row["text"], row["speaker"], row["segment_start"], row["duration"]) for row in silver] == [
+        (TEXT, "S2", 0.5, 1.5)
+    ]
+
+
+def test_one_timed_chunk_without_a_text_takes_that_of_its_row(run):
+    record = recording(3.0, [], sentence=TEXT, verbatim=[{"start": 0.5, "end": 2.0, "text": None}])
+    _, silver, _ = run(INDICVOICES, folder(wav(tone(3.0)), record))
+    assert [(row["text"], row["speaker"], row["duration"]) for row in silver] == [(TEXT, "S1", 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("thank you", "low_malayalam_ratio"), ("नमस्ते जी", "low_malayalam_ratio"), ("nan", "low_malayalam_ratio"),
+        ("ok", "low_malayalam_ratio"), ("!!!", "empty_text"), ("9 + 9", "empty_text"), ("ശരി", None), ("ഈ", None),
+        ("ഈ k", None),
+    ],
+)  # fmt: skip
+def test_a_short_text_is_judged_and_one_without_malayalam_never_passes(run, text, reason):
+    _, silver, rejected = run(NEWS, {"malayalam-test.jsonl": json.dumps({"news": text, "class": 2})})
+    assert [row["reason"] for row in rejected] == [reason] * (reason is not None)
+    assert [row["text"] for row in silver] == [text] * (reason is None)
+
+
+def test_signs_alone_pass_a_code_mixed_set(run):
+    _, silver, _ = run(COMMENTS, {"c.tsv": "label\tquery\nPositive\t!!!\n"})
+    assert [row["flags"] for row in silver] == [["no_letters"]]
+
+
+def test_half_a_character_in_json_costs_no_dataset_and_is_flagged(run):
+    lines = [json.dumps({"news": f"{TEXT} \ud83d", "class": 2}), json.dumps({"news": TEXT, "class": 2})]
+    _, silver, _ = run(NEWS, {"malayalam-test.jsonl": "\n".join(lines)})
+    assert [("lone_surrogate" in row["flags"], row["text_raw"]) for row in silver] == [
+        (True, f"{TEXT} \ufffd"), (False, TEXT),
+    ]  # fmt: skip
+
+
+def test_the_speaking_rate_is_that_of_what_is_spoken_and_not_of_its_mask(run, with_settings):
+    text = "എന്റെ നമ്പർ ഒൻപത് എട്ട് നാല് ഏഴ് പൂജ്യം ഒന്ന് ആറ് മൂന്ന് അഞ്ച് രണ്ട് ആണ്"
+    rates, texts = [], []
+    for masked in (True, False):
+        settings = with_settings(content={"mask_personal_data": masked})
+        _, row, _ = run(STT, speech(clip(wav(tone(6.0)), text)), settings)
+        rates.append(row[0]["speaking_rate"])
+        texts.append(row[0]["text"])
+    assert "[NUMBER]" in texts[0] and texts[1] == text
+    assert rates[0] == rates[1] > 0
+
+
+def test_fidelity_sees_what_was_masked_and_what_lost_its_text(run, lake, with_settings):
+    def figure() -> float:
+        return lake.manifest(Layer.SILVER, STT).details["metrics"]["malayalam_fidelity"]
+
+    text = "എന്റെ നമ്പർ ഒൻപത് എട്ട് നാല് ഏഴ് പൂജ്യം ഒന്ന് ആറ് മൂന്ന് അഞ്ച് രണ്ട് ആണ്"
+    run(STT, speech(clip(wav(tone(6.0)), text)))
+    assert 0 < figure() < 0.5
+    settings = with_settings(audio={"max_segment_seconds": 5.0})
+    run(STT, speech(clip(wav(tone(4.0))), clip(wav(tone(12.0)))), settings)
+    assert figure() == 0.5
 
 
 def test_audio_without_a_text_is_kept_where_a_district_makes_it_useful(run):
@@ -205,7 +274,7 @@ def test_labels_are_canonical_and_an_unknown_one_is_refused_not_guessed(run):
     )
     _, silver, rejected = run(COMMENTS, {"c.tsv": tsv})
     assert [(row["label"], row["flags"]) for row in silver] == [
-        ("positive", ["romanised"]), ("not_malayalam", ["too_short_to_judge"]),
+        ("positive", ["romanised"]), ("not_malayalam", []),
     ]  # fmt: skip
     assert [(row["source_row"], row["reason"]) for row in rejected] == [
         (1, "unknown_label"), (3, "empty_text"), (4, "empty_label"),

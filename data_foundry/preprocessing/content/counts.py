@@ -10,6 +10,7 @@ from typing import Any
 from data_foundry.preprocessing.content.abuse import LIST_RULES
 from data_foundry.preprocessing.content.identity import CATEGORIES
 from data_foundry.preprocessing.content.politeness import COUNTS
+from data_foundry.preprocessing.findings import finding
 
 
 @dataclass
@@ -67,27 +68,41 @@ class ContentCounts:
         found = []
         if self.in_audio:
             found.append(
-                _finding(
+                finding(
                     "personal_data_in_audio",
                     "Recordings or codec tokens still say personal data that their text no longer shows.",
                     self.in_audio,
+                    severity="warning",
                 )
             )
         abuse = ("abuse", "insult", *LIST_RULES)
         if abusive := sum(counts[rule] for counts in (self.flags, self.translation_flags) for rule in abuse):
             found.append(
-                _finding("abuse", "Texts hold words of an abuse list; a rule in content.exclude drops them.", abusive)
+                finding(
+                    "abuse",
+                    "Texts hold words of an abuse list; a rule in content.exclude drops them.",
+                    abusive,
+                    severity="warning",
+                )
             )
         impolite = sum(self.prompts[rule] for rule in ("impolite_second_person", "bare_imperative", "mixed_address"))
         if impolite:
-            found.append(_finding("impolite_prompts", "Prompts address the caller below the line's manners.", impolite))
+            found.append(
+                finding(
+                    "impolite_prompts",
+                    "Prompts address the caller below the line's manners.",
+                    impolite,
+                    severity="warning",
+                )
+            )
         if self.prompts["neutral"] and self.prompts["honorific"]:
             least = min(self.prompts["neutral"], self.prompts["honorific"])
             found.append(
-                _finding("mixed_prompts", "Some prompts say നിങ്ങൾ and some താങ്കൾ: one line should say one.", least)
+                finding(
+                    "mixed_prompts",
+                    "Some prompts say നിങ്ങൾ and some താങ്കൾ: one line should say one.",
+                    least,
+                    severity="warning",
+                )
             )
         return found
-
-
-def _finding(kind: str, message: str, count: int) -> dict[str, Any]:
-    return {"kind": kind, "severity": "warning", "message": message, "count": count, "examples": []}

@@ -50,22 +50,27 @@ _CODE = re.compile(r"[A-Za-z]{2}[ -]?\d")
 _BEFORE, _AFTER = r"(?<!\d)(?<!\d\.)", r"(?!\d|\.\d)"
 # A number in groups must not be a part of a longer row of groups.
 _BEFORE_GROUPS, _AFTER_GROUPS = r"(?<!\d)(?<!\d[ .,/:_-])", r"(?!\d|[ .,/:_-]\d)"
-_GROUPS = [
-    (5, 5), (4, 6), (6, 4), (3, 7), (3, 3, 4), (4, 3, 3), (3, 4, 3), (2, 4, 4), (4, 2, 4), (4, 4, 2), (5, 2, 3),
-    (5, 3, 2), (3, 2, 5), (2, 3, 5), (2, 3, 3, 2), (3, 2, 2, 3), (3, 2, 3, 2), (2, 3, 2, 3), (3, 3, 2, 2), (2, 2, 3, 3),
-    (4, 2, 2, 2), (2, 2, 2, 4), (2, 2, 2, 2, 2), (1,) * 10,
-]  # fmt: skip
+
+
+def _groupings(digits: int) -> Iterator[tuple[int, ...]]:
+    """Yield the ways to write so many digits in groups of two to seven."""
+    if 2 <= digits <= 7:
+        yield (digits,)
+    for first in range(2, min(7, digits - 2) + 1):
+        yield from ((first, *rest) for rest in _groupings(digits - first))
 
 
 def _grouped(lengths: tuple[int, ...]) -> str:
     first, *rest = (f"\\d{{{length}}}" for length in lengths)
-    return rf"\(?(?=[6-9]){first}(?:\)?[ ._/-]|\)){'[ ._/-]'.join(rest)}"
+    return rf"{first}(?:\)?[ ._/-]|\)){'[ ._/-]'.join(rest)}"
 
 
-_SUBSCRIBER = "|".join(map(_grouped, _GROUPS))
-_COUNTRY = r"\(?(?:\+|00)?91\)?[ .-]{0,3}"
+# In up to five groups, or digit by digit.
+_IN_GROUPS = "|".join(_grouped(way) for way in (*_groupings(10), (1,) * 10))
+_SUBSCRIBER = rf"\(?(?=[6-9])(?:\d{{10}}|{_IN_GROUPS})"
+_COUNTRY = r"\(?(?:\+|00)?91\)?[ -]{0,3}"
 _PREFIX = rf"(?:{_COUNTRY}|0[ -]?)?"
-_ONE_MOBILE = rf"{_PREFIX}(?:[6-9]\d{{9}}|{_SUBSCRIBER})"
+_ONE_MOBILE = _PREFIX + _SUBSCRIBER
 # The last digits of a second number, which shares the first ones: 9000012045/46.
 _SECOND = r"(?:/\d{1,4}(?![\d/]))?"
 _MOBILE = re.compile(
@@ -110,9 +115,7 @@ _UPI_CONTEXT = re.compile(r"UPI|upi|യു ?പി ?ഐ|ഗൂഗിൾ പേ|�
 _PAID = re.compile(r"(?<!\d)(?<!\d[ -])(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
 _MONEY = re.compile(r" ?(?:(?:രൂപ|ഡോളർ|[Rr]upees)(?![ :]{0,2}\d)|/-)")
 _ROUND = re.compile(r"[1-9]\d{0,8}0{4,}")
-_CALLING = re.compile(
-    r"വിളി|നമ്പ|ഫോൺ|മൊബൈ|വാട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]obile|[Ww]hats|\b[Nn]umber|\b[Nn]o\b"
-)
+_CALLING = re.compile(r"വിളി|നമ്പ|ഫോൺ|മൊബൈ|വാട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]obile|[Ww]hats|\b[Nn]umber|\b[Nn]o\b")
 # What is counted or drawn in two groups of digits, directly beside them.
 _COUNTED_BEFORE = re.compile(r"(?:വോട്ട്|വോട്ടുകൾ|ലൈക്കുകൾ|ലൈക്ക്|നറുക്ക്|ലോട്ടറി)[ :,-]{0,3}$")
 _COUNTED_AFTER = re.compile(r" ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ)")
