@@ -114,7 +114,8 @@ def test_every_content_rule_refuses_its_row_where_the_settings_name_it(tmp_path)
     hub = tmp_path / "hub"
     for name in (comments, prompts):
         shutil.copytree(SAMPLE / "datasets" / name, hub / "datasets" / name)
-    said = {rule.name: rule.finds[0] for rule in CONTENT} | {"abuse_list": "അവൻ ഒരു ചപ്പടാച്ചി ആണ്"}
+    said = {rule.name: rule.finds[0] for rule in CONTENT}
+    said |= {"abuse_list": "അവൻ ഒരു ചപ്പടാച്ചി ആണ്", "abuse_homograph": "ഒരു കഴുത വന്നു"}
     to_callers = {rule.name for rule in CONTENT if rule.group == "prompts"}
     (table,) = (hub / "datasets" / comments).glob("*.tsv")
     with table.open("a", encoding="utf-8") as lines:
@@ -123,7 +124,7 @@ def test_every_content_rule_refuses_its_row_where_the_settings_name_it(tmp_path)
     rows = pq.read_table(part)
     texts = [said[rule] for rule in sorted(to_callers)] + rows["text"].to_pylist()[len(to_callers) :]
     pq.write_table(rows.set_column(0, rows.schema.field("text"), pa.array(texts)), part)
-    (tmp_path / "words.txt").write_text("ചപ്പടാച്ചി\n", encoding="utf-8")
+    (tmp_path / "words.txt").write_text("ചപ്പടാച്ചി\nകഴുത\n", encoding="utf-8")
     asked = {reason for reason in REASONS if reason.startswith("content_")}
     settings = {
         "DATA_FOUNDRY_HUB__SOURCE": str(hub),

@@ -15,6 +15,7 @@ from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
+from data_foundry.preprocessing.findings import finding
 from data_foundry.preprocessing.rule_sets import kinds, settings_that_matter, versions
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 
@@ -122,7 +123,7 @@ def _fault(lake: Lake, name: str) -> dict[str, Any] | None:
     try:
         lake.files(Layer.SILVER, name)
     except FoundryError as error:
-        return {"kind": "silver_damaged", "severity": "error", "message": str(error), "count": 1, "examples": []}
+        return finding("silver_damaged", str(error), 1, severity="error")
     return None
 
 

@@ -343,8 +343,8 @@ RULES: tuple[Rule, ...] = (
         keeps=_SIGN, rare="\u2010-\u201f\u2026",
     ),
     Rule(
-        "visarga", "modern", "policy", "a colon typed for the visarga: ദുഃഖ and നമഃ as in libindic, and first parts of Sanskrit compounds before"
-        " the consonants that keep it (ക ഖ പ ഫ ശ ഷ സ); a list, so others stay as typed",
+        "visarga", "modern", "policy",
+        "a colon typed for the visarga: ദുഃഖ and നമഃ as in libindic; listed heads of compounds before k, kh, p, ph, s",
         re.compile(
             f"ദു:ഖ|(?<![{BLOCK}])(?:(?:നമ|പുന):(?!\\S)|(?:{'|'.join(_BEFORE_VISARGA)}):(?=[കഖപഫശഷസ]))"
         ), lambda match: match[0].replace(":", "ഃ"),

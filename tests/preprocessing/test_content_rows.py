@@ -15,7 +15,11 @@ from data_foundry.records import Rejected
 
 NUMBER = "9000012045"
 TEXT = "നാളെ രാവിലെ വൈദ്യുതി ബിൽ അടയ്ക്കണം"
-NEWS, TOKENS, PAIRS = "Sakshamrzt/IndicNLP-Malayalam", "Praha-Labs/rasa-malayalam-nano-codec", "Be-win/IndicST-malayalam-only"
+NEWS, TOKENS, PAIRS = (
+    "Sakshamrzt/IndicNLP-Malayalam",
+    "Praha-Labs/rasa-malayalam-nano-codec",
+    "Be-win/IndicST-malayalam-only",
+)
 
 
 def rows(dataset, values, fault=None, codes=None, **content):

@@ -38,7 +38,9 @@ def check_tone(payload: bytes, rate: int, channels: int, decibels: float) -> Non
     [(codec, rate) for codec in SOUNDFILE_FORMATS for rate in RATES if rate not in NOT_AT.get(codec, ())],
 )
 def test_a_tone_keeps_frequency_duration_and_level(codec, rate):
-    check_tone(encoded(tone(1.0, rate), rate, codec), rate, 1, level(tone(1.0, rate)))
+    # Low enough that what a lossy codec adds at the start does not go beyond full scale, for which all is turned down.
+    sound = tone(1.0, rate) / 2
+    check_tone(encoded(sound, rate, codec), rate, 1, level(sound))
 
 
 @pytest.mark.parametrize("codec", ["wav16", "flac", "mp3", "vorbis", "opus"])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from data_foundry.preprocessing.content.amounts import are_counts, is_amount, is_reference, is_round_amount
 from data_foundry.preprocessing.content.check_digits import luhn, verhoeff
 from data_foundry.preprocessing.content.rule import Found
 
@@ -105,20 +107,7 @@ _EMAIL = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
 _UPI = re.compile(r"(?<![A-Za-z0-9._@-])[A-Za-z0-9._-]{2,64}@([A-Za-z][A-Za-z0-9]{1,31})(?![A-Za-z0-9@]|\.[A-Za-z])")
-_REFERENCE = re.compile(
-    r"(?:PNR|പി ?എൻ ?ആർ|ISBN|[Oo]rder|ഓർഡർ|[Cc]onsumer|കൺസ്യൂമർ|[Ii]nvoice|ഇൻവോയ്സ്|[Rr]eference|റഫറൻസ്|[Tt]racking|ട്രാക്കിങ്)"
-    r"(?: ?(?:[Nn]umber|[Nn]o|[Ii][Dd]|നമ്പർ|ഐ ?ഡി))?[ .:#-]{0,3}$"
-)
 _UPI_CONTEXT = re.compile(r"UPI|upi|യു ?പി ?ഐ|ഗൂഗിൾ പേ|ഫോൺ ?പേ|പേ ?ടി ?എം|GPay|gpay|PhonePe")
-
-# A unit stands with the number on its one side: "500 രൂപ 9000012045" pays 500, and "9000012045 രൂപ 500" too.
-_PAID = re.compile(r"(?<!\d)(?<!\d[ -])(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
-_MONEY = re.compile(r" ?(?:(?:രൂപ|ഡോളർ|[Rr]upees)(?![ :]{0,2}\d)|/-)")
-_ROUND = re.compile(r"[1-9]\d{0,8}0{4,}")
-_CALLING = re.compile(r"വിളി|നമ്പ|ഫോൺ|മൊബൈ|വാട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]obile|[Ww]hats|\b[Nn]umber|\b[Nn]o\b")
-# What is counted or drawn in two groups of digits, directly beside them.
-_COUNTED_BEFORE = re.compile(r"(?:വോട്ട്|വോട്ടുകൾ|ലൈക്കുകൾ|ലൈക്ക്|നറുക്ക്|ലോട്ടറി)[ :,-]{0,3}$")
-_COUNTED_AFTER = re.compile(r" ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +148,21 @@ def find_identifiers(text: str, public_numbers: frozenset[str] = frozenset()) ->
 
 
 def _find(text: str, public_numbers: frozenset[str]) -> list[Found]:
-    found: list[Found] = []
+    found: list[Found] = []  # in order of their start, none overlapping another
     for identifier in _asked(text):
         for match in identifier.pattern.finditer(text):
             group = 1 if identifier.rule == "bank_account" else 0
             start, end = match.span(group)
-            if any(start < other.end and other.start < end for other in found):
+            place = bisect_left(found, start, key=lambda one: one.start)
+            if (place and found[place - 1].end > start) or (place < len(found) and found[place].start < end):
                 continue
             number = re.sub(r"\D", "", match[group])
             if identifier.rule in _DIALLED and is_public(number, public_numbers):
                 continue
             evidence = identifier.judge(text, match, number)
             if evidence is not None:
-                found.append(Found(identifier.rule, start, end, evidence))
-    return sorted(found, key=lambda one: one.start)
+                found.insert(place, Found(identifier.rule, start, end, evidence))
+    return found
 
 
 def is_public(number: str, public_numbers: frozenset[str] = frozenset()) -> bool:
@@ -198,45 +188,9 @@ def _shape(name: str) -> Callable[[str, re.Match[str], str], str]:
     return lambda text, match, digits: name
 
 
-def _is_amount(text: str, start: int, end: int) -> bool:
-    """Return whether an unbroken number is an amount of money, by its unit; one unit may belong to the next number.
-
-    Not where the text speaks of calling: what ten unbroken digits are is then no question.
-    """
-    said = text[start:end]
-    if not said.isdecimal():
-        return False
-    if _PAID.search(text, max(0, start - 8), start):
-        return True
-    if _MONEY.match(text, end) is None:
-        return False
-    return _ROUND.fullmatch(said) is not None or _CALLING.search(text) is None
-
-
-def _is_reference(text: str, match: re.Match[str]) -> bool:
-    return match[0].isdecimal() and _REFERENCE.search(text, max(0, match.start() - 24), match.start()) is not None
-
-
-def _are_counts(text: str, match: re.Match[str]) -> bool:
-    """Return whether two groups of digits are two counts: round both, powers of two, or beside what is counted."""
-    groups = re.fullmatch(r"(\d{4,6})([ -])(\d{4,6})", match[0])
-    if groups is None:
-        return False
-    first, mark, second = groups.groups()
-    if mark == "-" and first.endswith("00") and second.endswith("00"):
-        return True  # a range of amounts, such as salaries
-    if first.endswith("000") and second.endswith("000"):
-        return True
-    if all(int(one).bit_count() == 1 for one in (first, second)):
-        return True
-    start, end = match.span()
-    beside = _COUNTED_BEFORE.search(text, max(0, start - 16), start) or _COUNTED_AFTER.match(text, end)
-    return beside is not None and not _CALLING.search(text)
-
-
 def _mobile(text: str, match: re.Match[str], digits: str) -> str | None:
     said = match[0]
-    if _is_amount(text, *match.span()) or _is_reference(text, match) or _are_counts(text, match):
+    if is_amount(text, *match.span()) or is_reference(text, *match.span()) or are_counts(text, *match.span()):
         return None
     if digits.endswith("000000"):
         return None
@@ -252,7 +206,7 @@ def _mobile(text: str, match: re.Match[str], digits: str) -> str | None:
 
 def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
     national = digits[2:] if match[0].startswith("+") else digits[1:]
-    if len(national) != 10 or _is_amount(text, *match.span()) or _is_reference(text, match):
+    if len(national) != 10 or is_amount(text, *match.span()) or is_reference(text, *match.span()):
         return None
     return "area code and subscriber, 10 digits after the 0"
 
@@ -269,21 +223,20 @@ def _card(text: str, match: re.Match[str], digits: str) -> str | None:
 
 def _checked(text: str, match: re.Match[str], digits: str, test: Callable[[str], bool]) -> str | None:
     """Return the evidence of a number with a check digit; money after it is only believed of a round number."""
-    start, end = match.span()
-    paid = _PAID.search(text, max(0, start - 8), start) or (_ROUND.fullmatch(digits) and _MONEY.match(text, end))
-    if not test(digits) or (paid and match[0].isdecimal()) or _is_reference(text, match):
+    if not test(digits) or is_round_amount(text, *match.span()) or is_reference(text, *match.span()):
         return None
     return f"{len(digits)} digits, checksum valid"
 
 
 def _account(text: str, match: re.Match[str], digits: str) -> str | None:
-    return None if _is_amount(text, *match.span(1)) else f"{len(digits)} digits after the word account"
+    return None if is_amount(text, *match.span(1)) else f"{len(digits)} digits after the word account"
 
 
 def _upi(text: str, match: re.Match[str], digits: str) -> str | None:
     if match[1].lower() in UPI_HANDLES.split():
         return "payment address with a known handle"
-    return "payment address beside the name of the service" if _UPI_CONTEXT.search(text) else None
+    beside = (max(0, match.start() - 80), match.end() + 80)
+    return "payment address beside the name of the service" if _UPI_CONTEXT.search(text, *beside) else None
 
 
 def is_counting(values: list[int]) -> bool:

@@ -40,8 +40,9 @@ RULES: tuple[ContentRule, ...] = (
             "98000 75000 വോട്ട്", "78456 65432 വോട്ടിന്", "65536 32768", "നറുക്ക് 6543 210987", "78.45 91.88 45",
             "98.123.12.123",
         ),
-        Measured(60_000, 1, 600, 600), "a reference number or two counts of the same shape are flagged too; not found: three or more groups beside a "
-        "further number, ten digits before a unit of money and two groups beside votes where nothing speaks of calling",
+        Measured(60_000, 4, 600, 600),
+        "a reference number or two counts of the same shape are flagged too; not found: three or more groups beside "
+        "a further number, and ten digits with money after them or two groups beside votes where no word says call",
     ),
     _personal(
         "landline", f"{_NNP}, a 0 and the area code before the subscriber",
