@@ -3,5 +3,5 @@
 TEXT_RULES = "text-3"
 """Version of the text rules: part of every key that depends on them, so that a changed rule reruns what it touches."""
 
-CONTENT_RULES = "content-2"
+CONTENT_RULES = "content-3"
 """Version of the content rules, likewise."""

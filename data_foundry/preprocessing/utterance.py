@@ -79,7 +79,7 @@ class Standardizer:
             "source_file": raw.source_file,
             "source_row": raw.source_row,
             "source_split": raw.source_split,
-            "speaker": self.reviewer.masked_raw(labels.cell_text(value("speaker"))),
+            "speaker": self.reviewer.pseudonym(labels.cell_text(value("speaker"))),
             "gender": labels.gender(value("gender")),
             "district": self.reviewer.masked_raw(labels.district(value("district"))),
             "licence": self.licence,
@@ -202,7 +202,7 @@ class Standardizer:
             # What the row says beside its chunks, such as a translation, is of all of them together.
             kept = ("translation", "direction") if _has_one_chunk(raw) else ()
             part |= {**_no_text(), **{name: row[name] for name in kept}}
-            part["speaker"] = self.reviewer.masked_raw(piece.chunk.speaker) or row["speaker"]
+            part["speaker"] = self.reviewer.pseudonym(piece.chunk.speaker) or row["speaker"]
             part["text_raw"] = self.reviewer.masked_raw(cell_string(piece.chunk.text))
         return part
 
