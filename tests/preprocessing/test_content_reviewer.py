@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.content.lines import planted_lines
@@ -213,6 +213,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@example("9000090000+911204590000")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
 def test_masking_leaves_nothing_to_find_in_either_text_and_can_be_done_again(raw):

@@ -85,7 +85,7 @@ class Reviewer:
                 row["flags"].append("personal_data_in_audio")
                 self.counts.in_audio += 1
             if self.settings.mask_personal_data:
-                row["text"], found = mask(text, found)
+                row["text"], found = self._hide(text, found)
                 self.counts.rows_masked += 1
         row["content"] = [
             {"rule": one.rule, "start": one.start, "end": one.end, "evidence": one.evidence} for one in found
@@ -111,7 +111,7 @@ class Reviewer:
             *(["abuse_in_translation"] if len(personal) < len(found) else []),
         ]
         if personal and self.settings.mask_personal_data:
-            row["translation"] = mask(text, personal)[0]
+            row["translation"] = self._hide(text, personal)[0]
             self.counts.masked_translations += 1
         self._refuse(rules, {one.rule: f"{one.evidence}, in the translation" for one in found})
 
@@ -140,6 +140,13 @@ class Reviewer:
             return speaker
         return f"{masked}-{hashlib.sha256(speaker.encode(errors='surrogatepass')).hexdigest()[:6]}"
 
+    def _hide(self, text: str, found: list[Found]) -> tuple[str, list[Found]]:
+        """Return the masked text and the flags' places in it; what shows only once its neighbour is masked goes too."""
+        masked, moved = mask(text, found)
+        while shown := self.personal_data(masked):
+            masked, moved = mask(masked, [*moved, *shown])
+        return masked, moved
+
     def _masked_raw(self, text: str) -> tuple[str, bool]:
         """Return the masked text, and whether it had to be repaired for it."""
         if not self.settings.mask_personal_data:
@@ -147,11 +154,11 @@ class Reviewer:
         listed = self.vocabulary.listed(text)
         if not (may_identify(text) or len(listed) >= _FEW_WORDS):
             return text, False
-        masked, rewritten = mask(text, self._personal_data(text, listed))[0], False
+        masked, rewritten = self._hide(text, self._personal_data(text, listed))[0], False
         for profile in ("encoding", "modern"):
             repaired = normalize(masked, profile).text
             if repaired != masked and (hidden := self.personal_data(repaired)):
-                masked, rewritten = mask(repaired, hidden)[0], True
+                masked, rewritten = self._hide(repaired, hidden)[0], True
         return masked, rewritten
 
     def _settle_raw(self, row: dict[str, Any], found: list[Found]) -> None:
@@ -162,7 +169,7 @@ class Reviewer:
             return
         row["text_raw"], rewritten = self._masked_raw(raw)
         if personal:
-            text = mask(row["text"], personal)[0]
+            text = self._hide(row["text"], personal)[0]
             if text not in (normalize(row["text_raw"], profile).text for profile in ("modern", "encoding")):
                 row["text_raw"], rewritten = text, True
         if rewritten:
