@@ -153,7 +153,7 @@ def test_load_dataset_opens_silver_and_gold(sample):
     silver = base / "storage" / "silver" / "CXDuncan" / "Malayalam-IndicVoices" / "train"
     rows = load_dataset("parquet", data_files=str(silver / "*.parquet"), cache_dir=str(base / "cache"))["train"]
     assert {"row_id", "text", "text_raw", "audio", "district", "flags"} <= set(rows.column_names)
-    assert rows.features["audio"] == Audio()
+    assert rows.features["audio"] == Audio(sampling_rate=16_000)
     assert rows.cast_column("audio", Audio(decode=False))[0]["audio"]["bytes"][:4] == b"RIFF"
     gold = load_dataset(str(base / "storage" / "gold" / "sentiment"), cache_dir=str(base / "cache"))
     assert set(gold) == {"train", "validation", "test"} and len(gold["test"]) > 30
