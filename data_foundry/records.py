@@ -73,7 +73,9 @@ class SilverRow(BaseModel):
     `direction` ("ml-en" or "en-ml") which side was the source. `codes` are codec tokens, one list per layer.
     `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip.
     The measures of a clip, from `peak` to `mos`, are defined in `preprocessing.quality`. Rows with an equal
-    `text_group` (or `audio_group`) say the same text (or hold the same samples), in any dataset.
+    `text_group` (or `audio_group`) say the same text (or hold the same samples), in any dataset; near-same sound has a
+    near-same `audio_fingerprint` (see `preprocessing.fingerprint`). `prompt` names what a row was spoken or written
+    after (a prompt, an author's template), `document` what it was taken from; both within their dataset only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -104,10 +106,13 @@ class SilverRow(BaseModel):
     mos: Annotated[float | None, "float64"] = None
     text_group: Annotated[str | None, "string"] = None
     audio_group: Annotated[str | None, "string"] = None
+    audio_fingerprint: Annotated[bytes | None, "binary"] = None
     speaker: Annotated[str | None, "string"] = None
     gender: Annotated[str | None, "string"] = None
     district: Annotated[str | None, "string"] = None
     dialect: Annotated[str | None, "string"] = None
+    prompt: Annotated[str | None, "string"] = None
+    document: Annotated[str | None, "string"] = None
     label: Annotated[str | None, "string"] = None
     translation: Annotated[str | None, "string"] = None
     direction: Annotated[str | None, "string"] = None
@@ -135,6 +140,7 @@ def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
         "int32": pa.int32(),
         "int64": pa.int64(),
         "float64": pa.float64(),
+        "binary": pa.binary(),
         "strings": pa.list_(pa.string()),
         "codes": pa.list_(pa.list_(pa.int32())),
         "content": pa.list_(

@@ -23,6 +23,7 @@ FLOORS = [
     {"licence_terms"},
     {"ingestion", "preprocessing", "allocation", "finetuning"},
     {"cli", "serving"},
+    {"commands"},
     {"__main__"},
 ]
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from data_foundry import __main__ as command
+from data_foundry.commands.tables import print_table
 from data_foundry.lake import Layer
 from tests.lake.builders import NAME, publish
 
@@ -38,7 +39,7 @@ def test_a_table_keeps_to_120_columns_and_loses_nothing(capfd):
         {"engine": "stt", **{f"measure_{n}": n / 7 for n in range(12)}, "reason": "it heard every call. " * 20},
         {"engine": "nlu", **{f"measure_{n}": None for n in range(12)}, "reason": "nothing yet", "nowhere": None},
     ]
-    command.print_table("deployments", entries)
+    print_table("deployments", entries)
     lines = capfd.readouterr().out.splitlines()
     assert max(len(line) for line in lines) <= 120
     text = " ".join(" ".join(lines).split())
@@ -47,5 +48,5 @@ def test_a_table_keeps_to_120_columns_and_loses_nothing(capfd):
 
 
 def test_a_table_that_fits_stays_a_table(capfd):
-    command.print_table("raw", [{"name": "a/b", "rows": 3}, {"name": "c", "rows": 12345}])
+    print_table("raw", [{"name": "a/b", "rows": 3}, {"name": "c", "rows": 12345}])
     assert capfd.readouterr().out == "\nraw\n  name  rows\n  a/b   3\n  c     12345\n"

@@ -82,6 +82,8 @@ class Standardizer:
             "speaker": self.reviewer.pseudonym(labels.cell_text(value("speaker"))),
             "gender": labels.gender(value("gender")),
             "district": self.reviewer.masked_raw(labels.district(value("district"))),
+            "prompt": self.reviewer.pseudonym(labels.cell_text(value("prompt"))),
+            "document": self.reviewer.pseudonym(labels.cell_text(value("document"))),
             "licence": self.licence,
             "flags": [*raw.flags, *labels.unknown_labels(raw.values)],
             "recording": None,

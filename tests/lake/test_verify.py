@@ -5,6 +5,7 @@ import json
 import pytest
 
 from data_foundry import __main__ as command
+from data_foundry.commands import verify as verify_command
 from data_foundry.lake import Layer, sha256_file
 from data_foundry.lake.verify import chosen, repair, verify
 from tests.lake.builders import NAME, publish, tree
@@ -130,7 +131,7 @@ def test_the_command_tells_what_it_looked_at_and_what_is_damaged(lake, held, ver
 
 
 def test_the_command_tells_how_far_it_is(held, verified, monkeypatch):
-    monkeypatch.setattr(command, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(verify_command, "PROGRESS_SECONDS", -1.0)
     sizes = [len(f"{layer} {path}") for layer in Layer for path in ("a.bin", "deep/b.bin")]
     told = verified()[1].err.splitlines()
     assert told == [f"verified {sum(sizes[: at + 1])} B of {sum(sizes)} B" for at in range(len(sizes))]
