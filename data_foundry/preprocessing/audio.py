@@ -66,7 +66,7 @@ def decode(payload: bytes | Path, max_seconds: Seconds = MAX_SECONDS) -> Clip:
     with open_recording(payload, max_seconds) as recording:
         blocks = list(read_blocks(recording))
     frames = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    mix = Mix(recording.channels)
+    mix = Mix(recording.channels, recording.within_full_scale)
     mix.hear(frames)
     return Clip(mix.of(frames), recording.rate, recording.channels, mix.opposite_phase)
 
@@ -92,7 +92,8 @@ class Mix:
     for a whole recording, since a change within it would be heard as a step.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, within_full_scale: bool = False) -> None:
+        self._within_full_scale = within_full_scale
         self._frames = 0
         # Inner products of all pairs of channels, over the windows that ended and over the one that has not.
         self._ended = np.zeros((channels, channels))
@@ -105,7 +106,7 @@ class Mix:
         """Take note of sample frames, shape (n, channels). Raises Rejected("audio_corrupt") where they are no sound."""
         at = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            for channel, samples in enumerate(frames.T):
+            for channel, samples in () if self._within_full_scale else enumerate(frames.T):
                 self._peaks[channel] = max(self._peaks[channel], samples.max(initial=0.0), -samples.min(initial=0.0))
             while at < len(frames):
                 # Windows lie where they lie in the recording, however it is read.
@@ -130,13 +131,15 @@ class Mix:
     @property
     def _alive(self) -> list[int]:
         """The channels that carry sound; one of silence."""
+        if len(self._peaks) == 1:
+            return [0]
         power = self._power
         return np.flatnonzero(power > _DEAD * power.max()).tolist() or [0]
 
     @property
     def opposite_phase(self) -> bool:
         """Whether channels that carry sound are left out, because they cancel each other."""
-        if len(self._alive) < 2:
+        if len(self._peaks) == 1 or len(self._alive) < 2:
             return False
         vanished = self._vanished + _power_lost(self._window, _VANISHED)
         everywhere = _power_lost(self._ended + self._window, _CANCELLED)
@@ -144,7 +147,12 @@ class Mix:
 
     @property
     def peak(self) -> float:
-        """The largest magnitude of a sample in the channels of the mix; the mean of them is nowhere larger."""
+        """The largest magnitude of a sample in the channels of the mix; the mean of them is nowhere larger.
+
+        1 where the coding of the recording holds nothing beyond it.
+        """
+        if self._within_full_scale:
+            return 1.0
         return float(self._peaks[self.channels].max())
 
     @property
@@ -155,6 +163,8 @@ class Mix:
     @property
     def channels(self) -> list[int]:
         """The channels whose mean is the mix."""
+        if len(self._peaks) == 1:
+            return [0]
         return [int(self._power.argmax())] if self.opposite_phase else self._alive
 
     def of(self, frames: Samples) -> Samples:
@@ -203,7 +213,8 @@ def pcm16(samples: Samples) -> NDArray[np.int16]:
     """Round samples to 16 bits, clipped at full scale."""
     scaled = samples * np.float32(32768)
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -32768, 32767, out=scaled)
+    np.minimum(scaled, np.float32(32767), out=scaled)
+    np.maximum(scaled, np.float32(-32768), out=scaled)
     return scaled.astype("<i2")
 
 

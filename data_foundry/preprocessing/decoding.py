@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 RATES = (4_000, 400_000)
 """Rates of recordings: telephony has 8 kHz, the highest of studios is 384 kHz. Others are a damaged header."""
 MAX_CHANNELS = 32
+_OF_INTEGERS = ("PCM_", "ULAW", "ALAW")
 _FFMPEG_SECONDS = 120
 """How long ffmpeg may deliver nothing before it counts as hung."""
 _FFMPEG_BYTES = 256 << 20
@@ -47,6 +48,7 @@ class _Decoder(Protocol):
     rate: Hertz
     channels: int
     declared: int | None
+    within_full_scale: bool
 
     def take(self, frames: int) -> Samples: ...
 
@@ -54,10 +56,11 @@ class _Decoder(Protocol):
 
 
 class Recording:
-    """An open payload: `rate` in hertz, `channels`, and `read`."""
+    """An open payload: `rate` in hertz, `channels`, whether its coding holds nothing beyond full scale, and `read`."""
 
     def __init__(self, decoder: _Decoder, max_seconds: Seconds) -> None:
         self.rate, self.channels = decoder.rate, decoder.channels
+        self.within_full_scale = decoder.within_full_scale
         self.frames = 0
         self._decoder = decoder
         self._max_seconds = max_seconds
@@ -142,6 +145,7 @@ class _Soundfile:
     def __init__(self, file: soundfile.SoundFile, source: IO[bytes], container: str) -> None:
         self.rate, self.channels = file.samplerate, file.channels
         self.declared: int | None = file.frames
+        self.within_full_scale = file.subtype.startswith(_OF_INTEGERS)
         self._file, self._source, self._container = file, source, container
         self._left = file.frames
 
@@ -205,6 +209,7 @@ class _Ffmpeg:
     def __init__(self, child: subprocess.Popen[bytes], said: IO[bytes], container: str) -> None:
         self._child, self._said, self._container = child, said, container
         self.declared: int | None = None
+        self.within_full_scale = False
         head = self._read(24)
         if len(head) < 24:
             raise self._failure()

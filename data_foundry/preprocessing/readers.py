@@ -87,7 +87,7 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
         # Phase 1 found and reported it; it holds no rows.
         return
     try:
-        with local.open("rb") as handle:
+        with pa.OSFile(str(local), "rb") as handle:
             # A buffered reader holds a batch; the default holds whole row groups, several times over.
             file = pq.ParquetFile(handle, buffer_size=1 << 20, pre_buffer=False)
             schema = file.schema_arrow
@@ -98,12 +98,12 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
             if "text" not in columns:
                 columns = _with_detected_text(columns, file, [name for name in schema.names if name not in wanted])
                 wanted = [*dict.fromkeys([*columns.values(), *wanted])]
-            number = 0
+            number, split = 0, entry.split_of(path)
             for batch in file.iter_batches(_batch_rows(file.metadata), columns=wanted, use_threads=False):
                 payloads = _payloads(batch.column(audio)) if audio else None
                 cells = {name: _cells(batch.column(name)) for name in wanted if name != audio}
                 for place in range(batch.num_rows):
-                    row = RawRow(path, number, entry.split_of(path))
+                    row = RawRow(path, number, split)
                     row.values = {role: cells[name][place] for role, name in columns.items()}
                     if payloads is not None:
                         row.has_audio_column = True

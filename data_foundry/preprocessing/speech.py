@@ -77,7 +77,7 @@ def pieces(payload: bytes | Path, chunks: Sequence[Chunk], gates: AudioGates) ->
 
     longest = int(gates.max_segment_seconds * SAMPLE_RATE)
     with open_recording(payload, gates.max_source_seconds) as recording:
-        rate, mix = recording.rate, Mix(recording.channels)
+        rate, mix = recording.rate, Mix(recording.channels, recording.within_full_scale)
         for block in read_blocks(recording):
             mix.hear(block)
     total = length_at_16k(recording.frames, rate)

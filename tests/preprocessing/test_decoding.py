@@ -150,7 +150,7 @@ def test_a_file_that_needs_ffmpeg_decodes_like_its_bytes(tmp_path):
 
 def test_too_long_is_found_while_decoding_where_nothing_is_declared():
     class Endless:
-        rate, channels, declared, taken = 48_000, 1, None, 0
+        rate, channels, declared, within_full_scale, taken = 48_000, 1, None, False, 0
 
         def take(self, frames):
             self.taken += frames
