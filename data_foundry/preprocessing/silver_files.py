@@ -102,6 +102,8 @@ class _Series:
                 name for name in small if name not in ("text", "text_raw", "row_id", "translation", "flags")
             ],
             write_statistics=[name for name in small if name != "flags"],
+            # By these a verification names the rows that a damaged byte touches.
+            write_page_checksum=True,
         )
 
     def close(self) -> None:
