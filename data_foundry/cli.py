@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.endings import ended
 from data_foundry.errors import FoundryError
 from data_foundry.hub import open_hub
@@ -256,7 +257,7 @@ def hub_source(settings: Settings) -> str:
 def check_hub_source(settings: Settings) -> None:
     """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all.
 
-    A lake that a failed run left empty may change its Hub. Raises FoundryError.
+    A lake that a failed run left empty, or that holds bundled datasets alone, may change its Hub. Raises FoundryError.
     """
     base = settings.base_path
     stamp = base / "storage" / "hub_source.json"
@@ -269,7 +270,8 @@ def check_hub_source(settings: Settings) -> None:
     source = hub_source(settings)
     # Earlier versions wrote "hub" for the Hub at any address.
     same = known == source or (known == "hub" and settings.hub.source is None)
-    if not same and any(Lake(settings).names(layer) for layer in Layer):
+    bundled = {entry.repo_id for entry in DATASET_REGISTRY.values() if entry.bundled}
+    if not same and any(set(Lake(settings).names(layer)) - bundled for layer in Layer):
         raise FoundryError(
             f"What lies under {base} came from {_place(known)}; this run would read from {_place(source)}, and the two "
             "must not be mixed.",

@@ -11,26 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, create_model, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import ByteSize, Field, ValidationError, model_validator
 
 from data_foundry.errors import FoundryError
 from data_foundry.mistakes import in_words
 from data_foundry.records import AIEngine
+from data_foundry.section import Section, Share
+from data_foundry.telephony_settings import Telephony
+from data_foundry.training_config import Training
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "config" / "data_foundry_config.json"
 ENVIRONMENT_PREFIX = "DATA_FOUNDRY_"
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
-
-    # Built when first used: one validator for all settings, not one for every section.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
 
 class Storage(Section):
     """Where and how the lake keeps its files.
@@ -140,72 +132,26 @@ class ContentChecks(Section):
         return self
 
 
+class Routing(Section):
+    """What becomes of a dataset of which its declared engine can use no row, or fewer than half.
+
+    "reroute": its rows serve the engines that can use them, and the report says so. "fail": the declared engine's step
+    fails and publishes nothing; the other engines go on. Either is known only when the rows were read.
+    """
+
+    on_mismatch: Literal["reroute", "fail"] = "reroute"
+
+
 class Splits(Section):
-    """Shares of groups (speakers, texts) that go to validation and test where a dataset publishes no split."""
+    """Shares of groups (speakers, texts) that go to validation and test where a dataset publishes no split.
+
+    `remember`: rows of gold that was made with the same shares and seed stay on their side when others arrive.
+    """
 
     validation: Share = 0.1
     test: Share = 0.15
     seed: int = 0
-
-
-class TrainingConfig(Section):
-    """How one engine's adapter is trained.
-
-    `base` is a model repo id on the Hub, `licence` its licence and `why` the reason for the choice. `target_modules`
-    are names of linear layers (PEFT matches suffixes). `replay_share`: rows of the base's own domain mixed into
-    training, as a share of the training rows (needs replay.parquet in the base's repo). `control`: a Parquet file of
-    held-out rows of the base's own domain (default: control.parquet in the base's repo).
-    `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain.
-    """
-
-    base: str
-    revision: str | None = None
-    licence: str = "unknown"
-    why: str = ""
-    lora_rank: Annotated[int, Field(ge=1)] = 16
-    lora_alpha: Annotated[int, Field(ge=1)] = 32
-    lora_dropout: Share = 0.0
-    use_rslora: bool = False
-    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    epochs: Annotated[float, Field(gt=0)] = 3.0
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    gradient_accumulation: Annotated[int, Field(ge=1)] = 1
-    warmup_share: Share = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_length: Annotated[int, Field(ge=8)] = 256
-    max_train_rows: Annotated[int, Field(ge=1)] | None = None
-    replay_share: Share = 0.0
-    seed: int = 0
-    min_score: Share | None = None
-    max_base_regression: Share = 0.02
-    min_test_rows: Annotated[int, Field(ge=1)] = 30
-    control: str | None = None
-
-
-def _optional(field: FieldInfo) -> Any:
-    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return kind | None
-
-
-# The same fields, each optional: what a config file may set for an engine over that engine's own defaults.
-_OVERRIDES: dict[str, Any] = {name: (_optional(field), None) for name, field in TrainingConfig.model_fields.items()}
-TrainingOverrides = create_model("TrainingOverrides", __base__=Section, **_OVERRIDES)
-
-
-class Training(Section):
-    """Switches for every engine's training.
-
-    `gpu_enabled` false trains on the CPU even where a GPU is present. `mixed_precision` trains in bfloat16 (float16
-    on GPUs without it). `use_wandb` sends curves to Weights & Biases when WANDB_API_KEY is set, and keeps an offline
-    run otherwise. `threads` is the number of CPU threads of one training process.
-    """
-
-    use_wandb: bool = False
-    gpu_enabled: bool = True
-    mixed_precision: bool = True
-    threads: Annotated[int, Field(ge=1)] = 1
-    engines: dict[AIEngine, TrainingOverrides] = {}  # type: ignore[valid-type]
+    remember: bool = True
 
 
 class Gates(Section):
@@ -252,7 +198,9 @@ class Settings(Section):
     text: TextGates = _DEFAULTS
     content: ContentChecks = _DEFAULTS
     duplicates: Duplicates = _DEFAULTS
+    routing: Routing = _DEFAULTS
     splits: Splits = _DEFAULTS
+    telephony: Telephony = _DEFAULTS
     training: Training = _DEFAULTS
     gates: Gates = _DEFAULTS
     deployment: Deployment = _DEFAULTS
@@ -306,13 +254,6 @@ def load_settings(
             "content": settings.content.model_copy(update={"abuse_list": _absolute(settings.content.abuse_list)}),
         }
     )
-
-
-def training_config(settings: Settings, engine: AIEngine, default: TrainingConfig) -> TrainingConfig:
-    """Return an engine's training configuration: its own default with the settings' overrides laid over it."""
-    overrides = settings.training.engines.get(engine)
-    given: dict[str, Any] = overrides.model_dump(exclude_none=True) if overrides else {}
-    return TrainingConfig.model_validate({**default.model_dump(), **given})
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -67,6 +67,9 @@ class DatasetEntry(BaseModel):
     `licence` is what the licences of the `parents` ({corpus: its licence}) amount to, `licence_found` the tag on the
     Hub (None: no tag seen); of the three flags None means that nobody states it. `traps` are known ways to misread the
     data. `fallbacks` are other repositories with the same data: named when this one is gone, never used by themselves.
+
+    `bundled`: its files come with the package (`data_foundry.bundled`), whatever Hub or folder the others come from;
+    its revision is that of those files, and no limit on what is fetched applies.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -99,6 +102,7 @@ class DatasetEntry(BaseModel):
     gated: bool = False
     traps: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
+    bundled: bool = False
 
     @model_validator(mode="wrap")
     @classmethod

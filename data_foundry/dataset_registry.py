@@ -30,6 +30,15 @@ DIALECTS = {
     **dict.fromkeys(("malabar", "kozhikode", "calicut", "kannur", "north", "northern"), "malabar"),
 }
 
+# What callers of the line want; `data_foundry.bundled.intent_set` says what each means.
+INTENTS = (
+    "check_balance", "recharge", "pay_bill", "bill_amount", "bill_dispute", "block_card",
+    "report_outage", "technical_support", "register_complaint", "track_status",
+    "new_connection", "change_plan", "cancel_service",
+    "talk_to_agent", "book_appointment", "change_appointment", "office_hours", "change_language",
+    "repeat", "affirm", "deny", "out_of_scope",
+)  # fmt: skip
+
 AUDIO = ("audio", "audio_filepath", "chunked_audio_filepath", "file", "wav")
 TEXT = ("text", "transcript", "transcription", "sentence", "normalized", "raw_transcription", "verbatim")
 SPEAKER = ("speaker_id", "speaker", "client_id", "spk", "spk_id")
@@ -72,7 +81,8 @@ _ENTRIES = (
             "source_language": ("source_language", "source_lang", "src_lang"),
             "target_language": ("tar_lang", "target_language", "tgt_lang"),
             "task": ("task",),
-            "audio_reference": ("path",),
+            # The recording that was transcribed or translated: it comes once for each task and direction.
+            "document": ("path",),
             "audio": AUDIO,
         },
         required=("audio", "text"),
@@ -85,7 +95,7 @@ _ENTRIES = (
         licence_note="Custom licence of the parent krutrim-ai-labs/IndicST, not OSI: needs a legal review.",
         parents={"krutrim-ai-labs/IndicST": "krutrim-community-license-agreement-version-1.0"},
         traps=(
-            "`path` is a string that leads nowhere: there is no audio in this dataset.",
+            "`path` is a string that leads nowhere: there is no audio in this dataset. It names a row's recording.",
             "Which side is Malayalam depends on source_language and tar_lang; codes and names both occur.",
             "The English side is machine translation (IndicTrans2): scores measure agreement with that system.",
             "The split kathbath is an evaluation set and must not be trained on.",
@@ -271,6 +281,27 @@ _ENTRIES = (
             "More rows than its two parents are known to have: duplicates are likely.",
         ),
         fallbacks=("vrclc/imasc_slr", "thennal/IMaSC"),
+    ),
+    DatasetEntry(
+        repo_id="data-foundry/malayalam-ivr-intents",
+        bundled=True,
+        layout="jsonl",
+        declared_engine=AIEngine.NLU,
+        roles={"text": ("text",), "label": ("intent",), "prompt": ("template",), "style": ("style",)},
+        required=("text", "label"),
+        labels={intent: intent for intent in INTENTS},
+        ratio_policy="code_mixed",
+        licence_found="cc0-1.0",
+        licence="cc0-1.0",
+        licence_note="Written for this project, which dedicates it to the public domain.",
+        non_commercial=False,
+        share_alike=False,
+        no_derivatives=False,
+        traps=(
+            "Written for this project and checked by no native speaker; no caller ever said these lines.",
+            "Rows of one template differ by the words in its slots alone: they belong on one side of a split.",
+            "A third is romanised or code-mixed: a gate on Malayalam script would drop most of that.",
+        ),
     ),
 )
 DATASET_REGISTRY: dict[str, DatasetEntry] = {entry.repo_id: entry for entry in _ENTRIES}

@@ -40,7 +40,7 @@ class Rejected(Exception):
         self.detail = detail
 
 
-# Arrow type names, resolved by `arrow_schema`, so that planning never has to import pyarrow.
+# Arrow type names, resolved by `arrow_type`, so that planning never has to import pyarrow.
 String = Annotated[str, "string"]
 Int64 = Annotated[int, "int64"]
 Float64 = Annotated[float, "float64"]
@@ -131,12 +131,13 @@ class RejectedRow(SilverRow):
 
 
 @cache
-def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
-    """Return the Arrow schema of a row model, field for field in the model's order."""
+def arrow_type(kind: str) -> pa.DataType:
+    """Return the Arrow type that a column of a row model, or a derived column of gold, names."""
     import pyarrow as pa
 
     types: dict[str, Any] = {
         "string": pa.string(),
+        "bool": pa.bool_(),
         "int32": pa.int32(),
         "int64": pa.int64(),
         "float64": pa.float64(),
@@ -148,7 +149,15 @@ def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
         ),
         "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
     }
-    return pa.schema([(name, types[field.metadata[0]]) for name, field in model.model_fields.items()])
+    return types[kind]
+
+
+@cache
+def arrow_schema(model: type[BaseModel] = SilverRow) -> pa.Schema:
+    """Return the Arrow schema of a row model, field for field in the model's order."""
+    import pyarrow as pa
+
+    return pa.schema([(name, arrow_type(field.metadata[0])) for name, field in model.model_fields.items()])
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

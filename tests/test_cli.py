@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from data_foundry.cli import Phase, add_common_flags, run_phase, settings_from
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Layer
 from data_foundry.report import Action, DatasetReport, Outcome, PhaseReport, Step, StepResult, planned
@@ -187,6 +188,19 @@ def test_a_lake_that_a_failed_run_left_empty_may_change_its_hub(run, tmp_path):
     (tmp_path / "storage").mkdir()
     stamp = tmp_path / "storage" / "hub_source.json"
     stamp.write_text('{"hub_source": "elsewhere"}')
+    assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "https://huggingface.co"
+
+
+def test_a_lake_of_bundled_datasets_alone_may_change_its_hub_until_other_data_is_in_it(run, tmp_path):
+    bundled = next(name for name, entry in DATASET_REGISTRY.items() if entry.bundled)
+    raw, stamp = tmp_path / "storage" / "raw", tmp_path / "storage" / "hub_source.json"
+    (raw / bundled).mkdir(parents=True)
+    (raw / bundled / "manifest.json").write_text("{}")
+    stamp.write_text('{"hub_source": "https://elsewhere.example"}')
+    (raw / "o/first").mkdir(parents=True)
+    (raw / "o/first" / "manifest.json").write_text("{}")
+    assert run()[0] == 2
+    (raw / "o/first" / "manifest.json").unlink()
     assert run()[0] == 0 and json.loads(stamp.read_text())["hub_source"] == "https://huggingface.co"
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from data_foundry.config import DEFAULT_CONFIG, TrainingConfig, TrainingOverrides, load_settings, training_config
+from data_foundry.config import DEFAULT_CONFIG, load_settings
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig, TrainingOverrides, training_config
 
 
 def config_file(folder: Path, content: object) -> Path:
@@ -89,14 +90,14 @@ def test_overrides_have_the_fields_of_a_training_configuration():
 def test_an_override_changes_one_field_and_keeps_the_engines_own_defaults():
     settings = load_settings(flags={"training": {"engines": {"stt": {"epochs": 7}}}}, environ={})
     own = ENGINES[AIEngine.STT].training
-    assert training_config(settings, AIEngine.STT, own) == own.model_copy(update={"epochs": 7})
-    assert training_config(settings, AIEngine.NLU, ENGINES[AIEngine.NLU].training) == ENGINES[AIEngine.NLU].training
+    assert training_config(settings.training, AIEngine.STT, own) == own.model_copy(update={"epochs": 7})
+    assert training_config(settings.training, AIEngine.NLU, ENGINES[AIEngine.NLU].training) == ENGINES[AIEngine.NLU].training
 
 
 def test_the_sample_profile_names_the_bundled_hub_and_bases_that_it_holds():
     settings = load_settings(profile="sample", environ={})
     for engine, spec in ENGINES.items():
-        base = training_config(settings, engine, spec.training).base
+        base = training_config(settings.training, engine, spec.training).base
         assert (settings.hub.source / "models" / base / "config.json").is_file(), base
 
 

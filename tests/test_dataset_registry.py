@@ -1,4 +1,4 @@
-"""The dataset registry: nine entries that resolve the columns, splits and labels that were seen."""
+"""The dataset registry: entries that resolve the columns, splits and labels that were seen."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ import pytest
 
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.dataset_registry import DATASET_REGISTRY, dataset_entry
-from data_foundry.engines.nlu import TOPICS
-from data_foundry.engines.sentiment import SENTIMENTS
+from data_foundry.engines.nlu import LABELS
+from data_foundry.engines.sentiment import IVR_LABELS
 from data_foundry.errors import FoundryError
 
 # dataset -> columns that the Hub served, role -> column expected
 SEEN = {
     "Be-win/IndicST-malayalam-only": (
         "path text task source_text source_language tar_lang",
-        {"text": "text", "source_text": "source_text", "target_language": "tar_lang", "audio": None},
+        {
+            "text": "text",
+            "source_text": "source_text",
+            "target_language": "tar_lang",
+            "document": "path",
+            "audio": None,
+        },
     ),
     "Aby003/Malayalam_Dialects": ("id translation", {"text": "translation", "dialect": None, "audio": None}),
     "Praha-Labs/rasa-malayalam-nano-codec": ("text nano_layer_1 encoded_len", {"text": "text", "label": None}),
     "Sakshamrzt/IndicNLP-Malayalam": ("news class", {"text": "news", "label": "class"}),
     "wlkla/Malayalam_first_ready_for_sentiment": ("label query", {"text": "query", "label": "label"}),
+    "data-foundry/malayalam-ivr-intents": (
+        "text intent template style",
+        {"text": "text", "label": "intent", "prompt": "template", "style": "style"},
+    ),
     "CXDuncan/Malayalam-IndicVoices": (
         "file_name sentence verbatim normalized speaker_id district",
         {"text": "sentence", "chunks": "verbatim", "speaker": "speaker_id", "district": "district"},
@@ -27,9 +37,10 @@ SEEN = {
 }
 
 
-def test_the_nine_datasets_are_registered_with_what_each_is_declared_for():
-    declared = [entry.declared_engine.value for entry in DATASET_REGISTRY.values()]
-    assert declared == ["stt", "stt", "stt", "dialect", "nlu", "nlu", "sentiment", "translation", "tts"]
+def test_nine_datasets_of_the_hub_and_one_bundled_are_registered_with_what_each_is_declared_for():
+    declared = [(entry.declared_engine.value, entry.bundled) for entry in DATASET_REGISTRY.values()]
+    of_the_hub = ["stt", "stt", "stt", "dialect", "nlu", "nlu", "sentiment", "translation", "tts"]
+    assert declared == [*((engine, False) for engine in of_the_hub), ("nlu", True)]
     assert all(entry.repo_id == repo_id for repo_id, entry in DATASET_REGISTRY.items())
 
 
@@ -87,8 +98,9 @@ def test_labels_as_found_have_one_canonical_name(repo_id, found, label):
 
 
 def test_canonical_labels_are_those_that_the_engines_know():
-    assert set(dataset_entry("Sakshamrzt/IndicNLP-Malayalam").labels.values()) == TOPICS
-    assert set(dataset_entry("wlkla/Malayalam_first_ready_for_sentiment").labels.values()) == SENTIMENTS
+    assert set(dataset_entry("Sakshamrzt/IndicNLP-Malayalam").labels.values()) == LABELS["topic"]
+    assert set(dataset_entry("data-foundry/malayalam-ivr-intents").labels.values()) == LABELS["intent"]
+    assert set(dataset_entry("wlkla/Malayalam_first_ready_for_sentiment").labels.values()) == set(IVR_LABELS)
 
 
 def test_label_tables_are_in_lower_case_as_they_are_looked_up():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data_foundry.bundled import FOLDER as BUNDLED
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
@@ -49,7 +50,7 @@ def sample(tmp_path_factory):
     return base, data, report_of(base)
 
 
-def test_all_nine_datasets_reach_the_lake_and_all_six_engines_get_rows(sample):
+def test_all_datasets_reach_the_lake_and_all_six_engines_get_rows(sample):
     _, report, _ = sample
     assert report.status == "completed" and report.profile == "sample"
     assert set(report.datasets) == set(DATASET_REGISTRY)
@@ -140,9 +141,12 @@ def test_every_content_rule_refuses_its_row_where_the_settings_name_it(tmp_path)
 
 def test_raw_is_byte_for_byte_what_the_hub_holds(sample):
     base = sample[0]
-    for name in DATASET_REGISTRY:
-        source, raw = SAMPLE / "datasets" / name, base / "storage" / "raw" / name / "files"
-        for file in (path for path in source.rglob("*") if path.is_file()):
+    for name, entry in DATASET_REGISTRY.items():
+        source = (BUNDLED if entry.bundled else SAMPLE) / "datasets" / name
+        raw = base / "storage" / "raw" / name / "files"
+        files = [path for path in source.rglob("*") if path.is_file()]
+        assert files, name
+        for file in files:
             assert (raw / file.relative_to(source)).read_bytes() == file.read_bytes(), file
 
 
@@ -214,7 +218,7 @@ def test_status_tells_what_lies_in_the_lake(sample):
     command = [sys.executable, "-m", "data_foundry", "status", "--json", "--base-path", str(base)]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     status = json.loads(done.stdout)
-    assert len(status["raw"]) == len(status["silver"]) == 9 and len(status["gold"]) == 6
+    assert len(status["raw"]) == len(status["silver"]) == len(DATASET_REGISTRY) and len(status["gold"]) == 6
     assert {each["engine"] for each in status["deployments"]} == set(map(str, ENGINES))
 
 

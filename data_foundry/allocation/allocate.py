@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from data_foundry.allocation import assignments
+from data_foundry.allocation.assignments import Memory
 from data_foundry.allocation.findings import dataset_findings, engine_findings
 from data_foundry.allocation.keys import (
-    RULE_SETS,
     TRAINING_CONFIG,
     resolved_training,
     row_settings,
     rows_key,
+    rule_sets,
     step_key,
 )
+from data_foundry.allocation.routing import mismatch
 from data_foundry.config import Settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
@@ -52,30 +56,34 @@ def _plan_engine(
     previous = lake.manifest(Layer.GOLD, engine)
     for dataset, fault in faults.items():
         # Made without it, gold would lose the rows of a dataset that is only to be standardized again.
-        used = previous.details["used"].get(dataset) if previous else None
-        if used or (used is None and DATASET_REGISTRY[dataset].declared_engine == engine):
+        served = previous is not None and _served(previous, dataset)
+        if served or DATASET_REGISTRY[dataset].declared_engine == engine:
             raise FoundryError(fault)
-    key = step_key(settings, engine, inputs)
-    if previous and faults:
-        # A dataset that served it nothing is no reason to make it again either.
-        known = {dataset: previous.inputs[dataset] for dataset in faults if dataset in previous.inputs}
-        unchanged = step_key(settings, engine, inputs | known)
-        key = unchanged if previous.key == unchanged else key
+    # What gold was made of last time, with what it remembered then, is what it would be made of again.
+    before = previous.inputs.get(assignments.NOW) if previous else None
+    # A dataset that served it nothing is no reason to make it again either.
+    known = {dataset: previous.inputs[dataset] for dataset in faults if dataset in previous.inputs} if previous else {}
+    memory = None
+    key = step_key(settings, engine, inputs | known, before)
+    if not previous or previous.key != key:
+        same_rows = previous and previous.details.get("rows_key") == rows_key(settings, engine, inputs, before)
+        memory = None if same_rows else assignments.remembered(lake, settings, engine)
+        key = step_key(settings, engine, inputs, before if same_rows else memory.sha256 if memory else None)
     counts: dict[str, Any] = {}
     if not inputs:
         action, reason = Action.WAIT, f"waiting for phase2: none of {len(missing)} datasets is standardized"
     elif previous and previous.key == key:
         action, reason = Action.SKIP, f"its manifest matches (key {key[:8]})"
-        if not previous.rows_out:
-            reason += "; " + _nothing_to_train_on(engine, previous.rejected)
+        if not _task_rows(previous):
+            reason += "; " + _nothing_to_train_on(engine, previous)
         counts = previous.counts
     else:
-        action, reason = Action.RUN, _why_run(previous, settings, inputs)
+        action, reason = Action.RUN, _why_run(previous, settings, engine, inputs)
         if missing:
             reason += f"; without {_some(missing)}: not standardized"
     return Step(
         name=_name(engine), key=key, action=action, reason=reason, subject=engine,
-        payload={"inputs": inputs, "missing": missing}, **counts,
+        payload={"inputs": inputs, "missing": missing, "memory": memory and asdict(memory)}, **counts,
     )  # fmt: skip
 
 
@@ -88,19 +96,21 @@ def run_step(settings: Settings, step: Step) -> StepResult:
         if manifest is None or manifest.content_hash != content:
             raise FoundryError(f"The silver data of {dataset} changed while phase 3 ran.", "Run phase 3 again.")
     previous = lake.manifest(Layer.GOLD, engine)
-    if previous and previous.details.get("rows_key") == rows_key(settings, engine, inputs):
+    memory = Memory(**found) if (found := step.payload["memory"]) else None
+    before = previous.inputs.get(assignments.NOW) if previous else None
+    if previous and not memory and previous.details.get("rows_key") == rows_key(settings, engine, inputs, before):
         manifest = _publish_configuration(lake, settings, engine, step.key, previous)
     else:
         from data_foundry.allocation.gold_set import make_gold
 
-        manifest = make_gold(lake, settings, engine, inputs, step.payload["missing"], step.key)
+        manifest = make_gold(lake, settings, engine, inputs, step.payload["missing"], step.key, memory)
     for dataset, findings in dataset_findings([manifest]).items():
         for finding in findings:
             log.warning("%s: %s", dataset, finding["message"])
     return StepResult(
         name=step.name,
         key=step.key,
-        outcome=Outcome.DONE if manifest.rows_out else Outcome.REFUSED,
+        outcome=Outcome.DONE if _task_rows(manifest) else Outcome.REFUSED,
         reason=_summary(engine, manifest),
         rows_in=manifest.rows_in,
         rows_out=manifest.rows_out,
@@ -117,12 +127,15 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
     for dataset in _selected_datasets(settings):
         routing = [m.details["routing"][dataset] for m in manifests if dataset in m.details["routing"]]
         if routing:
-            served = [m.name for m in manifests if m.details["used"].get(dataset)]
+            served = [m.name for m in manifests if _served(m, dataset)]
+            matrix = {engine: _cell(m, routing[0], engine, dataset) for engine, m in found.items()}
+            more: dict[str, Any] = {"routing": matrix}
             datasets[dataset] = DatasetReport(
                 status="allocated" if served else "not allocated",
                 declared_engine=routing[0]["declared"],
                 served_engines=served,
                 findings=findings.get(dataset, []),
+                **more,
             )
     engines = {str(engine): _describe_engine(engine, found[engine]) for engine in _selected_engines(settings)}
     return datasets, engines
@@ -135,19 +148,31 @@ def _describe_engine(engine: AIEngine, manifest: Manifest | None) -> EngineRepor
     details = manifest.details
     more = {name: details[name] for name in ("splits", "licences")}
     more["routing"] = {
-        dataset: {
-            "rows": line["rows"],
-            "declared": line["declared"],
-            **line["engines"][engine],
-            "used": details["used"].get(dataset, 0),
-        }
+        dataset: {"rows": line["rows"], "declared": line["declared"], **_cell(manifest, line, engine, dataset)}
         for dataset, line in details["routing"].items()
     }
     more |= {"findings": engine_findings(manifest), "rejected": manifest.rejected}
-    if not manifest.rows_out:
-        more |= {"reason": _nothing_to_train_on(engine, manifest.rejected)}
-    status = "allocated" if manifest.rows_out else "refused"
+    if not _task_rows(manifest):
+        more |= {"reason": _nothing_to_train_on(engine, manifest)}
+    status = "allocated" if _task_rows(manifest) else "refused"
     return EngineReport(status=status, rows=details["rows"], primary_metric=metric, **more)
+
+
+def _cell(manifest: Manifest | None, line: dict[str, Any], engine: AIEngine, dataset: str) -> dict[str, Any]:
+    """Return what the routing matrix says of a dataset and an engine; `used` is None where the engine has no gold."""
+    used: dict[str, int | None] = {"used": None, "used_for_domain": None}
+    if manifest and dataset in manifest.details["routing"]:
+        used = {"used": manifest.details["used"].get(dataset, 0), "used_for_domain": _domain(manifest, dataset)}
+    return {**line["engines"][engine], **used}
+
+
+def _domain(manifest: Manifest, dataset: str) -> int:
+    count: int = manifest.details["domain"].get(dataset, 0)
+    return count
+
+
+def _served(manifest: Manifest, dataset: str) -> bool:
+    return bool(manifest.details["used"].get(dataset) or _domain(manifest, dataset))
 
 
 def _selected_datasets(settings: Settings) -> list[str]:
@@ -178,43 +203,59 @@ def _publish_configuration(lake: Lake, settings: Settings, engine: AIEngine, key
         )
 
 
-def _why_run(previous: Manifest | None, settings: Settings, inputs: dict[str, str]) -> str:
+def _why_run(previous: Manifest | None, settings: Settings, engine: AIEngine, inputs: dict[str, str]) -> str:
     if previous is None:
         return "nothing there yet"
     reasons = []
-    changed = sorted(d for d in {*inputs, *previous.inputs} if inputs.get(d) != previous.inputs.get(d))
+    before = {dataset: content for dataset, content in previous.inputs.items() if dataset != assignments.NOW}
+    changed = sorted(d for d in {*inputs, *before} if inputs.get(d) != before.get(d))
     if changed:
         reasons.append(f"the silver data changed ({_some(changed)})")
-    for name, version in RULE_SETS.items():
+    for name, version in rule_sets(settings, engine).items():
         if previous.rule_sets.get(name) != version:
             reasons.append(f"rules {previous.rule_sets.get(name)} -> {version}")
-    for name, value in row_settings(settings).items():
+    for name, value in row_settings(settings, engine).items():
         if previous.settings.get(name) != value:
             reasons.append(f"setting {name} changed ({previous.settings.get(name)} -> {value})")
+    if previous.rows_out and not assignments.made_by(previous, settings):
+        reasons.append("so the sides that rows were on are forgotten")
     return ", ".join(reasons) or "the training configuration, the engine's contract or the dataset registry changed"
 
 
 def _summary(engine: AIEngine, manifest: Manifest) -> str:
     rows, details = manifest.details["rows"], manifest.details
-    if not manifest.rows_out:
-        return _nothing_to_train_on(engine, manifest.rejected)
-    sources = sum(1 for used in details["used"].values() if used)
+    if not _task_rows(manifest):
+        return _nothing_to_train_on(engine, manifest)
+    sources = len(details["used"])
     text = ", ".join(f"{count} {split}" for split, count in rows.items())
     text = f"{text} rows from {sources} dataset{'s' if sources != 1 else ''}"
-    unable = [d for d, line in details["routing"].items() if line["declared"] == engine and not details["used"].get(d)]
-    if unable:
-        text += f"; declared for {engine} but serving nothing: {_some(unable)}"
+    declared = {dataset: line for dataset, line in details["routing"].items() if line["declared"] == engine}
+    mismatches = {dataset: finding for dataset, line in declared.items() if (finding := mismatch(dataset, line))}
+    kept_out = [dataset for dataset in declared if not details["used"].get(dataset) and dataset not in mismatches]
+    if kept_out:
+        text += f"; declared for {engine} but serving nothing: {_some(kept_out)}"
     if details["missing"]:
         text += f"; without {_some(details['missing'])}: not standardized"
+    changed = details["splits"]["changed"]["rows"]
+    if changed:
+        text += f"; {changed} rows changed sides"
     absent = [split for split, count in rows.items() if not count]
     if absent:
         text += f"; no rows for {' and '.join(absent)}"
-    return text
+    # Workers log to a file; a person reads this line.
+    return "\n  ".join([text, *(f"{dataset}: {finding['message']}" for dataset, finding in mismatches.items())])
 
 
-def _nothing_to_train_on(engine: AIEngine, rejected: dict[str, int]) -> str:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(rejected).most_common())
-    return f"no row can serve {engine}: {reasons or 'silver is empty'}"
+def _task_rows(manifest: Manifest) -> int:
+    """Return how many rows serve the engine's task; text without a target alone is nothing to train it on."""
+    return sum(manifest.details["used"].values())
+
+
+def _nothing_to_train_on(engine: AIEngine, manifest: Manifest) -> str:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(manifest.rejected).most_common())
+    text = f"no row can serve {engine}: {reasons or 'silver is empty'}"
+    domain = sum(manifest.details["domain"].values())
+    return text + (f"; {domain} rows of text without a target for its domain" if domain else "")
 
 
 def _some(names: list[str], limit: int = 3) -> str:

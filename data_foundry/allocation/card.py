@@ -1,4 +1,4 @@
-"""What stands beside gold rows: the dataset card and the certificate that its splits are disjoint."""
+"""What stands beside gold rows for a person to read: the dataset card."""
 
 from __future__ import annotations
 
@@ -6,97 +6,42 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from data_foundry.allocation.candidates import Candidates
-from data_foundry.allocation.links import LINKS
-from data_foundry.allocation.splits import REJECTED, SPLITS, Assignment
-from data_foundry.config import Splits
+from data_foundry.allocation.routing_table import routing_section
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines.spec import EngineSpec
 from data_foundry.licence_terms import is_known, licence_names
 
+MEANINGS = {
+    "source_split": "where a row was published, so that an evaluation split (such as kathbath) inside `test` can be "
+    "told apart",
+    "group": "the same for rows that are linked, and so stand in one split",
+    "sampling_weight": "how much a row should count when classes are to be balanced, 1.0 on average over `train`; no "
+    "row is repeated for balance",
+    "dialect": "the region of the speaker: travancore, cochin or malabar",
+    "label_source": "`declared`, or `district proxy`: the region of the district that the speaker lives in, which says "
+    "where somebody lives and not how they speak",
+    "label_kind": "`intent` or `topic`; `domain` for a text without a target",
+    "ivr_label": "what a phone line makes of the polarity (negative: frustration, positive: satisfaction, mixed and "
+    "unknown: neutral, not_malayalam: nothing), this project's reading and not the corpus's",
+    "code_mixed": "whether the text mixes Malayalam and English, or writes Malayalam in Latin letters",
+    "synthetic_reference": "whether the English side is a machine's translation: a score then measures agreement with "
+    "that machine",
+    "codes": "codec tokens, one list per layer of the codec",
+    "channel": "`clean`, or `phone` for a row that was sent through a simulated phone line",
+    "channel_parameters": "of a phone row, as JSON: the line's codec, band, noise and losses, and what they came to",
+}
 
-def certificate(
-    spec: EngineSpec, candidates: Candidates, assignment: Assignment, split_of_gold: np.ndarray, shares: Splits
-) -> dict[str, Any]:
-    """Return what was checked of a gold set's splits, how, and what could not be checked.
 
-    `split_of_gold`: index into SPLITS of each candidate that became a gold row, REJECTED otherwise.
+def dataset_card(spec: EngineSpec, details: Mapping[str, Any], commercial_use: bool) -> str:
+    """Return README.md of a gold set from its manifest's details: YAML by which `load_dataset(folder)` knows the
+    splits, then prose.
     """
-    gold = split_of_gold != REJECTED
-    checks = {kind: _check(candidates, kind, assignment, gold) for kind in candidates.kinds}
-    dataset = candidates["dataset"]
-    unverified = {
-        kind: {
-            candidates.datasets.names[code]: int(count)
-            for code, count in zip(
-                *np.unique(dataset[gold & (candidates[f"link:{kind}"] == 0)], return_counts=True), strict=True
-            )
-        }
-        for kind in candidates.kinds
-    }
-    return {
-        "schema_version": 1,
-        "engine": spec.engine,
-        "checked_together_with": [other.engine for other in candidates.family if other.engine != spec.engine],
-        "disjoint_by": checks,
-        "groups": {
-            name: len(np.unique(assignment.group[split_of_gold == number])) for number, name in enumerate(SPLITS)
-        },
-        "rows": {name: int(np.sum(split_of_gold == number)) for number, name in enumerate(SPLITS)},
-        "labels": _labels(candidates, split_of_gold),
-        "shares": {"validation": shares.validation, "test": shares.test, "seed": shares.seed},
-        "groups_placed_by_rank": dict(sorted(assignment.moved.items())),
-        "groups_cut_by_speaker": assignment.cut,
-        "not_verified": {kind: by_dataset for kind, by_dataset in sorted(unverified.items()) if by_dataset},
-        "not_linked": {kind: link.method for kind, link in LINKS.items() if kind not in candidates.kinds},
-    }
-
-
-def _check(candidates: Candidates, kind: str, assignment: Assignment, gold: np.ndarray) -> dict[str, Any]:
-    keys = candidates[f"link:{kind}"]
-    known = gold & (keys != 0)
-    kept = (assignment.side != REJECTED) & (keys != 0)
-    pairs = np.unique(np.stack([keys[kept], assignment.side[kept].astype(np.uint64)]), axis=1)
-    on_two_sides = pairs.shape[1] - len(np.unique(pairs[0]))
-    rows, verified = int(known.sum()), "verified"
-    if rows < gold.sum():
-        verified = f"unverified for {int(gold.sum()) - rows} of {int(gold.sum())} rows" if rows else "unverified"
-    return {
-        "method": LINKS[kind].method,
-        "status": verified,
-        "rows_with_it": rows,
-        "distinct_values": len(np.unique(keys[known])),
-        "values_on_two_sides": on_two_sides,
-    }
-
-
-def _labels(candidates: Candidates, split_of_gold: np.ndarray) -> dict[str, dict[str, int]]:
-    """Return rows by label (of the engines that have one) and split."""
-    table: dict[str, dict[str, int]] = {}
-    for code, name in sorted(enumerate(candidates.labels.names), key=lambda pair: pair[1]):
-        sides = split_of_gold[candidates["label"] == code]
-        counts = {split: int(np.sum(sides == number)) for number, split in enumerate(SPLITS)}
-        if any(counts.values()):
-            table[name.strip("|") or "none"] = counts
-    return table
-
-
-def dataset_card(
-    spec: EngineSpec,
-    splits: Mapping[str, int],
-    routing: Mapping[str, Mapping[str, Any]],
-    used: Mapping[str, int],
-    rejected: Mapping[str, int],
-    obligations: list[dict[str, Any]],
-    certified: Mapping[str, Any],
-    commercial_use: bool,
-) -> str:
-    """Return README.md of a gold set: YAML from which `load_dataset(folder)` knows the splits, then prose."""
-    files = "".join(f"  - split: {split}\n    path: {split}/*.parquet\n" for split in SPLITS if splits.get(split))
-    named = [licence_names(line["licence"]) or ["unknown"] for line in obligations]
+    rows = {**details["rows"], **details.get("phone_rows", {})}
+    present = [split for split, count in rows.items() if count]
+    files = "".join(f"  - split: {split}\n    path: {split}/*.parquet\n" for split in present)
+    named = [licence_names(line["licence"]) or ["unknown"] for line in details["licences"]]
     licences = sorted({_hub_licence(name) for names in named for name in names}) or ["unknown"]
-    head = [
+    lines = [
         "---",
         "language:",
         "- ml",
@@ -107,19 +52,62 @@ def dataset_card(
         "",
         f"# Gold: {spec.title}",
         "",
-        "Made by Data Foundry, phase 3. Column by column: " + ", ".join(f"`{c}`" for c in spec.gold_columns) + ".",
-        f"The target is `{spec.label}`. Rows: " + ", ".join(f"{splits.get(s, 0)} {s}" for s in SPLITS) + ".",
-        "`group` is the same for rows that are linked; `source_split` says where a row was published, so that an",
-        "evaluation split (such as kathbath) inside `test` can be told apart.",
+        f"Made by Data Foundry, phase 3. The target is `{spec.label}`. Rows: "
+        + ", ".join(f"{count} {split}" for split, count in rows.items())
+        + ".",
+        *_about_splits(details, present),
         "",
-        "## Where the rows come from",
+        "## Columns",
         "",
-        "| dataset | declared for | silver rows | able | used | why not |",
+        ", ".join(f"`{column}`" for column in spec.gold_columns) + ".",
+        "",
+        *[f"- `{column}`: {MEANINGS[column]}." for column in spec.gold_columns if column in MEANINGS],
+        "",
+        *(_codec_section(details["used"]) if "codec" in spec.columns else []),
+        *routing_section(spec, details),
+        *_licence_section(details["licences"], commercial_use),
+        *_split_section(details["splits"]),
+    ]
+    return "\n".join(lines)
+
+
+def _about_splits(details: Mapping[str, Any], present: list[str]) -> list[str]:
+    """Return a sentence on each split that is more than train, validation or test."""
+    said = []
+    if "domain" in present:
+        said.append("`domain` is text without a target, to adapt a base to the language before it learns the task.")
+    for phone in details.get("phone_rows", {}):
+        if phone in present:
+            clean = phone.removesuffix("_phone")
+            said.append(
+                f"`{phone}` holds the rows of `{clean}` (same `row_id`) through a simulated phone line; "
+                "`channel_parameters` says which."
+            )
+            silent = details.get("phone_without_audio", {}).get(phone)
+            if silent:
+                said.append(f"{silent} rows of `{clean}` are not in it: they have no audio.")
+    return said
+
+
+def _codec_section(used: Mapping[str, int]) -> list[str]:
+    """Return the table of the codecs that made the tokens, as the registry declares them of their datasets."""
+    codecs = {name: entry.codec for name in used if (entry := DATASET_REGISTRY.get(name)) and entry.codec}
+    return [
+        "## Codecs",
+        "",
+        "| dataset | codec | layers | codes a layer | frames/s | sample rate |",
         "|---|---|---|---|---|---|",
-        *[_routing_line(spec, dataset, line, used.get(dataset, 0)) for dataset, line in routing.items()],
+        *[
+            f"| {dataset} | {codec.name} | {codec.layers} | {codec.codebook_size} | {codec.frames_per_second:g} "
+            f"| {codec.sample_rate} |"
+            for dataset, codec in codecs.items()
+        ],
         "",
-        "Rejected: " + (", ".join(f"{reason} {count}" for reason, count in sorted(rejected.items())) or "none") + ".",
-        "",
+    ]
+
+
+def _licence_section(obligations: list[dict[str, Any]], commercial_use: bool) -> list[str]:
+    return [
         "## Licences and what they oblige to",
         "",
         "The run was for commercial use: rows that forbid it or whose terms are unknown are not in here."
@@ -134,6 +122,12 @@ def dataset_card(
             for line in obligations
         ],
         "",
+    ]
+
+
+def _split_section(certified: Mapping[str, Any]) -> list[str]:
+    """Return what the splits were checked for, and how the rows of each class lie in them."""
+    lines = [
         "## Splits",
         "",
         "No value of these stands on two sides (`splits.json` holds the certificate):",
@@ -141,18 +135,25 @@ def dataset_card(
         *[f"- {kind}: {check['method']} ({check['status']})" for kind, check in certified["disjoint_by"].items()],
         "",
     ]
-    return "\n".join(head)
+    for name, values in certified["balance"].items():
+        if not values:
+            continue
+        sides = list(dict.fromkeys(side for counts in values.values() for side in counts))
+        lines += [
+            f"| {name} | {' | '.join(sides)} |",
+            "|---" * (len(sides) + 1) + "|",
+            *[
+                f"| {value} | {' | '.join(str(counts.get(side, 0)) for side in sides)} |"
+                for value, counts in values.items()
+            ],
+            "",
+        ]
+    return lines
 
 
 def _hub_licence(name: str) -> str:
     """Return the identifier that the Hub's cards know a licence by: its own, "unknown", or "other" for a custom one."""
     return name if name == "unknown" or is_known(name) else "other"
-
-
-def _routing_line(spec: EngineSpec, dataset: str, line: Mapping[str, Any], used: int) -> str:
-    own = line["engines"][spec.engine]
-    lacks = ", ".join(f"{reason} {count}" for reason, count in own["why_not"].items())
-    return f"| {dataset} | {line['declared'] or '?'} | {line['rows']} | {own['able']} | {used} | {lacks or '-'} |"
 
 
 def to_json(value: Any) -> str:

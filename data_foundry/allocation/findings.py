@@ -14,10 +14,10 @@ MESSAGES = {
     "licence_non_commercial": "{count} rows kept out of {engine}: the licence {licence} forbids commercial use.",
     "licence_unknown": "{count} rows kept out of {engine}: nobody established that the licence ({licence}) allows "
     "commercial use.",
-    "leaks_into_test": "{count} published train or validation rows kept out of {engine}: they share a speaker, text, "
-    "recording or sound with a test row.",
-    "leaks_into_validation": "{count} published train rows kept out of {engine}: they share a speaker, text, recording "
-    "or sound with a validation row.",
+    "leaks_into_test": "{count} published train or validation rows kept out of {engine}: a link, such as a "
+    "speaker, text, prompt, document, recording or sound, ties them to a test row.",
+    "leaks_into_validation": "{count} published train rows kept out of {engine}: a link, such as a speaker, text, "
+    "prompt, document, recording or sound, ties them to a validation row.",
     "straddles_splits": "{count} rows kept out of {engine}: several speakers on different sides say their text.",
 }
 
@@ -27,11 +27,13 @@ def dataset_findings(manifests: Iterable[Manifest]) -> dict[str, list[dict[str, 
 
     Every manifest holds the whole routing matrix; the intent is judged by the declared engine's, so once.
     """
+    manifests = list(manifests)
     findings: dict[str, list[dict[str, Any]]] = {}
     for manifest in manifests:
         for dataset, line in manifest.details["routing"].items():
             own = findings.setdefault(dataset, [])
-            unmet = mismatch(dataset, line) if line["declared"] == manifest.name else None
+            used = {m.name: (m.details["used"].get(dataset, 0), m.details["domain"].get(dataset, 0)) for m in manifests}
+            unmet = mismatch(dataset, line, used) if line["declared"] == manifest.name else None
             if unmet:
                 own.insert(0, unmet)
             refused = Counter(manifest.details["rejected"].get(dataset, {}))
@@ -64,7 +66,16 @@ def engine_findings(manifest: Manifest) -> list[dict[str, Any]]:
         findings.append(
             _finding("split_without_rows", "warning", f"No rows in {' and '.join(absent)}.", len(absent), absent)
         )
-    for kind, by_dataset in manifest.details["splits"]["not_verified"].items():
+    certified = manifest.details["splits"]
+    changed = certified["changed"]
+    if changed["rows"]:
+        moves = ", ".join(f"{move} {count}" for move, count in changed["moves"].items())
+        message = f"{changed['rows']} rows changed sides, for what arrived links them to others: {moves}."
+        findings.append(_finding("rows_changed_sides", "warning", message, changed["rows"], changed["examples"]))
+    for kind, by_dataset in certified["not_verified"].items():
+        if kind != "speaker" and not certified["disjoint_by"][kind]["rows_with_it"]:
+            # Nobody expects a prompt or a document of every text; of a speech row a speaker.
+            continue
         message = f"{kind}: unverified for {sum(by_dataset.values())} rows that have none."
         findings.append(_finding(f"{kind}_unverified", "info", message, sum(by_dataset.values()), sorted(by_dataset)))
     return findings

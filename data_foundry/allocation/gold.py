@@ -4,17 +4,18 @@ own clients open."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_foundry.engines import ENGINES, AIEngine
-from data_foundry.engines.spec import EngineSpec
-from data_foundry.records import SilverRow, arrow_schema, with_features
+from data_foundry.engines.spec import SPLIT_COLUMNS, EngineSpec
+from data_foundry.records import SilverRow, arrow_schema, arrow_type, with_features
 
 if TYPE_CHECKING:
     from data_foundry.lake import Commit
@@ -28,19 +29,26 @@ PART_BYTES = 512 << 20
 def gold_schema(spec: EngineSpec) -> pa.Schema:
     """Return an engine's gold schema, with the feature types of `datasets` in its metadata (audio as Audio)."""
     silver = arrow_schema(SilverRow)
+    made = {**SPLIT_COLUMNS, **spec.derived}
     fields = [
-        silver.field(name) if name in SilverRow.model_fields else pa.field(name, pa.string())
-        for name in spec.gold_columns
+        pa.field(name, arrow_type(made[name])) if name in made else silver.field(name) for name in spec.gold_columns
     ]
     return with_features(pa.schema(fields))
 
 
-def _process_for_target_engine(engine: AIEngine, rows: pa.Table, groups: list[str]) -> pa.Table:
-    """Project silver rows that serve an engine to its gold rows; `groups` is the split group of each row."""
+def _process_for_target_engine(engine: AIEngine, rows: pa.Table, made: Mapping[str, list[Any]]) -> pa.Table:
+    """Project silver rows that serve an engine to its gold rows.
+
+    `made` holds one value per row for every column of `SPLIT_COLUMNS`, and for what else neither silver holds nor the
+    engine derives; it comes before both. `rows` holds at least the columns of `silver_columns`.
+    """
     spec = ENGINES[engine]
-    small = rows.drop_columns([name for name in ("audio", "codes") if name in rows.column_names])
-    derived = [spec.view(row) for row in small.to_pylist()] if spec.derived else []
-    made = {"group": groups, **{name: [row[name] for row in derived] for name in spec.derived}}
+    if "audio" in spec.columns:
+        # Of codec tokens silver knows how long they sound, too; here the time is that of the audio.
+        heard = pc.if_else(rows["audio"].is_valid(), rows["duration"], None)
+        rows = rows.set_column(rows.schema.get_field_index("duration"), "duration", heard)
+    seen = [spec.view(row) for row in rows.select(spec.derived_from).to_pylist()] if spec.derived else []
+    made = {**{name: [row[name] for row in seen] for name in spec.derived}, **made}
     schema = gold_schema(spec)
     columns = [
         pa.array(made[field.name], type=field.type) if field.name in made else rows.column(field.name)
@@ -51,8 +59,7 @@ def _process_for_target_engine(engine: AIEngine, rows: pa.Table, groups: list[st
 
 def silver_columns(spec: EngineSpec) -> list[str]:
     """Return the silver columns that an engine's gold is made of, in the schema's order."""
-    derivable = ("dialect", "district") if spec.derive else ()
-    wanted = {*spec.gold_columns, *derivable}
+    wanted = {*spec.gold_columns, *spec.derived_from}
     return [name for name in SilverRow.model_fields if name in wanted]
 
 
@@ -128,6 +135,8 @@ class PartWriter:
                 compression={**dict.fromkeys(_leaf_paths(self._schema), "ZSTD"), **leaves},
                 use_dictionary=[name for name in others if pa.types.is_string(self._schema.field(name).type)],
                 write_statistics=others,
+                # By these a verification names the rows that a damaged byte touches.
+                write_page_checksum=True,
             )
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._bytes += table.nbytes

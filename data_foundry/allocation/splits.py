@@ -5,35 +5,52 @@ The order of decisions, each counted:
 2. A published validation or train row that shares a link with a test row leaves: `leaks_into_test`. A published train
    row that shares a link with a validation row leaves: `leaks_into_validation`. Only direct links count, so a speaker's
    other rows stay.
-3. The train rows that are left are grouped by every chain of links. Where a dataset publishes no test (or no
-   validation), a share of its groups is taken for it, by a hash of the group's own key: a group's side does not depend
-   on which other groups there are.
-4. A label of which chance would give a held-out side 40 % more or less groups than its share is divided by the rank of
-   its groups' hashes instead, at least one to each side; so is a label within a dataset that would be missing on a
-   side. That happens where groups are few (speakers of a region, say), and only there a group can change sides when
-   other groups arrive; with 500 groups a label it is a chance of about 1 in 400 (shares of 0.1 and 0.15).
-5. Should one group of several speakers hold more than half of all rows, because they said the same words, it is split
-   by speaker, and texts that then stand on two sides are kept on one: `straddles_splits` counts the others.
+3. The train rows that are left are grouped by every chain of links. A group of which rows were on a side before
+   (`remembered`) goes there; should they have been on several, to that of most of them, of equals to the held-out one.
+4. Of the other groups a share is taken for test and validation where a dataset publishes none, by a hash of the
+   group's own key: a group's side does not depend on which other groups there are.
+5. A label, dialect or gender of which chance would give a held-out side 40 % more or less groups than its share is
+   divided by the rank of its groups' hashes instead, at least one to each side; so is a label within a dataset that
+   would be missing on a side. That happens where groups are few (speakers of a region, say); only there could a group
+   change sides when other groups arrive, and only where nothing is remembered.
+6. Should one group hold more than half of all rows because of what they say, it is split: first by its chains of nearly
+   equal texts or sounds, then by speaker. Texts that then stand on two sides are kept on one: `straddles_splits` counts
+   the others.
+7. Unlabelled rows, which only adapt a model to the domain, take no part in any of this. Those that share a link with a
+   held-out row leave, and so do those that are themselves published as held out: `published_as_held_out`.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_foundry.allocation.links import LINKS, components, digest
+from data_foundry.allocation.groups import (
+    DOMAIN,
+    REJECTED,
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Groups,
+    Keys,
+    cut,
+    majority,
+    positions,
+    remembered_sides,
+    smallest_by,
+)
+from data_foundry.allocation.links import LINKS, components
+from data_foundry.allocation.neighbours import Near
 from data_foundry.config import Splits
 from data_foundry.errors import FoundryError
 
-SPLITS = ("train", "validation", "test")
-TRAIN, VALIDATION, TEST = range(3)
-REJECTED = -1
-LEAKS = ("leaks_into_test", "leaks_into_validation", "straddles_splits")
-LARGEST_GROUP_SHARE = 0.5
+LEAKS = ("leaks_into_test", "leaks_into_validation", "straddles_splits", "published_as_held_out")
+INTO_TEST, INTO_VALIDATION, STRADDLES, HELD_OUT = range(4)
 SHARE_TOLERANCE = 0.4
 
 
@@ -41,33 +58,81 @@ SHARE_TOLERANCE = 0.4
 class LinkedRows:
     """What a split is decided by, one array element per row.
 
-    `dataset`, `label`: codes; `published`: index into SPLITS of the side the source puts the row on (an evaluation
-    split counts as test); `links`: uint64 keys per kind of link; `anchor`: uint64 key (see links.anchor).
+    `dataset`, `label` and `strata` (further columns that every side should hold alike, such as gender): codes, for
+    `strata` -1 where unknown; `published`: index into SPLITS of the side the source puts the row on (an evaluation
+    split counts as test); `links`: uint64 keys per kind of link; `anchor`: uint64 key (see links.anchor); `remembered`:
+    the side a row's anchor was on before, REJECTED where it was on none; `unlabelled`: which rows only adapt;
+    `links_of_all`: keys of kinds that unlabelled rows would change for the others.
     """
 
     dataset: np.ndarray
     label: np.ndarray
     published: np.ndarray
-    links: dict[str, np.ndarray]
+    links: Keys
     anchor: np.ndarray
+    strata: tuple[np.ndarray, ...] = ()
+    remembered: np.ndarray | None = None
+    unlabelled: np.ndarray | None = None
+    near: Mapping[str, Near] = field(default_factory=dict)
+    near_of_all: Mapping[str, Near] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.anchor)
 
+    def sharing(self, kind: str, which: np.ndarray) -> np.ndarray:
+        """Return which rows share a kind of link directly with some of the rows `which` (both bool per row)."""
+        if kind in self.near:
+            return self.near[kind].touched(which)
+        keys = self.links[kind]
+        return (keys != 0) & np.isin(keys, keys[which & (keys != 0)])
+
+    def on_two_sides(self, kind: str, side: np.ndarray) -> np.ndarray:
+        """Return which rows of train and validation share a kind of link with a row of a more careful side."""
+        found = np.zeros(len(self), dtype=bool)
+        for at in (VALIDATION, TEST):
+            if (side == at).any():
+                found |= (side >= TRAIN) & (side < at) & self.sharing(kind, side == at)
+        return found
+
+    def take(self, rows: np.ndarray) -> LinkedRows:
+        """Return these rows alone."""
+        return LinkedRows(
+            dataset=self.dataset[rows],
+            label=self.label[rows],
+            published=self.published[rows],
+            links={kind: keys[rows] for kind, keys in self.links.items()},
+            anchor=self.anchor[rows],
+            strata=tuple(values[rows] for values in self.strata),
+            remembered=None if self.remembered is None else self.remembered[rows],
+            near={kind: replace(near, content=near.content[rows]) for kind, near in self.near.items()},
+        )
+
 
 @dataclass
 class Assignment:
-    """The side of each row (index into SPLITS, or REJECTED), why it was rejected (index into LEAKS), and its group.
+    """The side of each row (index into SIDES, or REJECTED), why it was rejected (index into LEAKS), and its group.
 
-    `moved`: how many groups stand elsewhere than their hash says, by direction; `cut`: how many groups came out of
-    one that was split by speaker.
+    `found_by`: of each reason, which rows each kind of link found. `placed`: how many groups stand elsewhere than their
+    hash says, by direction; `cut`: how many groups came out of one that was too large.
     """
 
     side: np.ndarray
     leak: np.ndarray
     group: np.ndarray
-    moved: dict[str, int] = field(default_factory=dict)
+    found_by: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    placed: dict[str, int] = field(default_factory=dict)
     cut: int = 0
+
+    def reject(self, reason: int, touching: Mapping[str, np.ndarray], which: np.ndarray) -> np.ndarray:
+        """Reject those of the rows `which` that a kind of link found; return them as a mask."""
+        found = np.zeros(len(self.side), dtype=bool)
+        by_kind = self.found_by.setdefault(LEAKS[reason], {})
+        for kind, touched in touching.items():
+            here = touched & which
+            by_kind[kind] = by_kind[kind] | here if kind in by_kind else here
+            found |= here
+        self.side[found], self.leak[found] = REJECTED, reason
+        return found
 
 
 def published_side(source_split: str) -> int:
@@ -77,63 +142,80 @@ def published_side(source_split: str) -> int:
 
 def assign(rows: LinkedRows, shares: Splits) -> Assignment:
     """Return every row's side. Raises FoundryError should two sides share a link in the end (a defect of ours)."""
-    side = np.full(len(rows), REJECTED, dtype=np.int8)
-    leak = np.full(len(rows), REJECTED, dtype=np.int8)
-    test = rows.published == TEST
-    into_test = ~test & _touches(rows, test)
-    validation = (rows.published == VALIDATION) & ~into_test
-    into_validation = (rows.published == TRAIN) & ~into_test & _touches(rows, validation)
-    leak[into_test], leak[into_validation] = 0, 1
-    side[test], side[validation] = TEST, VALIDATION
+    if rows.unlabelled is None or not rows.unlabelled.any():
+        return _assign_labelled(rows, shares)
+    whole = Assignment(
+        np.full(len(rows), REJECTED, np.int8), np.full(len(rows), REJECTED, np.int8), rows.anchor.copy()
+    )  # fmt: skip
+    labelled = np.flatnonzero(~rows.unlabelled)
+    own = _assign_labelled(rows.take(labelled), shares)
+    whole.side[labelled], whole.leak[labelled], whole.group[labelled] = own.side, own.leak, own.group
+    whole.placed, whole.cut = own.placed, own.cut
+    for reason, by_kind in own.found_by.items():
+        for kind, found in by_kind.items():
+            mask = whole.found_by.setdefault(reason, {})[kind] = np.zeros(len(rows), dtype=bool)
+            mask[labelled[found]] = True
+    _assign_domain(replace(rows, near=rows.near_of_all), rows.unlabelled, whole)
+    return whole
+
+
+def _assign_domain(rows: LinkedRows, unlabelled: np.ndarray, whole: Assignment) -> None:
+    held_out = unlabelled & (rows.published != TRAIN)
+    whole.leak[held_out] = HELD_OUT
+    left = unlabelled & ~held_out
+    for at, reason in ((TEST, INTO_TEST), (VALIDATION, INTO_VALIDATION)):
+        left &= ~whole.reject(reason, _touching(rows, whole.side == at), left)
+    whole.side[left] = DOMAIN
+
+
+def _assign_labelled(rows: LinkedRows, shares: Splits) -> Assignment:
+    side, leak = np.full(len(rows), REJECTED, dtype=np.int8), np.full(len(rows), REJECTED, dtype=np.int8)
     assignment = Assignment(side, leak, np.zeros(len(rows), dtype=np.uint64))
-    free = np.flatnonzero((rows.published == TRAIN) & (leak == REJECTED))
-    if len(free):
-        _assign_free(rows, free, shares, assignment)
+    test = rows.published == TEST
+    into_test = assignment.reject(INTO_TEST, _touching(rows, test), ~test)
+    validation = (rows.published == VALIDATION) & ~into_test
+    free = (rows.published == TRAIN) & ~into_test
+    free &= ~assignment.reject(INTO_VALIDATION, _touching(rows, validation), free)
+    side[test], side[validation] = TEST, VALIDATION
+    if free.any():
+        _assign_free(rows, np.flatnonzero(free), shares, assignment)
     kept = np.flatnonzero(side != REJECTED)
     verify(rows, side)
     labels = components([keys[kept] for keys in rows.links.values()], len(kept))
-    assignment.group[kept] = _smallest_by(labels, rows.anchor[kept])
+    assignment.group[kept] = smallest_by(labels, rows.anchor[kept])
     return assignment
 
 
 def verify(rows: LinkedRows, side: np.ndarray) -> None:
     """Raise FoundryError when a link of any kind stands on two sides."""
-    for kind, keys in rows.links.items():
-        seen: dict[int, int] = {}
-        present = np.flatnonzero((keys != 0) & (side != REJECTED))
-        for key, at in zip(keys[present].tolist(), side[present].tolist(), strict=True):
-            if seen.setdefault(key, at) != at:
-                raise FoundryError(
-                    f"Two sides of a split share a {kind}: {SPLITS[seen[key]]} and {SPLITS[at]}.",
-                    "This is a defect of the split, nothing was published; please report it.",
-                )
+    for kind in rows.links:
+        wrong = np.flatnonzero(rows.on_two_sides(kind, side))
+        if len(wrong):
+            other = rows.sharing(kind, np.arange(len(rows)) == wrong[0])
+            found = [SPLITS[at] for at in np.unique(side[other & (side != REJECTED)]).tolist()]
+            raise FoundryError(
+                f"Two sides of a split share a {kind}: {' and '.join(found)}.",
+                "This is a defect of the split, nothing was published; please report it.",
+            )
 
 
-def _touches(rows: LinkedRows, held_out: np.ndarray) -> np.ndarray:
-    """Return which rows share a link of any kind with a held-out row."""
-    found = np.zeros(len(rows), dtype=bool)
-    for keys in rows.links.values():
-        found |= (keys != 0) & np.isin(keys, keys[held_out & (keys != 0)])
+def _touching(rows: LinkedRows, held_out: np.ndarray) -> dict[str, np.ndarray]:
+    """Return by kind of link which rows share one with a held-out row; what is equal is not counted as near, too."""
+    found = {kind: rows.sharing(kind, held_out) for kind in rows.links} if held_out.any() else {}
+    for near, equal in (("near_text", "text"), ("near_audio", "audio")):
+        if near in found and equal in found:
+            found[near] &= ~found[equal]
     return found
-
-
-def _smallest_by(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return for each row the smallest value among the rows with its label."""
-    _, inverse = np.unique(labels, return_inverse=True)
-    smallest = np.full(inverse.max(initial=-1) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(smallest, inverse, values)
-    return smallest[inverse]
 
 
 def _assign_free(rows: LinkedRows, free: np.ndarray, shares: Splits, assignment: Assignment) -> None:
     """Give each row that no published split decides a side, group by group."""
     links = {kind: keys[free] for kind, keys in rows.links.items()}
-    labels = components(links.values(), len(free))
-    labels, cut = _cut_by_speaker(labels, links)
-    assignment.cut = len(np.unique(labels[cut])) if cut.any() else 0
-    keys = _smallest_by(labels, rows.anchor[free])
+    labels, came_apart = cut(links, len(free))
+    assignment.cut = len(np.unique(labels[came_apart])) if came_apart.any() else 0
+    keys = smallest_by(labels, rows.anchor[free])
     heads, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    position = np.array([digest(str(shares.seed), str(key)) / 2**64 for key in keys[first].tolist()])
+    position = positions(keys[first], shares.seed)
     dataset, label = rows.dataset[free], rows.label[free]
     # A group may be taken for a held-out side only if none of its datasets publishes that side itself.
     allowed = np.ones((3, len(heads)), dtype=bool)
@@ -143,110 +225,43 @@ def _assign_free(rows: LinkedRows, free: np.ndarray, shares: Splits, assignment:
     side = np.full(len(heads), TRAIN, dtype=np.int8)
     side[allowed[TEST] & (position < shares.test)] = TEST
     side[allowed[VALIDATION] & (position >= 1 - shares.validation)] = VALIDATION
-    groups = _Groups(side, position, allowed, shares)
+    remembered = remembered_sides(None if rows.remembered is None else rows.remembered[free], inverse, len(heads))
+    known = remembered != REJECTED
+    side[known] = remembered[known]
+    groups = Groups(side, position, allowed, known, shares)
     fixed = assignment.side >= VALIDATION
-    wide = _majority(label, inverse)
-    held = defaultdict(set)
-    for at, value in zip(assignment.side[fixed].tolist(), rows.label[fixed].tolist(), strict=True):
-        held[value].add(at)
-    groups.hold_every(wide, held, fewest=2, tolerance=SHARE_TOLERANCE)
+    for values in (*rows.strata, rows.label):
+        held = defaultdict(set)
+        for at, value in set(zip(assignment.side[fixed].tolist(), values[fixed].tolist(), strict=True)):
+            held[value].add(at)
+        groups.hold_every(majority(values[free], inverse), held, fewest=2, tolerance=SHARE_TOLERANCE)
     # And no dataset is missing on a side, whose own published sides its groups may not join anyway.
     groups.hold_every(
-        _majority(dataset * (int(rows.label.max()) + 1) + label, inverse), {}, fewest=3, tolerance=math.inf
+        majority(dataset * (int(rows.label.max()) + 1) + label, inverse), {}, fewest=3, tolerance=math.inf
     )
-    assignment.moved = groups.moved
-    chosen = side[inverse]
-    if cut.any():
-        straddling = _straddling(links, chosen, cut, shares.seed)
-        chosen = np.where(straddling, REJECTED, chosen)
-        assignment.leak[free[straddling]] = 2
-    assignment.side[free] = chosen
+    assignment.placed = groups.placed
+    assignment.side[free] = side[inverse]
+    if came_apart.any():
+        _reject_straddling(rows, free[came_apart], assignment, shares.seed)
 
 
-def _majority(values: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """Return each group's most frequent value, the smallest of equals."""
-    pairs, counts = np.unique(np.stack([inverse, values]), axis=1, return_counts=True)
-    order = np.lexsort((pairs[1], -counts, pairs[0]))
-    _, first = np.unique(pairs[0][order], return_index=True)
-    return pairs[1][order][first]
+def _reject_straddling(rows: LinkedRows, cut: np.ndarray, assignment: Assignment, seed: int) -> None:
+    """Reject rows of cut groups so that nothing said stands on two sides.
 
-
-@dataclass
-class _Groups:
-    """The side of each group, its place on the line from 0 (test) to 1 (validation), and where it may go."""
-
-    side: np.ndarray
-    position: np.ndarray
-    allowed: np.ndarray
-    shares: Splits
-    moved: dict[str, int] = field(default_factory=dict)
-
-    def hold_every(self, stratum: np.ndarray, held: dict[int, set[int]], fewest: int, tolerance: float) -> None:
-        """Divide by rank each stratum that is missing on a side it could be on, or whose share there is far off.
-
-        `tolerance`: by how much of its quota of groups a held-out side may miss it, either way. `held`: sides
-        on which published rows hold a stratum already. A stratum with fewer groups than `fewest` is left.
-        """
-        order = np.lexsort((self.position, stratum))
-        for members in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
-            if len(members) < fewest:
-                continue
-            have = held.get(int(stratum[members[0]]), set())
-            quota = self._quota(members, have)
-            found = {at: int(np.sum(self.side[members] == at)) for at in quota}
-            if any(abs(found[at] - quota[at]) > tolerance * quota[at] or found[at] < min(1, quota[at]) for at in quota):
-                self._divide_by_rank(members, quota)
-
-    def _quota(self, members: np.ndarray, have: set[int]) -> dict[int, int]:
-        """Return how many groups each held-out side should get: its share, at least one if train keeps one."""
-        quota, left = {}, len(members) - (TRAIN not in have)
-        for at, share in ((TEST, self.shares.test), (VALIDATION, self.shares.validation)):
-            able = int(self.allowed[at, members].sum())
-            least = int(share > 0 and at not in have)
-            quota[at] = min(left, able, max(least, math.floor(share * able + 0.5)))
-            left -= quota[at]
-        return quota
-
-    def _divide_by_rank(self, members: np.ndarray, quota: dict[int, int]) -> None:
-        """Give the first groups of the line to test and the last to validation (`members` are in line order)."""
-        side = np.full(len(members), TRAIN, dtype=np.int8)
-        for at, places in ((TEST, range(len(members))), (VALIDATION, range(len(members) - 1, -1, -1))):
-            able = [place for place in places if side[place] == TRAIN and self.allowed[at, members[place]]]
-            side[able[: quota[at]]] = at
-        for before, after in zip(self.side[members].tolist(), side.tolist(), strict=True):
-            if before != after:
-                move = f"{SPLITS[before]} to {SPLITS[after]}"
-                self.moved[move] = self.moved.get(move, 0) + 1
-        self.side[members] = side
-
-
-def _cut_by_speaker(labels: np.ndarray, links: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Split a group that holds more than half of the rows and several speakers; return labels and the rows it held."""
-    none = np.zeros(len(labels), dtype=bool)
-    heads, counts = np.unique(labels, return_counts=True)
-    largest = labels == heads[np.argmax(counts)]
-    speakers = links.get("speaker")
-    if speakers is None or counts.max() <= LARGEST_GROUP_SHARE * len(labels):
-        return labels, none
-    if len(np.unique(speakers[largest & (speakers != 0)])) < 2:
-        return labels, none
-    strong = components([keys for kind, keys in links.items() if not LINKS[kind].weak], len(labels))
-    return np.where(largest, strong, labels), largest
-
-
-def _straddling(links: dict[str, np.ndarray], side: np.ndarray, cut: np.ndarray, seed: int) -> np.ndarray:
-    """Return which rows of cut groups must leave so that no text stands on two sides; a hash of the text keeps one."""
-    leaving = np.zeros(len(side), dtype=bool)
-    for kind in (kind for kind in links if LINKS[kind].weak):
-        sides: dict[int, set[int]] = defaultdict(set)
-        here = np.flatnonzero(cut & (links[kind] != 0) & ~leaving)
-        pairs: Iterable[tuple[int, int, int]] = list(
-            zip(here.tolist(), links[kind][here].tolist(), side[here].tolist(), strict=True)
-        )
-        for _, key, at in pairs:
-            sides[key].add(at)
-        for row, key, at in pairs:
-            found = sorted(sides[key])
-            if len(found) > 1 and at != found[digest(str(seed), str(key)) % len(found)]:
-                leaving[row] = True
-    return leaving
+    Of equal keys a hash of the key says which side keeps it, so that neither side loses all that is said often; of rows
+    that are only near those of the less careful side leave.
+    """
+    side = assignment.side
+    for kind in (kind for kind in rows.links if LINKS[kind].weak):
+        leaving = rows.on_two_sides(kind, side)
+        if kind not in rows.near and leaving.any():
+            keys = rows.links[kind]
+            here = cut[np.isin(keys[cut], keys[leaving]) & (side[cut] != REJECTED)]
+            values, inverse = np.unique(keys[here], return_inverse=True)
+            there = np.zeros((len(values), 3), dtype=bool)
+            there[inverse, side[here]] = True
+            nth = np.floor(positions(values, seed) * there.sum(axis=1)).astype(np.int64)
+            keeps = np.argmax(np.cumsum(there, axis=1) > nth[:, None], axis=1)
+            leaving = np.zeros(len(rows), dtype=bool)
+            leaving[here[side[here] != keeps[inverse]]] = True
+        assignment.reject(STRADDLES, {kind: leaving}, leaving)

@@ -1,61 +1,37 @@
-"""Dialect: speech with the region of its speaker (Travancore, Cochin, Malabar).
+"""Dialect: speech, or text, with the region of its speaker (Travancore, Cochin, Malabar).
 
-Where a source names only the speaker's district, the district's historical region stands for the dialect. That is a
-proxy: a district says where a person lives, not how they speak, so gold marks such labels in `label_source`.
+Where a source names only the speaker's district, the district's historical region stands for the dialect: a proxy,
+marked as such in `label_source`. A row of text alone serves a classifier of text; one that hears leaves it out.
 """
 
-from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_AUDIO, SPEECH_LINKS, EngineSpec, Requirement, Row
+from data_foundry.engines.channel import CHANNEL_COLUMNS, as_recorded
+from data_foundry.engines.regions import REGION_COLUMNS, REGION_SOURCES, with_region
+from data_foundry.engines.spec import SPEECH_LINKS, EngineSpec, Requirement, Row
 from data_foundry.records import AIEngine
-
-DECLARED = "declared"
-DISTRICT_PROXY = "district proxy"
-
-# The fourteen districts of Kerala by the princely state or district of Madras they mostly belonged to before 1956,
-# with older and English spellings.
-REGIONS: dict[str, tuple[str, ...]] = {
-    "travancore": (
-        "thiruvananthapuram", "trivandrum", "kollam", "quilon", "pathanamthitta", "alappuzha", "alleppey", "kottayam",
-        "idukki",
-    ),
-    "cochin": ("ernakulam", "kochi", "thrissur", "trichur"),
-    "malabar": (
-        "palakkad", "palghat", "malappuram", "kozhikode", "calicut", "wayanad", "wynad", "kannur", "cannanore",
-        "kasaragod", "kasargod",
-    ),
-}  # fmt: skip
-_REGION_OF = {name: region for region, names in REGIONS.items() for name in (region, *names)}
+from data_foundry.training_config import TrainingConfig
 
 
-def region_of(district: str | None) -> str | None:
-    """Return the region (travancore, cochin or malabar) of a district of Kerala or of a region's own name, or None.
-
-    Case, spaces at the ends and a trailing "district" do not matter.
-    """
-    return _REGION_OF.get((district or "").strip().casefold().removesuffix("district").strip())
-
-
-def with_region(row: Row) -> Row:
-    """Return `dialect` and `label_source` of a silver row: as declared, or else the region of the district."""
-    if row["dialect"]:
-        region, source = region_of(row["dialect"]), DECLARED
-    else:
-        region, source = region_of(row["district"]), DISTRICT_PROXY
-    return {"dialect": region, "label_source": source if region else None}
+def derive(row: Row) -> Row:
+    """Return the region of a row's speaker and the channel it is heard through."""
+    return {**with_region(row), **as_recorded(row)}
 
 
 DIALECT = EngineSpec(
     engine=AIEngine.DIALECT,
     title="dialect of a caller's speech",
     task="audio-classification",
-    requirements=(HAS_AUDIO, Requirement("no_dialect_label", lambda row: bool(row["dialect"]))),
-    columns=("audio", "text", "duration", "speaker", "gender", "district", "dialect", "label_source"),
+    requirements=(
+        Requirement("no_audio_and_no_text", lambda row: row["duration"] is not None or bool(row["text"])),
+        Requirement("no_dialect_label", lambda row: bool(row["dialect"])),
+    ),
+    columns=("audio", "text", "duration", "speaker", "gender", "district", *REGION_COLUMNS, *CHANNEL_COLUMNS),
     label="dialect",
     identity=("audio", "dialect"),
     links=SPEECH_LINKS,
     stratum="dialect",
-    derive=with_region,
-    derived=("dialect", "label_source"),
+    derive=derive,
+    derived={**REGION_COLUMNS, **CHANNEL_COLUMNS},
+    derived_from=(*REGION_SOURCES, "duration"),
     primary_metric="macro_f1",
     score="macro-averaged F1 over the dialects",
     training=TrainingConfig(

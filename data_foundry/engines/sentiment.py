@@ -1,20 +1,43 @@
-"""Sentiment: text, code-mixed as callers write and speak, with a polarity."""
+"""Sentiment: text, code-mixed as callers write and speak, with a polarity.
 
-from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement
+`label` is the polarity as found. `ivr_label` is what a phone line makes of it, by the table below: this project's own
+reading of a corpus of film comments, not the corpus's, and to be checked against calls when there are any.
+"""
+
+from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement, Row
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig
 
-SENTIMENTS = frozenset({"positive", "negative", "mixed", "unknown", "not_malayalam"})
+# What each polarity means for a call. Mixed feelings, and comments whose polarity the annotators could not tell, call
+# for no reaction of the line, so they are neutral; what is not Malayalam says nothing of how a caller feels.
+IVR_LABELS: dict[str, str | None] = {
+    "negative": "frustration",
+    "positive": "satisfaction",
+    "mixed": "neutral",
+    "unknown": "neutral",
+    "not_malayalam": None,
+}
+# Flags of a text in which Malayalam and English share the words or the letters.
+CODE_MIXED_FLAGS = frozenset({"code_mixed", "romanised"})
+
+
+def derive(row: Row) -> Row:
+    """Return the label of the phone line, and whether a text mixes languages or scripts as callers do."""
+    return {"ivr_label": IVR_LABELS.get(row["label"]), "code_mixed": not CODE_MIXED_FLAGS.isdisjoint(row["flags"])}
+
 
 SENTIMENT = EngineSpec(
     engine=AIEngine.SENTIMENT,
     title="sentiment of a text",
     task="text-classification",
-    requirements=(HAS_TEXT, Requirement("no_sentiment_label", lambda row: row["label"] in SENTIMENTS)),
-    columns=("text", "label", "malayalam_ratio"),
+    requirements=(HAS_TEXT, Requirement("no_sentiment_label", lambda row: row["label"] in IVR_LABELS)),
+    columns=("text", "label", "ivr_label", "malayalam_ratio", "code_mixed"),
     label="label",
     identity=("text", "label"),
     stratum="label",
+    derive=derive,
+    derived={"ivr_label": "string", "code_mixed": "bool"},
+    derived_from=("label", "flags"),
     primary_metric="macro_f1",
     score="macro-averaged F1 over the labels",
     training=TrainingConfig(

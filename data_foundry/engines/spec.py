@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_foundry.config import TrainingConfig
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig
 
 Task = Literal["speech-to-text", "audio-classification", "text-classification", "text-to-text", "text-to-codes"]
+Kind = Literal["string", "bool", "float64"]
 Row = Mapping[str, Any]
 
-# Every gold row starts with these: where it came from, under which licence, and which split group it belongs to.
+# What the split gives a gold row: the group it belongs to, and how much it should count in training (1.0 on average).
+SPLIT_COLUMNS: Mapping[str, Kind] = {"group": "string", "sampling_weight": "float64"}
+
+# Every gold row starts with these: where it came from, under which licence, what ties it to others, and its weight.
 LINEAGE_COLUMNS = (
-    "row_id", "dataset", "revision", "source_file", "source_row", "source_split", "licence", "flags", "group",
+    "row_id", "dataset", "revision", "source_file", "source_row", "source_split", "licence", "flags", "prompt",
+    "document", *SPLIT_COLUMNS,
 )  # fmt: skip
 
-# What links rows that hold speech; engines that share audio share these.
-SPEECH_LINKS = ("speaker", "recording", "audio", "text")
+# What links rows of text, and rows that hold speech; engines that share audio share the latter.
+TEXT_LINKS = ("recording", "document", "prompt", "text", "near_text")
+SPEECH_LINKS = ("speaker", "audio", "near_audio", *TEXT_LINKS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """A condition on a silver row; `reason` is the snake_case code counted when a row does not meet it."""
 
     reason: str
     holds: Callable[[Row], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a silver row fits an engine: what it lacks for the engine's task, in the order of the requirements, and
+    whether it serves the adaptation to the domain at least."""
+
+    lacks: tuple[str, ...]
+    domain: bool = False
+
+    @property
+    def able(self) -> bool:
+        return not self.lacks
 
 
 @dataclass(frozen=True)
@@ -39,8 +58,10 @@ class EngineSpec:
     Requirements see `duration` instead of audio bytes (not None exactly when the row has audio).
     `links` name what may not stand on two sides of a split (see allocation.links). `identity`: two rows with the same
     values there are one example twice ("audio" and "codes" by content). `stratum`: the column whose values every split
-    should hold. `derive` returns values laid over a silver row before it is judged and projected; the columns in
-    `derived` come from it.
+    should hold. `derive` returns values laid over a silver row before it is judged and projected: at least those of
+    `derived`, the gold columns that come from it and their kind, out of the silver columns in `derived_from`.
+    `unlabelled`: a row that does not serve the task but meets these serves to adapt a base to the domain, without a
+    target; empty: such a row serves nothing.
     """
 
     engine: AIEngine
@@ -53,24 +74,24 @@ class EngineSpec:
     score: str
     training: TrainingConfig
     identity: tuple[str, ...]
-    links: tuple[str, ...] = ("recording", "text")
+    links: tuple[str, ...] = TEXT_LINKS
     stratum: str | None = None
     derive: Callable[[Row], Row] | None = None
-    derived: tuple[str, ...] = ()
+    derived: Mapping[str, Kind] = field(default_factory=dict)
+    derived_from: tuple[str, ...] = ()
+    unlabelled: tuple[Requirement, ...] = ()
     uses_audio: bool = False
 
     def view(self, row: Row) -> Row:
         """Return a silver row as this engine sees it, with what it derives laid over."""
         return {**row, **self.derive(row)} if self.derive else row
 
-    def unmet(self, row: Row) -> list[str]:
-        """Return the reasons of all requirements that a silver row does not meet, in the order they are stated."""
+    def fit(self, row: Row) -> Fit:
+        """Return what a silver row lacks to serve this engine, and whether it serves its domain instead."""
         seen = self.view(row)
-        return [need.reason for need in self.requirements if not need.holds(seen)]
-
-    def why_not(self, row: Row) -> str | None:
-        """Return the first reason why a silver row can't serve this engine, or None when it can."""
-        return next(iter(self.unmet(row)), None)
+        lacks = tuple(need.reason for need in self.requirements if not need.holds(seen))
+        domain = bool(lacks and self.unlabelled) and all(need.holds(seen) for need in self.unlabelled)
+        return Fit(lacks, domain)
 
     @property
     def gold_columns(self) -> tuple[str, ...]:

@@ -1,18 +1,43 @@
-"""Speech to text: transcribed audio."""
+"""Speech to text: transcribed audio.
 
-from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec
+Rows carry the region of their speaker where it is known, so that an adapter for one dialect can be trained from the
+same gold (`only: {"dialect": "malabar"}`).
+"""
+
+from data_foundry.engines.channel import CHANNEL_COLUMNS, as_recorded
+from data_foundry.engines.regions import REGION_COLUMNS, REGION_SOURCES, with_region
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec, Row
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig
+
+
+def derive(row: Row) -> Row:
+    """Return the region of a row's speaker and the channel it is heard through."""
+    return {**with_region(row), **as_recorded(row)}
+
 
 STT = EngineSpec(
     engine=AIEngine.STT,
     title="speech to text",
     task="speech-to-text",
     requirements=(HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS),
-    columns=("audio", "text", "duration", "speaker", "gender", "district", "dialect", "malayalam_ratio"),
+    columns=(
+        "audio",
+        "text",
+        "duration",
+        "speaker",
+        "gender",
+        "district",
+        *REGION_COLUMNS,
+        "malayalam_ratio",
+        *CHANNEL_COLUMNS,
+    ),
     label="text",
     identity=("audio", "text"),
     links=SPEECH_LINKS,
+    derive=derive,
+    derived={**REGION_COLUMNS, **CHANNEL_COLUMNS},
+    derived_from=(*REGION_SOURCES, "duration"),
     primary_metric="cer",
     score="1 - CER of the Malayalam-safe scoring form over the whole test set, not below 0",
     training=TrainingConfig(

@@ -1,10 +1,22 @@
-"""Translation: a Malayalam text with its English side and a direction."""
+"""Translation: a Malayalam text with its English side and a direction.
 
-from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement
+`synthetic_reference` says whether the English side is a machine's, as the registry knows it of the dataset: a score
+against such a reference measures agreement with that machine. None: nobody states it.
+"""
+
+from data_foundry.dataset_registry import DATASET_REGISTRY
+from data_foundry.engines.spec import HAS_TEXT, TEXT_LINKS, EngineSpec, Requirement, Row
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig
 
 DIRECTIONS = frozenset({"ml-en", "en-ml"})
+
+
+def derive(row: Row) -> Row:
+    """Return whether a row's reference is a machine's translation."""
+    entry = DATASET_REGISTRY.get(row["dataset"])
+    return {"synthetic_reference": entry.synthetic_reference if entry else None}
+
 
 TRANSLATION = EngineSpec(
     engine=AIEngine.TRANSLATION,
@@ -15,11 +27,14 @@ TRANSLATION = EngineSpec(
         Requirement("no_translation", lambda row: bool(row["translation"])),
         Requirement("no_direction", lambda row: row["direction"] in DIRECTIONS),
     ),
-    columns=("text", "translation", "direction", "malayalam_ratio"),
+    columns=("text", "translation", "direction", "malayalam_ratio", "synthetic_reference"),
     label="translation",
     identity=("text", "translation", "direction"),
-    links=("recording", "text", "translation"),
+    links=(*TEXT_LINKS, "translation"),
     stratum="direction",
+    derive=derive,
+    derived={"synthetic_reference": "bool"},
+    derived_from=("dataset",),
     primary_metric="chrf++",
     score="chrF++ / 100 over the whole test set",
     training=TrainingConfig(

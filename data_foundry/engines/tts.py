@@ -1,8 +1,8 @@
 """Speech synthesis: text with the codec tokens of its speech."""
 
-from data_foundry.config import TrainingConfig
-from data_foundry.engines.spec import HAS_TEXT, SAYS_WHAT_IT_SAYS, EngineSpec, Requirement
+from data_foundry.engines.spec import HAS_TEXT, SAYS_WHAT_IT_SAYS, TEXT_LINKS, EngineSpec, Requirement
 from data_foundry.records import AIEngine
+from data_foundry.training_config import TrainingConfig
 
 TTS = EngineSpec(
     engine=AIEngine.TTS,
@@ -17,7 +17,7 @@ TTS = EngineSpec(
     label="codes",
     identity=("text", "codes", "codec"),
     # No speaker link: a voice to be spoken with is meant to be heard in training.
-    links=("recording", "codes", "text"),
+    links=("codes", *TEXT_LINKS),
     stratum="codec",
     primary_metric="token_accuracy",
     score="share of codec tokens predicted right, each given all true tokens before it",

@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data_foundry.config import Settings, TrainingConfig, training_config
+from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, EngineSpec
 from data_foundry.errors import FoundryError
+from data_foundry.finetuning.gold_rows import check_columns
 from data_foundry.finetuning.version_files import SPLITS, summary
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, DatasetReport, EngineReport, GateVerdict, Outcome, Step, StepResult, planned
+from data_foundry.training_config import TrainingConfig, training_config
 
 RULES = {"adapt": "adapt-1"}
 # What these change is the verdict or the card, not the weights or the figures.
@@ -37,7 +39,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     from data_foundry.finetuning.adapter import make_adapter
 
     lake, spec = Lake(settings), ENGINES[AIEngine(step.subject)]
-    config = training_config(settings, spec.engine, spec.training)
+    config = training_config(settings.training, spec.engine, spec.training)
     gold = lake.manifest(Layer.GOLD, spec.engine)
     if gold is None or _rows_hash(gold) != step.payload["gold"]:
         raise FoundryError(f"The gold of {spec.engine} changed while phase 4 ran.", "Run phase 4 again.")
@@ -92,6 +94,7 @@ def engine_report(spec: EngineSpec, manifest: Manifest) -> EngineReport:
         **{"difference": evaluation["difference"], "control": details["control"], "verdict": details["verdict"]},
         **{"version": details["version"], "score": spec.score, "rejected": manifest.rejected},
         **{"base_model": details["config"]["base"], "base_revision": details["base_revision"]},
+        **{"only": details["config"].get("only", {})},
         **{"base_kind": details["base_kind"], "training": details["training"], "scorer": evaluation["scorer"]},
         **{"intervals": evaluation["intervals"], "refused_rows": details["refused_examples"]},
     )
@@ -104,7 +107,8 @@ def training_key(settings: Settings, spec: EngineSpec, config: TrainingConfig, g
 
 def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine) -> Step:
     spec, name = ENGINES[engine], f"adapt {engine}"
-    config = training_config(settings, engine, spec.training)
+    config = training_config(settings.training, engine, spec.training)
+    check_columns(spec, config.only)
     gold = lake.manifest(Layer.GOLD, engine)
     if gold is None:
         waiting = f"waiting for phase3: the gold of {engine} is not allocated"

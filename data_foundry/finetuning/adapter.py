@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data_foundry.config import Settings, TrainingConfig
+from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluate import Evaluation, evaluate
-from data_foundry.finetuning.gold_rows import Encoded, control_rows, encode_rows, labels_of, replay_features
+from data_foundry.finetuning.gold_rows import (
+    LEFT_OUT,
+    Encoded,
+    check_columns,
+    control_rows,
+    encode_rows,
+    labels_of,
+    replay_features,
+)
 from data_foundry.finetuning.predict import Predictor, load_predictor, load_task
 from data_foundry.finetuning.task import Task
 from data_foundry.finetuning.tracking import tracking_callbacks
@@ -22,6 +30,7 @@ from data_foundry.finetuning.verdict import judged, write_verdict
 from data_foundry.finetuning.version_files import ADAPTER, PROBE, SPLITS, write_json
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
+from data_foundry.training_config import TrainingConfig
 
 log = logging.getLogger("data_foundry")
 
@@ -48,20 +57,21 @@ def make_adapter(
     base_folder = model_folder(settings, config.base, config.revision)
     revision = model_revision(settings, config.base, config.revision, resolve=True)
     files = {split: lake.files(Layer.GOLD, spec.engine, under=split, hashed=True) for split in SPLITS}
-    labels = labels_of(files["train"], spec.label) if "classification" in spec.task else ()
+    check_columns(spec, config.only)
+    labels: tuple[str, ...] = ()
+    if "classification" in spec.task:
+        labels = labels_of(files["train"], spec.label, config.only, heard=spec.task == "audio-classification")
+        _require(spec, config, "train", labels, Counter())
     task = load_task(spec, config, base_folder, labels)
     encoded = {
-        "train": encode_rows(task, files["train"], at_most=config.max_train_rows, seed=config.seed),
+        "train": encode_rows(task, files["train"], at_most=config.max_train_rows),
         "validation": encode_rows(task, files["validation"]),
         "test": encode_rows(task, files["test"], keep_rows=True),
     }
     refused = sum((split.refused for split in encoded.values()), Counter[str]())
     for split in ("train", "test"):
-        if not encoded[split].features:
-            raise FoundryError(
-                f"{config.base} can take none of the {split} rows of {spec.engine}: {dict(encoded[split].refused)}.",
-                "Choose another base, or data that it can take.",
-            )
+        _require(spec, config, split, encoded[split].features, encoded[split].refused)
+    _say_what_is_left_out(spec, config, refused)
     version = key[:12]
     with lake.commit(Layer.MODELS, f"{spec.engine}/{version}", key) as commit:
         records = _train(settings, task, config, encoded, commit, base_folder, revision, f"{spec.engine}-{version}")
@@ -101,6 +111,32 @@ def make_adapter(
             rejected=refused,
             details=details,
         )
+
+
+def _require(
+    spec: EngineSpec, config: TrainingConfig, split: str, rows: Sequence[Any], refused: Mapping[str, int]
+) -> None:
+    """Raise FoundryError where no row of a split is left to use."""
+    if rows:
+        return
+    if not set(refused) - {LEFT_OUT}:
+        wanted = " and ".join(f"{column} {value}" for column, value in config.only.items()) or spec.label
+        raise FoundryError(
+            f"The gold of {spec.engine} has no {split} row with {wanted}.",
+            f"Change training.engines.{spec.engine}.only ({{}} takes every row), or add such data.",
+        )
+    raise FoundryError(
+        f"{config.base} can take none of the {split} rows of {spec.engine}: {dict(refused)}.",
+        "Choose another base, or data that it can take.",
+    )
+
+
+def _say_what_is_left_out(spec: EngineSpec, config: TrainingConfig, refused: Mapping[str, int]) -> None:
+    if refused.get(LEFT_OUT):
+        wanted = " and ".join(f"{column} {value}" for column, value in config.only.items())
+        log.info("%s: only gold rows with %s; %d others left out", spec.engine, wanted, refused[LEFT_OUT])
+    if refused.get("no_audio"):
+        log.info("%s: %d gold rows of text alone left out: the base hears", spec.engine, refused["no_audio"])
 
 
 def _train(

@@ -59,7 +59,7 @@ Scorer: {scorer}. The base's figures are {base_kind}. `score` is: {score}.
 |---|---|---|---|
 {datasets}
 
-{used} Rows refused: {refused}.
+{only}{used} Rows refused: {refused}.
 
 ## Training
 
@@ -123,6 +123,7 @@ def model_card(spec: EngineSpec, details: Mapping[str, Any], labels: int) -> str
         not_measured="".join(f"\n{n} was not measured: {why}.\n" for n, why in base.get("not_measured", {}).items()),
         dataset_tags="\n".join(f"- {name}" for name in sorted({source["dataset"] for source in sources})),
         datasets="\n".join(f"| {s['dataset']} | `{s['revision']}` | {s['licence']} | {s['rows']} |" for s in sources),
+        only=_only(config.get("only", {})),
         used="Rows used: " + ", ".join(f"{count} {split}" for split, count in details["rows"].items()) + ".",
         refused=", ".join(f"{reason} {count}" for reason, count in details["refused"].items()) or "none",
         training=_training(details["training"], config),
@@ -130,6 +131,14 @@ def model_card(spec: EngineSpec, details: Mapping[str, Any], labels: int) -> str
         arguments=arguments.format(labels=labels),
         limits=limits,
     )
+
+
+def _only(wanted: Mapping[str, Any]) -> str:
+    """Return the sentence on rows that were not to be used, empty where all were."""
+    if not wanted:
+        return ""
+    values = " and ".join(f"`{column}` {value}" for column, value in wanted.items())
+    return f"Only gold rows with {values} were trained on and measured. "
 
 
 def _training(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:

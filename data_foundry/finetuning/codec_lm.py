@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.config import TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.finetuning.task import (
     IGNORED,
@@ -20,6 +19,7 @@ from data_foundry.finetuning.task import (
     token_limit,
 )
 from data_foundry.records import Rejected
+from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from data_foundry.config import Gates, TrainingConfig
+from data_foundry.config import Gates
 from data_foundry.finetuning.metrics import Comparison
 from data_foundry.report import GateVerdict
+from data_foundry.training_config import TrainingConfig
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.task import Features, Task
 from data_foundry.records import Rejected
 
 READ_ROWS = 64
 REFUSED_EXAMPLES = 5
+LEFT_OUT = "left_out_by_only"
 
 
 @dataclass
@@ -48,29 +50,54 @@ def read_rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
                 yield from batch.to_pylist()
 
 
-def labels_of(files: Sequence[Path], column: str) -> tuple[str, ...]:
-    """Return the distinct values of a column, sorted, without reading any other column."""
-    import pyarrow.compute as pc
+def chosen(row: Mapping[str, Any], only: Mapping[str, str | bool]) -> bool:
+    """Return whether a row has the value that `only` wants in each of its columns."""
+    return all(row.get(column) == value for column, value in only.items())
+
+
+def check_columns(spec: EngineSpec, only: Mapping[str, str | bool]) -> None:
+    """Raise FoundryError for a column that the gold of an engine does not have."""
+    unknown = sorted(set(only) - set(spec.gold_columns))
+    if unknown:
+        raise FoundryError(
+            f"training.engines.{spec.engine}.only names {', '.join(unknown)}: no column of the gold of {spec.engine}.",
+            f"Its columns: {', '.join(spec.gold_columns)}.",
+        )
+
+
+def labels_of(
+    files: Sequence[Path], column: str, only: Mapping[str, str | bool] | None = None, *, heard: bool = False
+) -> tuple[str, ...]:
+    """Return the distinct values of a column among the rows to use, sorted; `heard`: among those with audio.
+
+    No audio is read.
+    """
     import pyarrow.parquet as pq
 
     found: set[str] = set()
     for path in files:
-        found |= set(pc.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=[column, *(only or {}), *(["audio.path"] if heard else [])])
+        table = table.filter(table["audio"].is_valid()) if heard else table
+        found |= {row[column] for row in table.to_pylist() if chosen(row, only or {})}
     return tuple(sorted(found - {None, ""}))
 
 
-def encode_rows(
-    task: Task, files: Sequence[Path], *, keep_rows: bool = False, at_most: int | None = None, seed: int = 0
-) -> Encoded:
+def encode_rows(task: Task, files: Sequence[Path], *, keep_rows: bool = False, at_most: int | None = None) -> Encoded:
     """Encode every row of some gold files once.
 
-    A row that the base can't take is refused with its reason, never cut. With `at_most`, the rows to use are drawn by
-    a hash of seed and row id, and the others are refused as "beyond_max_train_rows".
+    A row that the base can't take is refused with its reason, never cut; one that the configuration's `only` does not
+    want is refused as "left_out_by_only". With `at_most`, the rows to use are drawn by a hash of seed and row id, and
+    the others are refused as "beyond_max_train_rows".
     """
-    chosen = _drawn(files, at_most, seed) if at_most else None
+    only = task.config.only
+    drawn = _drawn(files, at_most, task.config.seed, only) if at_most else None
     found = Encoded()
     for row in read_rows(files):
-        if chosen is not None and row["row_id"] not in chosen:
+        if not chosen(row, only):
+            found.refuse(row["row_id"], LEFT_OUT, ", ".join(f"{column} {row.get(column)}" for column in only))
+            continue
+        if drawn is not None and row["row_id"] not in drawn:
             found.refuse(row["row_id"], "beyond_max_train_rows")
             continue
         try:
@@ -135,8 +162,9 @@ def control_rows(task: Task, base_folder: Path) -> tuple[list[dict[str, Any]], s
     return usable, f"{len(usable)} control rows of the base's own domain{left_out}"
 
 
-def _drawn(files: Sequence[Path], at_most: int, seed: int) -> set[str]:
+def _drawn(files: Sequence[Path], at_most: int, seed: int, only: Mapping[str, str | bool]) -> set[str]:
     import pyarrow.parquet as pq
 
-    ids = [row_id for path in files for row_id in pq.read_table(path, columns=["row_id"])["row_id"].to_pylist()]
+    tables = [pq.read_table(path, columns=["row_id", *only]) for path in files]
+    ids = [row["row_id"] for table in tables for row in table.to_pylist() if chosen(row, only)]
     return set(sorted(ids, key=lambda row_id: hashlib.sha256(f"{seed} {row_id}".encode()).digest())[:at_most])

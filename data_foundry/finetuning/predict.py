@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_foundry.config import TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.classification import TextClassification
@@ -25,6 +24,7 @@ from data_foundry.finetuning.task import (
 )
 from data_foundry.finetuning.translation import Translation
 from data_foundry.records import Rejected
+from data_foundry.training_config import TrainingConfig
 
 LABELS = "labels.json"
 """Beside an adapter that brings a head: the labels of its outputs, in order. PEFT's own files do not hold them."""

@@ -7,12 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.config import TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.classification import ClassifierTask
 from data_foundry.finetuning.task import IGNORED, Features, GreedySteps, Prediction, Row, Task, padded, token_limit
 from data_foundry.records import SAMPLE_RATE, Rejected
+from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from data_foundry.config import TrainingConfig
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
+from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import torch

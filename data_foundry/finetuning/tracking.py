@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.config import Training
+from data_foundry.training_config import Training
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback

@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.config import Training, TrainingConfig
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.predict import LABELS
 from data_foundry.finetuning.task import Features, Task
 from data_foundry.finetuning.version_files import write_json
+from data_foundry.training_config import Training, TrainingConfig
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data_foundry.config import Settings, TrainingConfig
+from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.finetuning.card import model_card
 from data_foundry.finetuning.gates import judge, overall
 from data_foundry.finetuning.metrics import Comparison, Interval
 from data_foundry.finetuning.version_files import write_json
 from data_foundry.lake import Commit
+from data_foundry.training_config import TrainingConfig
 
 
 def judged(settings: Settings, config: TrainingConfig, details: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_foundry.bundled import FOLDER as BUNDLED
 from data_foundry.config import Settings
 from data_foundry.hub.explain import NO_LOGIN, disk_error
 from data_foundry.hub.fetching import Fetched, fetch, fetch_all
@@ -52,15 +53,17 @@ LEDGER = ".hub_retries"
 HASTY_STALL_SECONDS = 10.0
 
 
-def open_hub(settings: Settings, patient: bool = True) -> Hub:
-    """Return the folder that `hub.source` names, or the Hub at HF_ENDPOINT.
+def open_hub(settings: Settings, patient: bool = True, bundled: bool = False) -> Hub:
+    """Return the folder that `hub.source` names, or the Hub at HF_ENDPOINT; for what is bundled, the package's folder.
 
     `patient` false is for a quick look: nearly nothing is tried again, and nothing is written.
     """
-    if settings.hub.source is not None:
+    source = BUNDLED if bundled else settings.hub.source
+    if source is not None:
         from data_foundry.hub.folder import FolderHub
 
-        return FolderHub(settings.hub.source, settings.base_path / "storage" / ".hub_index")
+        index = settings.base_path / "storage" / ".hub_index"
+        return FolderHub(source, index, name="package" if bundled else "folder")
     from data_foundry.hub.remote import RemoteHub
 
     limits = settings.hub

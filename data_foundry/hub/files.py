@@ -70,7 +70,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one commit of a repository holds. `hub` is the endpoint, or "folder"."""
+    """What one commit of a repository holds. `hub` is the endpoint, "folder", or "package" for what is bundled."""
 
     kind: Kind
     repo_id: str

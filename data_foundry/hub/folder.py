@@ -33,14 +33,14 @@ class _Entry:
 class FolderHub:
     """A Hub in a folder: datasets/<owner>/<name>/... and models/<owner>/<name>/..., one revision of each.
 
-    `index` keeps the hashes of files by size and times of change, so that a plan need not read them again.
+    `index` keeps the hashes of files by size and times of change, so that a plan need not read them again. `name` is
+    what the folder is called where what came from it is described.
     """
 
-    name = "folder"
-
-    def __init__(self, source: Path, index: Path) -> None:
+    def __init__(self, source: Path, index: Path, name: str = "folder") -> None:
         self.source = source
         self.index = index
+        self.name = name
 
     def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
         entries = self._entries(kind, repo_id)
@@ -118,6 +118,8 @@ class FolderHub:
         folder = self.source / kind / check_repo_id(repo_id)
         if folder.is_dir():
             return folder
+        if self.name == "package":
+            raise FoundryError(f"{repo_id} is missing from the package: {folder} is no folder.", "Install it again.")
         self.reach()
         there = sorted(f"{path.parent.name}/{path.name}" for path in (self.source / kind).glob("*/*") if path.is_dir())
         raise Withheld(

@@ -116,6 +116,12 @@ def _body(metadata: Mapping[str, Any]) -> Iterator[str]:
             f"`{FILES}/`. This card was derived from those files and the dataset registry; `metadata.json` says the "
             "same to programs."
         )
+    elif metadata["hub"] == "package":
+        yield (
+            f"`{metadata['repo_id']}`, which comes with Data Foundry itself, byte for byte, in `{FILES}/`, with its "
+            f"own card. `{metadata['revision']}` is the id that git gives to that tree. This card was derived from "
+            "those files and the dataset registry; `metadata.json` says the same to programs."
+        )
     else:
         yield (
             f"What a folder laid out like a Hub holds under the name `{metadata['repo_id']}`, byte for byte, in "
@@ -152,7 +158,10 @@ def _source(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield f"- Commit: `{metadata['revision']}`"
         yield f"- Page: {metadata['homepage']}/tree/{metadata['revision']}"
     else:
-        yield f"- Folder: `datasets/{metadata['repo_id']}` of `hub.source`; who filled it is not known"
+        if metadata["hub"] == "package":
+            yield f"- Folder: `data_foundry/bundled/datasets/{metadata['repo_id']}` of the package"
+        else:
+            yield f"- Folder: `datasets/{metadata['repo_id']}` of `hub.source`; who filled it is not known"
         yield f"- Tree: `{metadata['revision']}`"
     yield f"- Declared for: {metadata['declared_engine']}, priority {metadata['priority']}"
     if metadata["synthetic_reference"]:
@@ -274,7 +283,12 @@ def _verify(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 def _citation(metadata: Mapping[str, Any]) -> Iterator[str]:
     if not metadata["homepage"]:
-        yield "None. To cite the Hub's dataset of this name, ingest it from the Hub."
+        known = metadata["hub"] == "package"
+        yield (
+            "As a part of Data Foundry, with the tree above: it has no page of its own."
+            if known
+            else ("None. To cite the Hub's dataset of this name, ingest it from the Hub.")
+        )
         return
     key = re.sub(r"[^a-z0-9]+", "_", metadata["repo_id"].lower()).strip("_")
     licence = metadata["licence"]["effective"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from data_foundry.config import Settings, training_config
+from data_foundry.config import Settings
 from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
@@ -18,6 +18,7 @@ from data_foundry.ingestion.licences import effective_licence
 from data_foundry.ingestion.machine import diagnosis, machine
 from data_foundry.lake import Lake, Layer
 from data_foundry.licence_terms import refusal
+from data_foundry.training_config import training_config
 
 AT_ONCE = 8
 Asked = TypeVar("Asked")
@@ -31,15 +32,17 @@ def diagnose(settings: Settings) -> list[dict[str, Any]]:
     diagnosis, not an error; where the Hub does not answer or refuses the token, that is said once and nothing else is
     asked of it.
     """
-    hub = open_hub(settings, patient=False)
+    hub, package = (open_hub(settings, patient=False, bundled=bundled) for bundled in (False, True))
+    bundled = [_dataset(package, entry, settings) for entry in wished(settings) if entry.bundled]
     found = [_hub(hub)]
     if found[0]["status"] == "error":
-        return [*found, *machine(settings, None)]
+        return [*found, *bundled, *machine(settings, None)]
     found.append(_token(hub, settings))
     if found[1]["status"] == "error":
         # It would be refused for each of them.
-        return [*found, *machine(settings, None)]
-    datasets = _each(lambda entry: _dataset(hub, entry, settings), wished(settings))
+        return [*found, *bundled, *machine(settings, None)]
+    others = [entry for entry in wished(settings) if not entry.bundled]
+    datasets = [*_each(lambda entry: _dataset(hub, entry, settings), others), *bundled]
     models = _each(lambda base: _model(hub, *base), _bases(settings))
     return [*found, *datasets, *models, *machine(settings, _needed(settings, datasets))]
 
@@ -67,14 +70,15 @@ def _dataset(hub: Hub, entry: DatasetEntry, settings: Settings) -> dict[str, Any
     unfit = refusal(entry.repo_id, licence["effective"])
     access["licence"] = licence["effective"]
     size = f"{readable_size(access['bytes'])} in {counted(access['files'], 'file')}"
+    there = f"{'comes with the package' if entry.bundled else 'readable'} ({size})"
     if access["renamed_to"]:
         step = "Give its entry in the registry the new name."
-        message = f"readable ({size}), but renamed to {access['renamed_to']}"
+        message = f"{there}, but renamed to {access['renamed_to']}"
     elif unfit and settings.licensing.commercial_use:
-        message = f"readable ({size}), but its licence ({licence['effective']}) keeps it out of commercial training"
+        message = f"{there}, but its licence ({licence['effective']}) keeps it out of commercial training"
         step = "Set licensing.commercial_use to false for research, or get the owner's permission."
     else:
-        message, step = f"readable ({size}), licence {licence['effective']}", ""
+        message, step = f"{there}, licence {licence['effective']}", ""
     return diagnosis("dataset", entry.repo_id, "warning" if step else "ok", message, step, **access)
 
 
@@ -82,7 +86,7 @@ def _bases(settings: Settings) -> list[tuple[str, str, str]]:
     """Return (base model, revision, the engines that the settings would train on it)."""
     engines: dict[tuple[str, str], list[str]] = {}
     for engine in settings.engines or tuple(ENGINES):
-        config = training_config(settings, engine, ENGINES[engine].training)
+        config = training_config(settings.training, engine, ENGINES[engine].training)
         engines.setdefault((config.base, config.revision or "main"), []).append(engine.value)
     return [(*base, ", ".join(names)) for base, names in engines.items()]
 

@@ -35,8 +35,9 @@ def plan(settings: Settings, lake: Lake) -> list[Step]:
 
     Raises FoundryError for an id that the registry does not know.
     """
-    hub, cap = open_hub(settings), Cap.of(settings)
-    return [_planned(hub, lake, entry, cap) for entry in sorted(wished(settings), key=_rank)]
+    entries = sorted(wished(settings), key=_rank)
+    hubs = {bundled: open_hub(settings, bundled=bundled) for bundled in {entry.bundled for entry in entries}}
+    return [_planned(hubs[entry.bundled], lake, entry, Cap.of(settings, entry)) for entry in entries]
 
 
 def wished(settings: Settings) -> list[DatasetEntry]:
@@ -46,7 +47,8 @@ def wished(settings: Settings) -> list[DatasetEntry]:
 
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Bring one dataset into the raw layer. Raises FoundryError; then the previous state stays as it was."""
-    lake, hub, entry, cap = Lake(settings), open_hub(settings), dataset_entry(step.subject), Cap.of(settings)
+    lake, entry = Lake(settings), dataset_entry(step.subject)
+    hub, cap = open_hub(settings, bundled=entry.bundled), Cap.of(settings, entry)
     folder = lake.folder(Layer.RAW, entry.repo_id)
     claims = settings.base_path / "storage" / CLAIMS
     twice = lake.backup_shares_disk(Layer.RAW)

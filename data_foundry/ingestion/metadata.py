@@ -44,7 +44,7 @@ def dataset_metadata(
         "owner": owner,
         "revision": snapshot.revision,
         "hub": snapshot.hub,
-        "homepage": None if snapshot.hub == "folder" else f"{snapshot.hub}/datasets/{entry.repo_id}",
+        "homepage": f"{snapshot.hub}/datasets/{entry.repo_id}" if "://" in snapshot.hub else None,
         "layout": entry.layout,
         "declared_engine": entry.declared_engine.value,
         "priority": entry.priority,

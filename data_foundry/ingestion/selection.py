@@ -32,9 +32,9 @@ class Cap:
     max_rows: int | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> Cap:
-        """Return the cap that the settings set."""
-        return cls(settings.hub.max_bytes_per_dataset, settings.hub.max_rows_per_dataset)
+    def of(cls, settings: Settings, entry: DatasetEntry) -> Cap:
+        """Return the cap that the settings set on a dataset; what is bundled has come already and has none."""
+        return cls() if entry.bundled else cls(settings.hub.max_bytes_per_dataset, settings.hub.max_rows_per_dataset)
 
     def __bool__(self) -> bool:
         return self.max_bytes is not None or self.max_rows is not None

@@ -12,6 +12,10 @@ from pathlib import Path
 from data_foundry.errors import FoundryError
 
 # What the user can do; choosing another disk is always the other way.
+OF_THE_LAKE = (
+    "or choose another with --base-path DIR (storage.backup_path for the backup); the same command then goes on where "
+    "it was"
+)
 WAYS_OUT = {
     errno.ENOSPC: "Free space on that disk",
     errno.EDQUOT: "Free space within the quota, or have it raised",
@@ -22,10 +26,10 @@ WAYS_OUT = {
 }
 
 
-def storage_error(error: OSError, path: Path | None = None) -> FoundryError | None:
+def storage_error(error: OSError, path: Path | None = None, other: str = OF_THE_LAKE) -> FoundryError | None:
     """Return what a failing disk means for the user, or None for an error that is none of the disk's.
 
-    `path` is named where the error itself names none.
+    `path` is named where the error itself names none; `other` is the way out besides mending the disk.
     """
     way_out = WAYS_OUT.get(error.errno or 0)
     if way_out is None:
@@ -34,8 +38,7 @@ def storage_error(error: OSError, path: Path | None = None) -> FoundryError | No
     where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name) or path
     words = os.strerror(error.errno or 0)
     message = f"{where}: {words}." if where else f"{words}."
-    other = "or choose another with --base-path DIR (storage.backup_path for the backup)"
-    return FoundryError(message, f"{way_out}, {other}; the same command then goes on where it was.")
+    return FoundryError(message, f"{way_out}, {other}.")
 
 
 @contextmanager

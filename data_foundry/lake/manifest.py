@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from data_foundry import __version__
 from data_foundry.errors import FoundryError
 
 MANIFEST = "manifest.json"
+_CHECKSUM = re.compile(rb',\n "checksum": "([0-9a-f]{64})"\n}\n\Z')
 
 
 class Layer(StrEnum):
@@ -71,23 +73,37 @@ class Manifest(BaseModel):
 
     @property
     def text(self) -> str:
-        """The manifest as its file holds it."""
-        return self.model_dump_json(indent=1) + "\n"
+        """The manifest as its file holds it; its last line is the sha256 of all before it."""
+        body = self.model_dump_json(indent=1).removesuffix("\n}")
+        return f'{body},\n "checksum": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return a folder's manifest, or None where there is none. Raises FoundryError when it can't be read."""
+    """Return a folder's manifest, or None where there is none.
+
+    Raises FoundryError when it can't be read, or when it has another byte than was written; one of an earlier version
+    has no checksum to tell by.
+    """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        if found := _CHECKSUM.search(content):
+            content = content[: found.start()]
+            if hashlib.sha256(content).hexdigest() != found[1].decode():
+                raise FoundryError(
+                    f"{path} can't be read as a manifest: it has other bytes than were written.", _way_out(path)
+                )
+            content += b"\n}"
+        return Manifest.model_validate_json(content)
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         why = _first_mistake(error) if isinstance(error, ValidationError) else str(error)
-        raise FoundryError(
-            f"{path} can't be read as a manifest: {why}.",
-            f"Delete {path} and run its phase again; raw files that are whole are not fetched anew.",
-        ) from None
+        raise FoundryError(f"{path} can't be read as a manifest: {why}.", _way_out(path)) from None
+
+
+def _way_out(path: Path) -> str:
+    return f"Delete {path} and run its phase again; raw files that are whole are not fetched anew."
 
 
 def _first_mistake(error: ValidationError) -> str:

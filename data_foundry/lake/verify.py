@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_foundry.errors import FoundryError
+from data_foundry.lake.damage import DamagedRows, damaged_rows
 from data_foundry.lake.durable import sha256_stored
 from data_foundry.lake.lake import Lake
 from data_foundry.lake.manifest import MANIFEST, LakeFile, Layer, Manifest
@@ -15,11 +16,16 @@ from data_foundry.lake.manifest import MANIFEST, LakeFile, Layer, Manifest
 PHASES = {Layer.RAW: "phase1", Layer.SILVER: "phase2", Layer.GOLD: "phase3", Layer.MODELS: "phase4"}
 # Their phases take engines, all others datasets.
 OF_ENGINES = (Layer.GOLD, Layer.MODELS)
+# Whose Parquet files have checksums of their pages; raw ones are as the Hub holds them.
+WITH_CHECKSUMS = (Layer.SILVER, Layer.GOLD)
 
 
 @dataclass(frozen=True)
 class Damage:
-    """One thing that is wrong in a complete folder: `expected` and `found` are sha256 (hex) where bytes differ."""
+    """One thing that is wrong in a complete folder: `expected` and `found` are sha256 (hex) where bytes differ.
+
+    `rows` is how many the file holds, `damaged` which of them are damaged or may be.
+    """
 
     layer: str
     name: str
@@ -29,6 +35,7 @@ class Damage:
     rows: int | None = None
     expected: str | None = None
     found: str | None = None
+    damaged: tuple[DamagedRows, ...] = ()
 
 
 def chosen(lake: Lake, layers: Sequence[Layer], names: Sequence[str]) -> list[tuple[Layer, str]]:
@@ -78,7 +85,8 @@ def _damages(
     for file in manifest.files:
         fault, found = _fault(folder / file.path, file)
         if fault is not None:
-            yield Damage(layer, name, file.path, fault, _way_out(layer, name), file.rows, file.sha256, found)
+            damaged = tuple(_rows(folder / file.path, layer, file, fault, found))
+            yield Damage(layer, name, file.path, fault, _way_out(layer, name), file.rows, file.sha256, found, damaged)
         tell(file.bytes)
     listed = {MANIFEST, *(file.path for file in manifest.files)}
     for path in _lying(folder):
@@ -94,6 +102,17 @@ def _fault(path: Path, file: LakeFile) -> tuple[str | None, str | None]:
         return f"has {size} bytes instead of {file.bytes}", None
     found = sha256_stored(path)
     return (None, found) if found == file.sha256 else ("has other bytes than were published", found)
+
+
+def _rows(path: Path, layer: Layer, file: LakeFile, fault: str, found: str | None) -> list[DamagedRows]:
+    """Return which rows of a damaged file are damaged or may be."""
+    if not file.rows:
+        return []
+    if found is None:
+        return [DamagedRows(0, file.rows - 1, f"the file {fault}")]
+    if layer in WITH_CHECKSUMS and path.suffix == ".parquet":
+        return damaged_rows(path, file.rows)
+    return [DamagedRows(0, file.rows - 1, "the file has no checksums by which to tell")]
 
 
 def _lying(folder: Path) -> Iterator[str]:

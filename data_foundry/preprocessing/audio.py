@@ -218,8 +218,12 @@ def pcm16(samples: Samples) -> NDArray[np.int16]:
     return scaled.astype("<i2")
 
 
+WAV_HEADER = 44
+"""Bytes before the samples in a file of `wav_bytes`."""
+
+
 def wav_bytes(samples: Samples, rate: Hertz = SAMPLE_RATE) -> bytes:
-    """Return a mono PCM16 WAV file: a 44-byte header and the samples rounded to 16 bits, clipped at full scale."""
+    """Return a mono PCM16 WAV file: a header of 44 bytes and the samples rounded to 16 bits, clipped at full scale."""
     pcm = pcm16(samples)
     header = struct.pack(
         "<4sI4s4sIHHIIHH4sI",

@@ -25,7 +25,8 @@ import numpy as np
 import soundfile
 
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.containers import Container, FileBytes, examine
+from data_foundry.preprocessing.containers import Container, examine
+from data_foundry.preprocessing.payload import FileBytes
 from data_foundry.records import Hertz, Rejected, Seconds
 
 if TYPE_CHECKING:

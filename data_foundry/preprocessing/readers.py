@@ -75,11 +75,37 @@ def read_rows(
         yield from _audiofolder_rows(entry, folder, tables, paths, set(left_out))
     else:
         for path in tables:
-            for number, record in enumerate(_records(entry, path, folder / path)):
-                yield _table_row(entry, path, number, record)
+            yield from _table_rows(entry, path, folder / path)
 
 
-def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRow]:
+def read_row(
+    entry: DatasetEntry, folder: Path, paths: Sequence[str], left_out: Collection[str], place: tuple[str, int]
+) -> RawRow | None:
+    """Return one row of a raw dataset as `read_rows` yields it, or None where there is none.
+
+    `place` is its file and its number in it. Only that file is read, up to the row, and of Parquet only its row group.
+    Raises FoundryError as `read_rows` does.
+    """
+    path, number = place
+    if path not in paths:
+        return None
+    if entry.layout == "audiofolder":
+        tables = sorted(each for each in paths if entry.is_table(each)) if not entry.is_table(path) else [path]
+        rows = _audiofolder_rows(entry, folder, tables, paths, set(left_out))
+    elif entry.layout == "parquet":
+        rows = _parquet_rows(entry, path, folder / path, number)
+    else:
+        rows = _table_rows(entry, path, folder / path)
+    return next((row for row in rows if (row.source_file, row.source_row) == place), None)
+
+
+def _table_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRow]:
+    for number, record in enumerate(_records(entry, path, local)):
+        yield _table_row(entry, path, number, record)
+
+
+def _parquet_rows(entry: DatasetEntry, path: str, local: Path, start: int = 0) -> Iterator[RawRow]:
+    """Yield the rows of a file from `start` on; row groups before it are not read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,8 +124,14 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
             if "text" not in columns:
                 columns = _with_detected_text(columns, file, [name for name in schema.names if name not in wanted])
                 wanted = [*dict.fromkeys([*columns.values(), *wanted])]
-            number, split = 0, entry.split_of(path)
-            for batch in file.iter_batches(_batch_rows(file.metadata), columns=wanted, use_threads=False):
+            number, groups = _from_group(file.metadata, start)
+            split = entry.split_of(path)
+            for batch in file.iter_batches(
+                _batch_rows(file.metadata), row_groups=groups, columns=wanted, use_threads=False
+            ):
+                if number + batch.num_rows <= start:
+                    number += batch.num_rows
+                    continue
                 payloads = _payloads(batch.column(audio)) if audio else None
                 cells = {name: _cells(batch.column(name)) for name in wanted if name != audio}
                 for place in range(batch.num_rows):
@@ -110,10 +142,22 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path) -> Iterator[RawRo
                         row.payload = payloads[place].as_py()
                     if layers:
                         row.codes = [cells[name][place] for name in layers]
-                    yield row
+                    if number >= start:
+                        yield row
                     number += 1
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise FoundryError(f"{path} can't be read as Parquet: {error}.", "Ingest the dataset again.") from None
+
+
+def _from_group(metadata: Any, start: int) -> tuple[int, list[int]]:
+    """Return the number of the first row of the row group that holds row `start`, and that group with all after it."""
+    number = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if number + rows > start:
+            return number, list(range(group, metadata.num_row_groups))
+        number += rows
+    return number, []
 
 
 def _cells(column: Any) -> list[Any]:

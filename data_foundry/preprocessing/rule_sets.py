@@ -42,6 +42,7 @@ RULE_SETS: dict[str, RuleSet] = {
     "audio": RuleSet("audio-4", _AUDIO, ("audio",)),
     "segmentation": RuleSet("segmentation-3", _AUDIO),
     "quality": RuleSet("quality-3", _AUDIO),
+    "fingerprint": RuleSet("fingerprint-1", _AUDIO),
     "speaking_rate": RuleSet("speaking_rate-1", frozenset({"codes"}), ("audio.max_aksharas_per_second",)),
     "codec": RuleSet("codec-2", frozenset({"codes"})),
     "labels": RuleSet("labels-2", frozenset({"labels"})),

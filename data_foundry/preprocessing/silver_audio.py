@@ -1,4 +1,4 @@
-"""What silver keeps of a recording: per piece its WAV file, the hash of its samples and its measures, and no samples.
+"""What silver keeps of a recording: per piece its WAV file, hash, fingerprint and measures, and no samples.
 
 All of it depends on the recording alone, not on its text or on other rows, so any thread may do it.
 """
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from data_foundry.preprocessing.chunks import timed_chunks
 from data_foundry.preprocessing.duplicates import group
 from data_foundry.preprocessing.readers import RawRow
-from data_foundry.preprocessing.speech import Piece, pieces, timed_chunks
+from data_foundry.preprocessing.speech import Piece, pieces
 from data_foundry.records import Rejected, Seconds
 
 if TYPE_CHECKING:
@@ -34,12 +35,16 @@ class SilverAudio(NamedTuple):
     place: Piece
     wav: bytes = b""
     group: str | None = None
+    fingerprint: bytes | None = None
     measures: Measures | None = None
 
 
 def silver_audio(raw: RawRow, gates: AudioGates) -> Iterator[SilverAudio]:
     """Yield the pieces of a raw row's recording. Raises Rejected where it can't be decoded, before the first piece."""
-    from data_foundry.preprocessing.audio import wav_bytes
+    import numpy as np
+
+    from data_foundry.preprocessing.audio import WAV_HEADER, wav_bytes
+    from data_foundry.preprocessing.fingerprint import fingerprint
     from data_foundry.preprocessing.quality import measure
 
     if raw.payload is None:
@@ -51,8 +56,10 @@ def silver_audio(raw: RawRow, gates: AudioGates) -> Iterator[SilverAudio]:
             yield SilverAudio(place)
         else:
             wav = wav_bytes(piece.samples)
+            # Of the samples as silver keeps them, so that anyone can make it again from the WAV file.
+            heard = fingerprint(np.frombuffer(wav, dtype="<i2", offset=WAV_HEADER))
             measures = measure(piece.samples, piece.source, piece.rate, mos=gates.mos)
-            yield SilverAudio(place, wav, group(wav), measures)
+            yield SilverAudio(place, wav, group(wav), heard, measures)
 
 
 def is_long(raw: RawRow) -> bool:

@@ -8,16 +8,14 @@ not `aligned`. The rest is one piece.
 from __future__ import annotations
 
 import heapq
-import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from data_foundry.preprocessing import labels
 from data_foundry.preprocessing.audio_ledger import Coverage
+from data_foundry.preprocessing.chunks import Chunk
 from data_foundry.records import SAMPLE_RATE, Hertz, Rejected, Seconds
 
 if TYPE_CHECKING:
@@ -28,15 +26,6 @@ if TYPE_CHECKING:
 
 _CHUNK_OVERRUN: Seconds = 0.1
 """By how much rounding lets a chunk end after its recording; one that ends later lost part of what its text says."""
-
-
-class Chunk(NamedTuple):
-    """A timed stretch of a recording and what the dataset says of it; times in seconds, NaN where there is none."""
-
-    start: Seconds
-    end: Seconds
-    text: Any
-    speaker: str | None
 
 
 class Piece(NamedTuple):
@@ -118,13 +107,12 @@ def _stretches(total: int, chunks: Sequence[Chunk], longest: int) -> list[_Stret
     found = []
     seconds = total / SAMPLE_RATE
     for index, chunk in enumerate(chunks):
-        timed = math.isfinite(chunk.start) and math.isfinite(chunk.end)
-        times = (chunk.start, chunk.end) if timed else (0.0, 0.0)
+        times = (chunk.start, chunk.end) if chunk.timed else (0.0, 0.0)
         at, last = (round(min(max(0.0, time), seconds) * SAMPLE_RATE) for time in times)
         refusal = None
         if chunk.start < 0 or at >= last or chunk.end > seconds + _CHUNK_OVERRUN:
             said = f"{chunk.start:g} to {chunk.end:g} s in a recording of {seconds:g} s"
-            refusal, at = Rejected("bad_chunk_times", said if timed else "it has no start or no end"), last
+            refusal, at = Rejected("bad_chunk_times", said if chunk.timed else "it has no start or no end"), last
         found.append(_Stretch(min(last, at + longest), index, at, last, chunk, refusal=refusal))
     heapq.heapify(found)
     return found
@@ -169,8 +157,7 @@ def _place(stretch: _Stretch, start: int, end: int, uncut: bool) -> tuple[Second
     if stretch.chunk is None and uncut:
         return None, None
     if stretch.chunk is not None and stretch.refusal is not None:
-        timed = math.isfinite(stretch.chunk.start) and math.isfinite(stretch.chunk.end)
-        return (stretch.chunk.start, stretch.chunk.end) if timed else (None, None)
+        return (stretch.chunk.start, stretch.chunk.end) if stretch.chunk.timed else (None, None)
     return start / SAMPLE_RATE, end / SAMPLE_RATE
 
 
@@ -199,36 +186,3 @@ class _Window:
     def source(self, start: int, end: int) -> Samples:
         first, last = (at * self.rate // SAMPLE_RATE - self._source_start for at in (start, end))
         return self._source[first:last]
-
-
-def timed_chunks(value: Any) -> list[Chunk]:
-    """Return the timed chunks of a cell (a list of dicts, or its JSON); [] where none of them has a start and an end.
-
-    Times are numbers or their text; a chunk without one among others with both has NaN for it.
-    """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return []
-    if not isinstance(value, list):
-        return []
-    chunks = []
-    for item in value:
-        start, end = (_seconds(_first(item, names)) for names in (("start", "start_time"), ("end", "end_time")))
-        text = _first(item, ("text", "transcript", "sentence"))
-        speaker = labels.cell_text(_first(item, ("speaker_id", "speaker")))
-        chunks.append(Chunk(start, end, text, speaker))
-    return chunks if any(math.isfinite(chunk.start) and math.isfinite(chunk.end) for chunk in chunks) else []
-
-
-def _seconds(value: Any) -> Seconds:
-    """Return a time of a cell, or NaN where it is none."""
-    try:
-        return float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        return math.nan
-
-
-def _first(item: Any, names: tuple[str, ...]) -> Any:
-    return next((item[name] for name in names if isinstance(item, dict) and item.get(name) is not None), None)

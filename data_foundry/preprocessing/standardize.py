@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_foundry.config import Settings
 from data_foundry.dataset_entry import DatasetEntry
@@ -19,8 +19,11 @@ from data_foundry.preprocessing.findings import finding
 from data_foundry.preprocessing.rule_sets import kinds, settings_that_matter, versions
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 
+if TYPE_CHECKING:
+    from data_foundry.preprocessing.utterance import Standardizer
+
 # Where raw keeps the files of the dataset's repository, below the dataset's folder in the lake.
-_FILES = "files/"
+FILES = "files/"
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
@@ -31,13 +34,11 @@ def plan(settings: Settings, lake: Lake) -> list[Step]:
 
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Standardize one dataset and publish its silver. Raises FoundryError, after which nothing is published."""
-    from data_foundry.preprocessing.content import Reviewer
     from data_foundry.preprocessing.duplicates import SeenRows
     from data_foundry.preprocessing.metrics import SilverMetrics
     from data_foundry.preprocessing.readers import read_rows
     from data_foundry.preprocessing.silver_files import SilverFiles
     from data_foundry.preprocessing.stream import silver_rows
-    from data_foundry.preprocessing.utterance import Standardizer
 
     lake = Lake(settings)
     entry = dataset_entry(step.subject)
@@ -46,13 +47,9 @@ def run_step(settings: Settings, step: Step) -> StepResult:
         raise FoundryError(f"{entry.repo_id} is not ingested.", "Run phase 1 for it.")
     # What changed on the disk since it was verified must not reach silver.
     lake.files(Layer.RAW, entry.repo_id, hashed=True)
-    basis = _basis(settings, raw, entry)
-    revision, licence = basis["inputs"]["revision"], basis["inputs"]["licence"]
-    paths = [file.path.removeprefix(_FILES) for file in raw.files if file.path.startswith(_FILES)]
-    left_out = raw.details.get("selection", {}).get("left_out", {}).get("paths", [])
-    raws = read_rows(entry, lake.folder(Layer.RAW, entry.repo_id) / _FILES, paths, left_out)
-    reviewer = Reviewer(settings.content)
-    standardizer = Standardizer(entry, revision, licence, settings.audio, settings.text, reviewer)
+    raws = read_rows(entry, lake.folder(Layer.RAW, entry.repo_id) / FILES, *raw_paths(raw))
+    standardizer = standardizer_of(settings, raw, entry)
+    reviewer = standardizer.reviewer
     metrics, seen = SilverMetrics(settings.text.min_malayalam_ratio), SeenRows(settings.duplicates)
     with lake.commit(Layer.SILVER, entry.repo_id, step.key) as commit:
         files = SilverFiles(commit)
@@ -63,7 +60,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
         more = {"duplicates": seen.summary(), "content": reviewer.counts.summary()}
         commit.publish(
             rows=files.rows,
-            **basis,
+            **basis(settings, raw, entry),
             rows_in=metrics.rows_in,
             rows_out=metrics.rows_out,
             rejected=metrics.rejected,
@@ -133,8 +130,8 @@ def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:
     if raw is None:
         reason = f"waiting for phase1: {entry.repo_id} is not ingested"
         return Step(name=name, key="", action=Action.WAIT, reason=reason, subject=entry.repo_id)
-    basis = _basis(settings, raw, entry)
-    key = fingerprint(basis)
+    needed = basis(settings, raw, entry)
+    key = fingerprint(needed)
     silver = lake.manifest(Layer.SILVER, entry.repo_id)
     step = Step(name=name, key=key, action=Action.RUN, reason="nothing there yet", subject=entry.repo_id)
     if silver is None:
@@ -142,11 +139,11 @@ def _step(settings: Settings, lake: Lake, entry: DatasetEntry) -> Step:
     if silver.key == key:
         reason = f"its manifest matches (key {key[:8]})"
         return step.model_copy(update={"action": Action.SKIP, "reason": reason, **silver.counts})
-    return step.model_copy(update={"reason": _why(silver, basis)})
+    return step.model_copy(update={"reason": why_changed(silver, needed)})
 
 
-def _why(silver: Manifest, basis: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say what changed since silver was made."""
+def why_changed(silver: Manifest, basis: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what changed since silver was made; empty where nothing did."""
     changes = []
     for name, value in basis["inputs"].items():
         if silver.inputs.get(name) != value:
@@ -161,12 +158,28 @@ def _why(silver: Manifest, basis: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(changes)
 
 
-def _basis(settings: Settings, raw: Manifest, entry: DatasetEntry) -> dict[str, dict[str, Any]]:
+def raw_paths(raw: Manifest) -> tuple[list[str], list[str]]:
+    """Return the files of a raw dataset's repository, and those that a limit left out of them."""
+    paths = [file.path.removeprefix(FILES) for file in raw.files if file.path.startswith(FILES)]
+    return paths, raw.details.get("selection", {}).get("left_out", {}).get("paths", [])
+
+
+def standardizer_of(settings: Settings, raw: Manifest, entry: DatasetEntry) -> Standardizer:
+    """Return what turns the raw rows of a dataset into silver rows, under these settings."""
+    from data_foundry.preprocessing.content import Reviewer
+    from data_foundry.preprocessing.utterance import Standardizer
+
+    inputs = basis(settings, raw, entry)["inputs"]
+    reviewer = Reviewer(settings.content)
+    return Standardizer(entry, inputs["revision"], inputs["licence"], settings.audio, settings.text, reviewer)
+
+
+def basis(settings: Settings, raw: Manifest, entry: DatasetEntry) -> dict[str, dict[str, Any]]:
     """Return all that the rows depend on: inputs, rule sets and settings, as the manifest keeps them.
 
     Inputs are the repository's files by content, its commit, and the licence in force.
     """
-    files = [(file.path, file.sha256) for file in raw.files if file.path.startswith(_FILES)]
+    files = [(file.path, file.sha256) for file in raw.files if file.path.startswith(FILES)]
     has = kinds(raw, entry)
     return {
         "inputs": {

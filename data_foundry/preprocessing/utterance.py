@@ -238,7 +238,7 @@ class Standardizer:
                 raise Rejected("empty_text", "audio with neither a text nor a district or dialect serves no engine")
             row["flags"].append("no_text")
         row["audio"] = {"bytes": sound.wav, "path": f"{row['row_id']}.wav"}
-        row["audio_group"] = sound.group
+        row["audio_group"], row["audio_fingerprint"] = sound.group, sound.fingerprint
         return row
 
     def _refused(self, row: Row, refusal: Rejected) -> Row:

@@ -299,13 +299,13 @@ def _finish(
 
 def _replay(settings: Settings, lake: Lake, registry: Registry, spec: EngineSpec, version: Version) -> dict[str, Any]:
     """Load what answers and what is heard, each in a predictor of its own, and replay held-out rows as calls."""
-    from data_foundry.serving.loading import candidate_predictor, held_out_calls, incumbent_predictor
+    from data_foundry.serving.loading import candidate_predictor, held_out_calls, incumbent_predictor, trained_on
     from data_foundry.serving.shadow import replay
 
     answering = _incumbent(registry, version.engine, version.version)
     predictor, incumbent = incumbent_predictor(settings, lake, spec, version, answering)
     return replay(
-        held_out_calls(lake, version.engine, settings.deployment.max_replay_calls),
+        held_out_calls(lake, version.engine, settings.deployment.max_replay_calls, trained_on(lake, version)),
         spec,
         predictor=predictor,
         incumbent=incumbent,

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_foundry.config import Settings, TrainingConfig
+from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.gold_rows import read_rows
+from data_foundry.finetuning.gold_rows import chosen, read_rows
 from data_foundry.finetuning.predict import Predictor, load_predictor
 from data_foundry.finetuning.registry import Version
 from data_foundry.finetuning.version_files import ADAPTER, PROBE
 from data_foundry.hub import model_folder
 from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.training_config import TrainingConfig
 
 
 def adapter_folder(lake: Lake, version: Version, folder: str = ADAPTER) -> Path:
@@ -44,16 +45,29 @@ def incumbent_predictor(
     return _load(settings, lake, spec, candidate, {}), None
 
 
-def held_out_calls(lake: Lake, engine: str, limit: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield gold test rows as (call id, row), at most `limit`, chosen by a hash of their ids, in the file's order."""
+def held_out_calls(
+    lake: Lake, engine: str, limit: int, only: Mapping[str, str | bool] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield gold test rows as (call id, row), at most `limit`, chosen by a hash of their ids, in the file's order.
+
+    `only` names columns and the value that a call must have there: what the candidate was trained for.
+    """
     import pyarrow.parquet as pq
 
+    wanted = only or {}
     files = lake.files(Layer.GOLD, engine, under="test")
-    ids = [name for file in files for name in pq.read_table(file, columns=["row_id"])["row_id"].to_pylist()]
-    chosen = set(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:limit])
+    rows = [row for file in files for row in pq.read_table(file, columns=["row_id", *wanted]).to_pylist()]
+    ids = [row["row_id"] for row in rows if chosen(row, wanted)]
+    taken = set(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:limit])
     for row in read_rows(files):
-        if row["row_id"] in chosen:
+        if row["row_id"] in taken:
             yield row["row_id"], row
+
+
+def trained_on(lake: Lake, version: Version) -> Mapping[str, str | bool]:
+    """Return the columns and values that a version's rows had to have (`only` of its configuration)."""
+    only: Mapping[str, str | bool] = _manifest(lake, version).details["config"].get("only", {})
+    return only
 
 
 def _load(

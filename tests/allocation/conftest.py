@@ -36,7 +36,7 @@ def read_gold() -> Callable[..., dict[str, list[dict[str, Any]]]]:
         lake = Lake(settings)
         return {
             split: [row for path in lake.files(Layer.GOLD, engine, split) for row in pq.read_table(path).to_pylist()]
-            for split in ("train", "validation", "test", "rejected")
+            for split in ("train", "validation", "test", "domain", "rejected")
         }
 
     return read

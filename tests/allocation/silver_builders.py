@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import random
@@ -9,10 +10,15 @@ import wave
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import soundfile
+import soxr
 
-from data_foundry.lake import Lake, Layer, fingerprint
+from data_foundry.lake import Lake, Layer
+from data_foundry.lake import fingerprint as hashed
+from data_foundry.preprocessing.fingerprint import fingerprint
 from data_foundry.records import SilverRow, arrow_schema, row_id
 
 SPEECH = "CXDuncan/Malayalam-IndicVoices"
@@ -47,7 +53,11 @@ def silver_row(dataset: str, number: int, split: str = "train", **values: Any) -
     """Return a silver row; `sound` gives it audio, `text` defaults to one of its own."""
     source = values.get("source_file", f"data/{split}.parquet")
     sound = values.pop("sound", None)
-    audio = {} if sound is None else {"audio": {"bytes": wav(sound), "path": f"{sound}.wav"}, "duration": 0.05}
+    audio: dict[str, Any] = {}
+    if sound is not None:
+        content = wav(sound)
+        group = hashlib.sha256(content).hexdigest()[:16]
+        audio = {"audio": {"bytes": content, "path": f"{sound}.wav"}, "duration": 0.05, "audio_group": group}
     row = SilverRow(
         **{
             "row_id": row_id(dataset, source, number),
@@ -72,7 +82,7 @@ def publish_silver(lake: Lake, rows: Iterable[dict[str, Any]], files: int = 1) -
         sorted(rows, key=lambda row: row["dataset"]), lambda row: row["dataset"]
     ):
         listed = list(of_dataset)
-        with lake.commit(Layer.SILVER, dataset, fingerprint([row["row_id"] for row in listed])) as commit:
+        with lake.commit(Layer.SILVER, dataset, hashed([row["row_id"] for row in listed])) as commit:
             counts = {}
             for split in {row["source_split"] for row in listed}:
                 mine = [row for row in listed if row["source_split"] == split]
@@ -98,3 +108,41 @@ def spoken_rows(speakers: dict[str, str], each: int = 4, start: int = 0, **value
         for speaker, district in speakers.items()
         for _ in range(each)
     ]
+
+
+def voice(number: int, seconds: float = 3.0) -> np.ndarray:
+    """Return 16 kHz float samples that change as speech does, another one for every number: tones through formants."""
+    rng = np.random.default_rng(number)
+    pieces = []
+    for _ in range(round(seconds / 0.1)):
+        time = np.arange(1600) / 16_000
+        pitch = rng.uniform(90, 250)
+        formants = rng.uniform((300, 900, 2000), (900, 2000, 3400))
+        harmonics = pitch * np.arange(1, int(3600 / pitch))
+        strength = sum(np.exp(-(((harmonics - formant) / 150) ** 2)) for formant in formants) + 0.01
+        piece = (strength[:, None] * np.sin(2 * np.pi * harmonics[:, None] * time)).sum(axis=0)
+        pieces.append(piece * np.hanning(1600) * rng.uniform(0.3, 1.0))
+    samples = np.concatenate(pieces)
+    return samples / np.abs(samples).max() * 0.5
+
+
+def by_telephone(samples: np.ndarray) -> np.ndarray:
+    """Return the same recording as it comes back from an 8 kHz mu-law file."""
+    file = io.BytesIO()
+    soundfile.write(file, soxr.resample(samples, 16_000, 8_000), 8_000, format="WAV", subtype="ULAW")
+    file.seek(0)
+    return soxr.resample(soundfile.read(file)[0], 8_000, 16_000)
+
+
+def heard(samples: np.ndarray) -> dict[str, Any]:
+    """Return the silver columns of a clip, as phase 2 makes them."""
+    pcm = np.rint(samples * 32767).astype("<i2")
+    file = io.BytesIO()
+    soundfile.write(file, pcm, 16_000, format="WAV", subtype="PCM_16")
+    content = file.getvalue()
+    return {
+        "audio": {"bytes": content, "path": "clip.wav"},
+        "duration": len(pcm) / 16_000,
+        "audio_group": hashlib.sha256(content).hexdigest()[:16],
+        "audio_fingerprint": fingerprint(pcm),
+    }

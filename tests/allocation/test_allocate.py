@@ -24,7 +24,9 @@ from allocation.silver_builders import (
 )
 from data_foundry.allocation import allocate, gold
 from data_foundry.config import Settings
+from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
+from data_foundry.engines.spec import SPLIT_COLUMNS
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, Outcome
@@ -86,7 +88,7 @@ def test_gold_rows_carry_their_origin_and_the_values_of_silver(research, run_pha
         for split in SPLITS:
             for row in read_gold(research, engine)[split]:
                 assert tuple(row) == spec.gold_columns
-                same = set(row) - {"group", *spec.derived}
+                same = set(row) - {*SPLIT_COLUMNS, *spec.derived}
                 assert {k: row[k] for k in same} == {k: silver[row["row_id"]][k] for k in same}
 
 
@@ -211,7 +213,7 @@ def test_without_the_firewall_the_card_lists_what_the_licences_oblige_to(researc
     run_phase3(research)
     text = (Lake(research).folder(Layer.GOLD, "nlu") / "README.md").read_text(encoding="utf-8")
     assert "no commercial use, attribution, share alike" in text and "**not** for commercial use" in text
-    assert f"| {TOPICS} | nlu | 30 | 30 | 30 | - |" in text and "license:\n- cc-by-nc-sa-4.0\n" in text
+    assert f"| {TOPICS} | nlu | 30 | 30 | 30 | 0 | - |" in text and "license:\n- cc-by-nc-sa-4.0\n" in text
 
 
 def test_the_same_silver_gives_the_same_bytes_whatever_the_workers(with_settings, tmp_path, run_phase3):
@@ -254,11 +256,11 @@ def test_the_certificate_says_what_was_checked_and_what_could_not_be(research, r
     run_phase3(research)
     certificate = json.loads((Lake(research).folder(Layer.GOLD, "stt") / "splits.json").read_text(encoding="utf-8"))
     assert certificate["checked_together_with"] == ["dialect"]
-    assert {check["values_on_two_sides"] for check in certificate["disjoint_by"].values()} == {0}
+    assert {check["rows_on_two_sides"] for check in certificate["disjoint_by"].values()} == {0}
     assert certificate["disjoint_by"]["speaker"]["status"] == "unverified for 12 of 84 rows"
     assert certificate["disjoint_by"]["speaker"]["distinct_values"] == 18
     assert certificate["disjoint_by"]["text"]["status"] == "verified"
-    assert certificate["not_verified"] == {"speaker": {SPEECH_WITH_SPLITS: 12}}
+    assert certificate["not_verified"]["speaker"] == {SPEECH_WITH_SPLITS: 12}
     assert sum(certificate["rows"].values()) == 84 and sum(certificate["groups"].values()) == 18 + 12
 
 
@@ -270,7 +272,7 @@ def test_load_dataset_opens_gold_with_its_splits_and_its_audio(research, run_pha
     for engine in ("stt", "tts", "nlu"):
         folder = str(Lake(research).folder(Layer.GOLD, engine))
         opened = datasets.load_dataset(folder, cache_dir=str(tmp_path / "cache"))
-        assert set(opened) == set(SPLITS)
+        assert set(opened) == {*SPLITS, *(["test_phone"] if engine == "stt" else [])}
         assert opened["train"].column_names == list(ENGINES[engine].gold_columns)
         if engine == "stt":
             assert opened["train"].features["audio"] == datasets.Audio(sampling_rate=16_000)
@@ -289,12 +291,13 @@ def test_row_groups_are_small_and_large_gold_has_several_parts(research, run_pha
     assert listed["train/part-00000.parquet"] == 64
 
 
-def test_a_codec_row_with_a_duration_is_never_taken_for_audio(research, run_phase3):
+def test_a_codec_row_with_a_duration_is_never_taken_for_audio(research, run_phase3, read_gold):
     rows = [silver_row(CODEC_TOKENS, n, codes=[[n]], codec="c", duration=0.08, dialect="malabar") for n in range(5)]
     publish_silver(Lake(research), rows)
     results = run_phase3(research)
-    assert results["stt"].rejected == {"no_audio": 5} == results["dialect"].rejected
-    assert results["tts"].rows_out == 5
+    assert results["stt"].rejected == {"no_audio": 5} and results["tts"].rows_out == 5
+    read = [row for split in SPLITS for row in read_gold(research, "dialect")[split]]
+    assert {(row["audio"], row["duration"], row["channel"]) for row in read} == {(None, None, None)} and len(read) == 5
 
 
 def test_phase_3_waits_while_nothing_is_standardized(settings, lake):
@@ -309,7 +312,7 @@ def test_engines_run_with_what_there_is_and_say_what_is_missing(research, run_ph
     assert f"without {NINE_ROWS}" in results["nlu"].reason
     _, engines = allocate.describe(research, Lake(research))
     finding = next(f for f in engines["nlu"].findings if f["kind"] == "silver_missing")
-    assert finding["count"] == 8 and COMMENTS in finding["examples"]
+    assert finding["count"] == len(DATASET_REGISTRY) - 1 and COMMENTS in finding["examples"]
 
 
 def test_a_second_run_skips_and_a_changed_setting_says_why_it_runs(research, with_settings, run_phase3):
@@ -364,7 +367,7 @@ def test_a_run_that_is_asked_for_one_dataset_keeps_the_rows_of_the_others(with_s
 def test_the_report_shows_intent_and_what_was_done_instead(research, run_phase3):
     publish_silver(Lake(research), corpus())
     results = run_phase3(research)
-    assert f"declared for stt but serving nothing: {TEXT_PAIRS}" in results["stt"].reason
+    assert f"\n  {TEXT_PAIRS}: Declared for stt, which can use none of its 35 rows (no_audio" in results["stt"].reason
     datasets, engines = allocate.describe(research, Lake(research))
     assert datasets[TEXT_PAIRS].served_engines == ["translation"] and datasets[TEXT_PAIRS].declared_engine == "stt"
     assert [finding["kind"] for finding in datasets[TEXT_PAIRS].findings] == ["declared_engine_unable"]
@@ -372,9 +375,67 @@ def test_the_report_shows_intent_and_what_was_done_instead(research, run_phase3)
     assert datasets[SPEECH].served_engines == ["stt", "dialect"] and datasets[SPEECH].findings == []
     assert engines["translation"].rows == {"train": 20, "validation": 5, "test": 10}
     assert engines["stt"].status == "allocated"
-    line = {"rows": 9, "declared": "dialect", "able": 0, "used": 0, "why_not": {"no_audio": 9, "no_dialect_label": 9}}
-    assert engines["dialect"].routing[NINE_ROWS] == line
+    line = {"able": 0, "domain": 0, "used": 0, "used_for_domain": 0, "why_not": {"no_dialect_label": 9}}
+    assert engines["dialect"].routing[NINE_ROWS] == {"rows": 9, "declared": "dialect", **line}
+    matrix = datasets[SPEECH].routing
+    assert list(matrix) == list(ENGINES) and matrix["dialect"] == {**line, "able": 72, "used": 72, "why_not": {}}
+    assert (matrix["tts"]["able"], matrix["tts"]["used"], matrix["tts"]["why_not"]) == (0, 0, {"no_codec_tokens": 72})
     assert engines["stt"].routing[SPEECH]["used"] == 72
+
+
+def test_what_an_engine_without_gold_used_of_a_dataset_is_not_known(research, run_phase3):
+    publish_silver(Lake(research), labelled_texts(30))
+    run_phase3(research.model_copy(update={"engines": ("nlu",)}))
+    matrix = allocate.describe(research, Lake(research))[0][TOPICS].routing
+    assert matrix["nlu"]["used"] == 30 and matrix["stt"]["used"] is None and matrix["stt"]["able"] == 0
+
+
+def test_text_without_a_target_becomes_the_domain_split_that_serves_no_evaluation(research, run_phase3):
+    rows = [*labelled_texts(30), *[silver_row(NINE_ROWS, n, text=words(n, 9), malayalam_ratio=1.0) for n in range(9)]]
+    publish_silver(Lake(research), rows)
+    result = run_phase3(research)["nlu"]
+    manifest = Lake(research).manifest(Layer.GOLD, "nlu")
+    assert manifest.details["rows"]["domain"] == 9 and manifest.details["domain"] == {NINE_ROWS: 9}
+    assert manifest.details["used"] == {TOPICS: 30} and result.rows_out == 39
+    domain = [
+        row for file in Lake(research).files(Layer.GOLD, "nlu", "domain") for row in pq.read_table(file).to_pylist()
+    ]
+    assert {(row["label"], row["label_kind"]) for row in domain} == {(None, "domain")}
+    datasets, engines = allocate.describe(research, Lake(research))
+    assert datasets[NINE_ROWS].served_engines == ["nlu"] and datasets[NINE_ROWS].routing["nlu"]["used_for_domain"] == 9
+    message = datasets[NINE_ROWS].findings[0]["message"]
+    assert "instead they serve nlu's adaptation to the language (9 of 9 rows used, no target)" in message
+    assert engines["nlu"].rows["domain"] == 9
+
+
+def test_text_without_a_target_alone_is_nothing_to_train_an_engine_on(research, run_phase3):
+    publish_silver(Lake(research), [silver_row(NINE_ROWS, n, text=words(n, 9), malayalam_ratio=1.0) for n in range(9)])
+    result = run_phase3(research)["nlu"]
+    assert result.outcome is Outcome.REFUSED
+    assert result.reason.endswith("9 rows of text without a target for its domain")
+    assert allocate.describe(research, Lake(research))[1]["nlu"].status == "refused"
+
+
+def test_where_a_mismatch_is_to_fail_the_declared_engine_publishes_nothing_and_the_others_go_on(
+    with_settings, run_phase3
+):
+    settings = with_settings(licensing={"commercial_use": False}, routing={"on_mismatch": "fail"})
+    publish_silver(Lake(settings), corpus())
+    steps = {step.subject: step for step in allocate.plan(settings, Lake(settings))}
+    assert steps["stt"].action is Action.RUN and steps["stt"].reason.startswith("nothing there yet")
+    results = run_phase3(settings)
+    failed = {engine for engine, result in results.items() if result.outcome is Outcome.FAILED}
+    assert failed == {"stt", "dialect", "nlu"}
+    assert f"{TEXT_PAIRS}: Declared for stt, which can use none of its 35 rows" in results["stt"].reason
+    assert "routing.on_mismatch" in results["stt"].reason
+    assert {engine: Lake(settings).manifest(Layer.GOLD, engine) is None for engine in ENGINES} == {
+        engine: engine in failed for engine in ENGINES
+    }
+    lenient = settings.model_copy(update={"routing": settings.routing.model_copy(update={"on_mismatch": "reroute"})})
+    assert {result.outcome for result in run_phase3(lenient).values()} == {Outcome.DONE}
+    strict_again = {step.subject: step for step in allocate.plan(settings, Lake(settings))}
+    assert strict_again["stt"].action is Action.RUN
+    assert "setting routing.on_mismatch changed (reroute -> fail)" in strict_again["stt"].reason
 
 
 def test_a_dataset_whose_manifest_is_damaged_stops_the_engines_it_serves_and_no_other(research, run_phase3):

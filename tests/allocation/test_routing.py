@@ -13,11 +13,15 @@ from allocation.silver_builders import (
     silver_row,
 )
 from data_foundry.allocation.licences import obligations
-from data_foundry.allocation.links import AUDIO_DIGEST, identity
-from data_foundry.allocation.routing import RoutingMatrix, declared_engine, mismatch, route
+from data_foundry.allocation.links import identity
+from data_foundry.allocation.routing import RoutingMatrix, declared_engine, mismatch, refuse_mismatch, route
 from data_foundry.dataset_registry import DATASET_REGISTRY
-from data_foundry.engines import ENGINES
+from data_foundry.engines import ENGINES, AIEngine
+from data_foundry.engines.nlu import LABELS
+from data_foundry.errors import FoundryError
 from data_foundry.licence_terms import NON_COMMERCIAL, UNKNOWN, refusal
+
+INTENT = min(LABELS["intent"])
 
 ROWS = {
     "spoken": (silver_row(SPEECH, 1, sound=1), {"stt"}),
@@ -28,7 +32,10 @@ ROWS = {
         {"stt", "translation"},
     ),
     "pair without direction": (silver_row(TEXT_PAIRS, 1, translation="It rains."), set()),
+    "spoken with a dialect, read text only": (silver_row(NINE_ROWS, 1, dialect="malabar"), {"dialect"}),
     "topic": (silver_row(TOPICS, 1, label="sports"), {"nlu"}),
+    "intent": (silver_row("a/b", 1, label=INTENT), {"nlu"}),
+    "label of nothing": (silver_row("a/b", 1, label="weather"), set()),
     "sentiment": (silver_row(COMMENTS, 1, label="not_malayalam"), {"sentiment"}),
     "unlabelled text": (silver_row(NINE_ROWS, 1), set()),
     "codec tokens": (silver_row(CODEC_TOKENS, 1, codes=[[1], [2]], codec="c"), {"tts"}),
@@ -38,12 +45,30 @@ ROWS = {
 
 @pytest.mark.parametrize(("row", "engines"), ROWS.values(), ids=ROWS)
 def test_a_row_serves_every_engine_whose_contract_it_meets(row, engines):
-    assert {engine for engine, lacks in route(row).items() if not lacks} == engines
+    assert {engine for engine, fit in route(row).items() if fit.able} == engines
 
 
 def test_every_lack_is_named_in_the_order_of_the_requirements():
-    assert route(silver_row(NINE_ROWS, 1, text=None))["stt"] == ["no_audio", "no_text"]
-    assert route(silver_row(NINE_ROWS, 1))["dialect"] == ["no_audio", "no_dialect_label"]
+    assert route(silver_row(NINE_ROWS, 1, text=None))["stt"].lacks == ("no_audio", "no_text")
+    assert route(silver_row(NINE_ROWS, 1))["dialect"].lacks == ("no_dialect_label",)
+    assert route(silver_row(NINE_ROWS, 1, text=None))["dialect"].lacks == ("no_audio_and_no_text", "no_dialect_label")
+
+
+@pytest.mark.parametrize(
+    ("row", "serves"),
+    [
+        (silver_row(NINE_ROWS, 1, malayalam_ratio=1.0), True),
+        (silver_row(SPEECH, 1, sound=1, malayalam_ratio=0.7), True),
+        (silver_row(COMMENTS, 1, label="positive", malayalam_ratio=0.9), True),
+        (silver_row(COMMENTS, 1, label="positive", malayalam_ratio=0.0), False),
+        (silver_row(NINE_ROWS, 1, malayalam_ratio=None), False),
+        (silver_row(NINE_ROWS, 1, text=None, malayalam_ratio=1.0), False),
+        (silver_row(TOPICS, 1, label="sports", malayalam_ratio=1.0), False),
+    ],
+    ids=["text", "transcript", "comment", "romanised comment", "not measured", "no text", "serves the task already"],
+)
+def test_malayalam_text_without_a_target_serves_only_the_domain_of_understanding(row, serves):
+    assert {engine for engine, fit in route(row).items() if fit.domain} == ({"nlu"} if serves else set())
 
 
 def matrix(rows) -> dict:
@@ -56,7 +81,13 @@ def matrix(rows) -> dict:
 def test_the_matrix_counts_able_rows_and_each_lack():
     table = matrix([silver_row(SPEECH, 1, sound=1), silver_row(SPEECH, 2), silver_row(SPEECH, 3, text=None)])
     assert table[SPEECH]["rows"] == 3 and table[SPEECH]["declared"] == "stt"
-    assert table[SPEECH]["engines"]["stt"] == {"able": 1, "why_not": {"no_audio": 2, "no_text": 1}}
+    assert table[SPEECH]["engines"]["stt"] == {"able": 1, "domain": 0, "why_not": {"no_audio": 2, "no_text": 1}}
+
+
+def test_the_matrix_counts_rows_that_serve_without_a_target_apart():
+    rows = [silver_row(SPEECH, 1, malayalam_ratio=1.0), silver_row(SPEECH, 2, label="sports", malayalam_ratio=1.0)]
+    cell = matrix(rows)[SPEECH]["engines"]["nlu"]
+    assert cell == {"able": 1, "domain": 1, "why_not": {"no_intent_or_topic": 1}}
 
 
 def test_a_speech_set_without_audio_is_a_finding_that_says_what_was_done_instead():
@@ -64,18 +95,35 @@ def test_a_speech_set_without_audio_is_a_finding_that_says_what_was_done_instead
     finding = mismatch(TEXT_PAIRS, matrix(pairs)[TEXT_PAIRS])
     assert finding["kind"] == "declared_engine_unable" and finding["severity"] == "warning" and finding["count"] == 7
     assert "Declared for stt" in finding["message"] and "no_audio in 7" in finding["message"]
-    assert "translation (7 rows) instead" in finding["message"]
+    assert "instead they serve translation (7 rows able)" in finding["message"]
 
 
 def test_codec_tokens_declared_for_understanding_serve_speech_synthesis():
     rows = [silver_row(CODEC_TOKENS, n, codes=[[n]], codec="c", duration=0.08) for n in range(3)]
     table = matrix([{**row, "duration": None} for row in rows])
-    assert "tts (3 rows) instead" in mismatch(CODEC_TOKENS, table[CODEC_TOKENS])["message"]
+    assert "instead they serve tts (3 rows able)" in mismatch(CODEC_TOKENS, table[CODEC_TOKENS])["message"]
 
 
 def test_rows_that_serve_nothing_are_said_to_be_left_out():
     message = mismatch(NINE_ROWS, matrix(silver_row(NINE_ROWS, n) for n in range(9))[NINE_ROWS])["message"]
     assert "none of its 9 rows" in message and "left out" in message and "no_dialect_label in 9" in message
+
+
+def test_rows_that_serve_without_a_target_are_said_to_do_so():
+    rows = [silver_row(NINE_ROWS, n, malayalam_ratio=1.0) for n in range(9)]
+    message = mismatch(NINE_ROWS, matrix(rows)[NINE_ROWS])["message"]
+    assert "instead they serve nlu's adaptation to the language (9 rows able, no target)" in message
+    message = mismatch(NINE_ROWS, matrix(rows)[NINE_ROWS], {"nlu": (0, 7)})["message"]
+    assert "nlu's adaptation to the language (7 of 9 rows used, no target)" in message
+
+
+def test_a_mismatch_stops_the_declared_engine_alone_and_only_where_that_is_wanted(with_settings):
+    table = matrix(silver_row(NINE_ROWS, n) for n in range(9))
+    refuse_mismatch(with_settings(), AIEngine.DIALECT, table)
+    strict = with_settings(routing={"on_mismatch": "fail"})
+    refuse_mismatch(strict, AIEngine.NLU, table)
+    with pytest.raises(FoundryError, match=r"(?s)Nothing is published for dialect.*Aby003.*none of its 9 rows"):
+        refuse_mismatch(strict, AIEngine.DIALECT, table)
 
 
 def test_a_dataset_that_serves_its_engine_is_no_finding():
@@ -130,5 +178,12 @@ def test_one_example_twice_is_told_by_input_and_target():
     columns = ENGINES["nlu"].identity
     assert identity(first, columns) == identity({**other, "text": first["text"]}, columns) != identity(other, columns)
     assert identity(first, columns) != identity({**first, "label": "business"}, columns)
-    heard = {**silver_row(SPEECH, 1), AUDIO_DIGEST: 5}
-    assert identity(heard, ENGINES["stt"].identity) != identity({**heard, AUDIO_DIGEST: 6}, ENGINES["stt"].identity)
+    heard = silver_row(SPEECH, 1, audio_group="5")
+    assert identity(heard, ENGINES["stt"].identity) != identity({**heard, "audio_group": "6"}, ENGINES["stt"].identity)
+
+
+def test_dialect_rows_without_audio_are_one_example_only_if_they_say_the_same():
+    columns = ENGINES["dialect"].identity
+    first, other = (silver_row(NINE_ROWS, n, dialect="malabar") for n in (1, 2))
+    assert identity(first, columns) != identity(other, columns)
+    assert identity(first, columns) == identity({**other, "text": first["text"]}, columns)

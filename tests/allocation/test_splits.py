@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from allocation.silver_builders import words
+from data_foundry.allocation.groups import REJECTED, SPLITS
 from data_foundry.allocation.links import LINKS, components, digest, text_key
-from data_foundry.allocation.splits import LEAKS, REJECTED, SPLITS, LinkedRows, assign, published_side, verify
+from data_foundry.allocation.splits import LEAKS, LinkedRows, assign, published_side, verify
 from data_foundry.config import Splits
 from data_foundry.errors import FoundryError
 

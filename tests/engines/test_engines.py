@@ -4,8 +4,10 @@ import pytest
 
 from data_foundry.allocation.links import LINKS
 from data_foundry.engines import ENGINES, AIEngine, engines_sharing_rows
-from data_foundry.engines.dialect import REGIONS, region_of, with_region
-from data_foundry.records import SilverRow
+from data_foundry.engines.nlu import LABELS
+from data_foundry.engines.regions import REGIONS, region_of, with_region
+from data_foundry.engines.sentiment import IVR_LABELS
+from data_foundry.records import SilverRow, arrow_type
 
 
 def test_every_engine_has_its_spec():
@@ -16,6 +18,8 @@ def test_every_engine_has_its_spec():
 def test_columns_links_and_labels_of_a_spec_exist(spec):
     columns = {*SilverRow.model_fields, *spec.derived}
     assert {*spec.columns, *spec.identity, spec.label, *([spec.stratum] if spec.stratum else [])} <= columns
+    assert {*spec.derived_from, *spec.training.only} <= {*SilverRow.model_fields, *spec.columns}
+    assert all(arrow_type(kind) is not None for kind in spec.derived.values())
     assert set(spec.derived) <= set(spec.columns) and len(set(spec.gold_columns)) == len(spec.gold_columns)
     assert set(spec.links) <= set(LINKS) and {"recording", "text"} <= set(spec.links)
     assert spec.label in spec.identity and spec.requirements
@@ -70,5 +74,61 @@ def test_rows_whose_audio_says_what_their_text_masks_teach_neither_hearing_nor_s
     row = dict.fromkeys(SilverRow.model_fields) | {"text": "[PHONE] വിളിക്കൂ", "duration": 2.0, "codec": "nano"}
     masked = {**row, "flags": ["pii", "personal_data_in_audio"]}
     for engine in (AIEngine.STT, AIEngine.TTS):
-        assert ENGINES[engine].unmet({**row, "flags": []}) == []
-        assert ENGINES[engine].unmet(masked) == ["personal_data_in_audio"]
+        assert ENGINES[engine].fit({**row, "flags": []}).able
+        assert ENGINES[engine].fit(masked).lacks == ("personal_data_in_audio",)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in ENGINES.values() if spec.derived], ids=lambda spec: spec.engine)
+def test_what_a_spec_derives_depends_on_the_columns_that_it_names_alone(spec):
+    row = dict.fromkeys(SilverRow.model_fields) | {"flags": [], "dataset": "a/b"}
+    assert set(spec.derive({name: row[name] for name in spec.derived_from})) == set(spec.derived)
+
+
+def test_speech_with_a_district_carries_its_dialect_for_an_adapter_of_its_own():
+    row = dict.fromkeys(SilverRow.model_fields) | {"district": "Kozhikode", "duration": 2.0}
+    seen = ENGINES[AIEngine.STT].view(row)
+    assert (seen["dialect"], seen["label_source"], seen["channel"]) == ("malabar", "district proxy", "clean")
+    assert ENGINES[AIEngine.STT].view({**row, "district": None})["dialect"] is None
+
+
+def test_intents_topics_and_polarities_share_no_name_so_that_a_label_tells_its_kind():
+    names = [*LABELS["intent"], *LABELS["topic"], *IVR_LABELS]
+    assert len(set(names)) == len(names) and len(LABELS["intent"]) >= 16 and len(LABELS["topic"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("label", "seen", "kind"),
+    [("sports", "sports", "topic"), ("positive", None, "domain"), (None, None, "domain")],
+)
+def test_understanding_keeps_its_own_labels_and_says_of_which_kind_they_are(label, seen, kind):
+    assert ENGINES[AIEngine.NLU].derive({"label": label}) == {"label": seen, "label_kind": kind}
+    intent = min(LABELS["intent"])
+    assert ENGINES[AIEngine.NLU].derive({"label": intent}) == {"label": intent, "label_kind": "intent"}
+
+
+@pytest.mark.parametrize(
+    ("label", "heard"),
+    [
+        ("negative", "frustration"), ("positive", "satisfaction"), ("mixed", "neutral"), ("unknown", "neutral"),
+        ("not_malayalam", None),
+    ],
+)  # fmt: skip
+def test_each_polarity_has_its_meaning_for_a_call(label, heard):
+    spec = ENGINES[AIEngine.SENTIMENT]
+    assert spec.derive({"label": label, "flags": []}) == {"ivr_label": heard, "code_mixed": False}
+    assert set(IVR_LABELS.values()) == {"frustration", "neutral", "satisfaction", None}
+
+
+@pytest.mark.parametrize(("flags", "mixed"), [(["code_mixed"], True), (["pii", "romanised"], True), (["pii"], False)])
+def test_comments_that_mix_languages_or_scripts_are_kept_and_marked(flags, mixed):
+    row = dict.fromkeys(SilverRow.model_fields) | {"text": "super padam", "label": "positive", "flags": flags}
+    spec = ENGINES[AIEngine.SENTIMENT]
+    assert spec.fit(row).able and spec.view(row)["code_mixed"] is mixed
+
+
+@pytest.mark.parametrize(
+    ("dataset", "synthetic"),
+    [("Be-win/IndicST-malayalam-only", True), ("Sakshamrzt/IndicNLP-Malayalam", False), ("a/b", None)],
+)
+def test_a_pair_says_whether_a_machine_translated_it(dataset, synthetic):
+    assert ENGINES[AIEngine.TRANSLATION].derive({"dataset": dataset}) == {"synthetic_reference": synthetic}

@@ -61,6 +61,7 @@ def tiny_settings(hub: Path, tmp_path: Path) -> Callable[..., Settings]:
             "epochs": 1,
             "batch_size": 4,
             "min_test_rows": 4,
+            **({"only": {"label_kind": "topic"}} if engine is AIEngine.NLU else {}),
             **config,
         }
         sections = {"gpu_enabled": False, "mixed_precision": False, "engines": {engine.value: own}, **(training or {})}

@@ -22,7 +22,7 @@ def row(engine: AIEngine, number: int, split: str = "train", **changes: Any) -> 
     content: dict[AIEngine, dict[str, Any]] = {
         AIEngine.STT: {"audio": tone(0.5, 200 + 50 * number), "text": text, "duration": 0.5},
         AIEngine.DIALECT: {"audio": tone(0.5, DIALECTS[dialect]), "text": text, "duration": 0.5, "dialect": dialect},
-        AIEngine.NLU: {"text": f"{WORDS[topic]} {WORDS[topic]}", "label": topic},
+        AIEngine.NLU: {"text": f"{WORDS[topic]} {WORDS[topic]}", "label": topic, "label_kind": "topic"},
         AIEngine.SENTIMENT: {"text": f"{WORDS[topic]} {WORDS[topic]}", "label": ("positive", "negative")[number % 2]},
         AIEngine.TRANSLATION: {
             "text": text,

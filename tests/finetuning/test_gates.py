@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from data_foundry.config import Gates, TrainingConfig
+from data_foundry.config import Gates
 from data_foundry.finetuning.gates import judge, overall
 from data_foundry.finetuning.metrics import Comparison, Interval
 from data_foundry.report import GateVerdict
+from data_foundry.training_config import TrainingConfig
 
 
 def score(base: float, adapted: float, spread: float = 0.02) -> Comparison:

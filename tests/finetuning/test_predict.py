@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from data_foundry.config import TrainingConfig
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
+from data_foundry.finetuning.codec_lm import CodecLanguageModel
 from data_foundry.finetuning.predict import Predictor, load_predictor, load_task
 from data_foundry.finetuning.task import Task
 from data_foundry.finetuning.train import save_adapter, with_lora
 from data_foundry.records import AIEngine, Rejected
+from data_foundry.training_config import TrainingConfig
 from finetuning import tiny_bases
 from finetuning.conftest import BASES
 from finetuning.gold_builders import row, rows
@@ -181,6 +182,18 @@ def test_what_a_base_cannot_take_is_refused_with_its_reason_and_never_cut(
     with pytest.raises(Rejected) as refusal:
         task.encode(row(engine, 0, **changes))
     assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("layers", [1, 4, 8])
+def test_codec_tokens_of_any_number_of_layers_become_a_sequence_and_come_back(layers: int, hub: Path) -> None:
+    task = task_for(hub, AIEngine.TTS)
+    assert isinstance(task, CodecLanguageModel)
+    task.codec["layers"] = layers
+    codes = [[(3 * frame + layer) % 16 for frame in range(5)] for layer in range(layers)]
+    sequence = task.interleaved(codes)
+    assert len(set(sequence)) == len(sequence) == 5 * layers and task.frames(sequence) == codes
+    with pytest.raises(Rejected, match="other_codec_layers"):
+        task.interleaved([*codes, codes[0]])
 
 
 def test_a_refused_call_names_the_row_and_the_reason(hub: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from data_foundry.config import Training
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.tracking import tracking_callbacks
 from data_foundry.finetuning.train import lora_config, train_adapter, training_arguments, with_lora
 from data_foundry.lake import Lake, Layer, sha256_file
 from data_foundry.records import AIEngine
+from data_foundry.training_config import Training
 from finetuning.gold_builders import commit_gold, gold, rows
 from finetuning.test_adapt import Build, run, version
 from finetuning.test_predict import task_for

@@ -9,17 +9,18 @@ import subprocess
 import pytest
 
 from data_foundry.__main__ import main
-from data_foundry.config import training_config
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.ingestion.disk import SPARE_BYTES
 from data_foundry.ingestion.doctor import diagnose
 from data_foundry.ingestion.ingest import plan, run_step
 from data_foundry.lake import Lake
+from data_foundry.training_config import training_config
 from tests.ingestion.builders import COMMENTS, DIALECTS, NEWS, SPEECH, comments, news
 from tests.loopback_hub import Fault
 
 GOOD = "good-token-value"
+BUNDLED = [name for name, entry in DATASET_REGISTRY.items() if entry.bundled]
 
 
 def add_pinned(hub, name, files, **access):
@@ -128,7 +129,7 @@ def test_a_hub_that_nobody_answers_for_is_said_once(hub, from_loopback, monkeypa
     rows = diagnose(settings)
     errors = [row for row in rows if row["status"] == "error"]
     assert [row["check"] for row in errors] == ["hub"] and "can't reach http://127.0.0.1:9" in errors[0]["message"]
-    assert not [row for row in rows if row["check"] in ("dataset", "model", "token")]
+    assert [row["subject"] for row in rows if row["check"] in ("dataset", "model", "token")] == BUNDLED
     assert hub.requests == []
 
 
@@ -169,7 +170,7 @@ def test_a_token_that_is_refused_is_said_once(hub, from_loopback, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "bad-token-value")
     rows = diagnose(from_loopback())
     assert [row["check"] for row in rows if row["status"] == "error"] == ["token"]
-    assert not {"dataset", "model"} & {row["check"] for row in rows}
+    assert [row["subject"] for row in rows if row["check"] in ("dataset", "model")] == BUNDLED
 
 
 @pytest.mark.parametrize("case", TOKENS)
@@ -186,7 +187,7 @@ def test_the_token_is_named_by_its_account_and_rights_and_never_shown(hub, from_
 def test_the_base_models_of_the_chosen_engines_are_asked_for(hub, from_loopback):
     settings = from_loopback(datasets=[NEWS], engines=["nlu", "sentiment"])
     chosen = (AIEngine("nlu"), AIEngine("sentiment"))
-    bases = [training_config(settings, engine, ENGINES[engine].training).base for engine in chosen]
+    bases = [training_config(settings.training, engine, ENGINES[engine].training).base for engine in chosen]
     hub.add("models", bases[0], {"config.json": b"{}"})
     rows = {row["subject"]: row for row in of(settings, "model")}
     assert set(rows) == set(bases)
@@ -214,7 +215,7 @@ def test_a_pinned_dataset_is_asked_for_at_its_commit(hub, from_loopback):
 def test_a_pinned_base_model_is_asked_for_at_its_commit(hub, from_loopback):
     pinned = {"training": {"engines": {"nlu": {"revision": "1" * 40}}}}
     settings = from_loopback(datasets=[NEWS], engines=["nlu"], **pinned)
-    base = training_config(settings, AIEngine("nlu"), ENGINES[AIEngine("nlu")].training).base
+    base = training_config(settings.training, AIEngine("nlu"), ENGINES[AIEngine("nlu")].training).base
     hub.add("models", base, {"config.json": b"{}"}, sha="1" * 40)
     hub.add("models", base, {"config.json": b"{} "})
     (row,) = of(settings, "model")

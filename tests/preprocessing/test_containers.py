@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from data_foundry.preprocessing.audio import decode
-from data_foundry.preprocessing.containers import FileBytes, examine
+from data_foundry.preprocessing.containers import examine
+from data_foundry.preprocessing.payload import FileBytes
 from data_foundry.records import Rejected
 
 from .audio_builders import encoded, reason, through_ffmpeg, tone

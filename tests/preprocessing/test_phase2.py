@@ -112,7 +112,7 @@ def reruns(settings, lake) -> dict[str, str]:
 TOUCHED = {
     "rows": {STT, NEWS, TOKENS}, "text": {STT, NEWS, TOKENS}, "content": {STT, NEWS, TOKENS}, "prompts": {TOKENS},
     "audio": {STT},
-    "segmentation": {STT}, "quality": {STT}, "speaking_rate": {TOKENS}, "codec": {TOKENS},
+    "segmentation": {STT}, "quality": {STT}, "fingerprint": {STT}, "speaking_rate": {TOKENS}, "codec": {TOKENS},
     "labels": {STT, NEWS, TOKENS}, "duplicate_text": {STT, NEWS, TOKENS}, "duplicate_audio": {STT},
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def news(count: int, seed: int) -> list[dict[str, Any]]:
         draw.shuffle(text)
         row = dict.fromkeys(ENGINES[AIEngine.NLU].gold_columns, "")
         row |= {"row_id": f"{seed:08x}{number:08x}", "dataset": "owner/news", "revision": "c0ffee", "licence": "mit"}
-        rows.append({**row, "text": " ".join(text), "label": label})
+        rows.append({**row, "text": " ".join(text), "label": label, "label_kind": "topic"})
     return rows
 
 
@@ -98,7 +98,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def phase(hub: Path, with_settings: Callable[..., Settings]) -> Callable[..., Settings]:
     def build(base: str, **changes: Any) -> Settings:
         learning = {"target_modules": ["query", "value", "dense"], "learning_rate": 0.01, "epochs": 8}
-        training = {"gpu_enabled": False, "mixed_precision": False, "engines": {"nlu": {"base": base, **learning}}}
+        only = {"label_kind": "topic"}
+        training = {"gpu_enabled": False, "mixed_precision": False, "engines": {"nlu": {"base": base, "only": only, **learning}}}
         settings = with_settings(engines=["nlu"], hub={"source": str(hub)}, training=training, **changes)
         write_gold(Lake(settings))
         return settings

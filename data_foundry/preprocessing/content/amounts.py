@@ -1,4 +1,4 @@
-"""What a number shaped like a person's may be instead: an amount of money, a reference, two counts side by side.
+"""What a number shaped like a person's may be instead: an amount of money, a reference, counts side by side.
 
 The words were chosen for this project; no native speaker has checked them. Where the words around it speak of
 calling, a number is taken for a telephone number rather than for a count.
@@ -7,6 +7,7 @@ calling, a number is taken for a telephone number rather than for a count.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 # A unit stands with the number on its one side: "500 രൂപ 9000012045" pays 500, and "9000012045 രൂപ 500" too.
 _PAID = re.compile(r"(?<!\d)(?<!\d[ -])(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
@@ -14,11 +15,21 @@ _MONEY = re.compile(r" ?(?:(?:രൂപ|ഡോളർ|[Rr]upees)(?![ :]{0,2}\d)|/
 _ROUND = re.compile(r"[1-9]\d{0,8}0{4,}")
 _AROUND = 80
 """So many characters on both sides are looked at for words of calling."""
-_CALLING = re.compile(r"വിളി|നമ്പ|ഫോൺ|മൊബൈ|വാട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]obile|[Ww]hats|\b[Nn]umber|\b[Nn]o\b")
-# What is counted or drawn in two groups of digits, directly beside them.
-_COUNTED_BEFORE = re.compile(r"(?:വോട്ട്|വോട്ടുകൾ|ലൈക്കുകൾ|ലൈക്ക്|നറുക്ക്|ലോട്ടറി)[ :,-]{0,3}$")
-_COUNTED_AFTER = re.compile(r" ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ)")
-_TWO_GROUPS = re.compile(r"(\d{4,6})([ -])(\d{4,6})")
+_CALLING = re.compile(
+    r"വിളി|നമ്പ|ഫോൺ|ഫോണ|മൊബൈ|വാട്സ|വാട്ട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]ob|[Ww]hats|\b[Nn]umber|\b[Nn]o\b|\b[Pp]h\b|\b[Tt]el\b"
+)
+# What is counted, measured or drawn, directly beside the digits. Nouns may carry an ending before the digits.
+_COUNTED_BEFORE = re.compile(
+    "(?:വോട്ട|ലൈക്ക|നറുക്ക|ലോട്ടറി|മാർക്ക|സ്കോർ|സ്കോറ|റൺ|പോയിന്റ|അളവ|താപനില|ചൂട|വില|ശമ്പള|നിരക്ക|തുക|ആകെ|മൊത്തം|ജനസംഖ്യ|എണ്ണം|ഭാര|തൂക്ക|ഉയര|"
+    "ദൂര|പ്രായ|പിൻ|വരുമാന|ചെലവ|കാഴ്ചക്കാ|രജിസ്റ്റർ|സംഖ്യ)[\u0d00-\u0d7f]*[ :,-]{0,3}$"
+)
+_COUNTED_AFTER = re.compile(
+    " ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ|പേർ|പേര|ആള|എണ്ണ|കിലോ|ഗ്രാം|രൂപ|കോടി|ലക്ഷം|മീറ്റർ|ലിറ്റർ|ടൺ|ശതമാനം|ഡിഗ്രി|മണി|മിനി|സെക്ക|റൺ|മാർക്ക|പോയിന്റ|"
+    "യൂണിറ്റ|കാണിക|യാത്രക്കാ|kg|km|ml|cm|mm|%)"
+)
+# A train has a number of five digits, and a pair of trains two.
+_TRAIN_BEFORE = re.compile("(?:ട്രെയിൻ|ട്രെയിന|തീവണ്ടി|വണ്ടി|[Tt]rain)[\u0d00-\u0d7fs]*(?: ?(?:നമ്പർ|നമ്പറുകൾ|[Nn]os?))?[ .:]{0,3}$")
+_DIGITS = re.compile(r"\d+")
 _REFERENCE = re.compile(
     r"(?:PNR|പി ?എൻ ?ആർ|ISBN|[Oo]rder|ഓർഡർ|[Cc]onsumer|കൺസ്യൂമർ|[Ii]nvoice|ഇൻവോയ്സ്|[Rr]eference|റഫറൻസ്|[Tt]racking|ട്രാക്കിങ്)"
     r"(?: ?(?:[Nn]umber|[Nn]o|[Ii][Dd]|നമ്പർ|ഐ ?ഡി))?[ .:#-]{0,3}$"
@@ -30,7 +41,7 @@ def is_amount(text: str, start: int, end: int) -> bool:
 
     Not where the unit only follows and the words around speak of calling: then ten unbroken digits are no question.
     """
-    return is_round_amount(text, start, end) or (_is_paid_after(text, start, end) and not _calls(text, start, end))
+    return is_round_amount(text, start, end) or (_is_paid_after(text, start, end) and not calls(text, start, end))
 
 
 def is_round_amount(text: str, start: int, end: int) -> bool:
@@ -48,24 +59,41 @@ def is_reference(text: str, start: int, end: int) -> bool:
 
 
 def are_counts(text: str, start: int, end: int) -> bool:
-    """Return whether two groups of digits are two counts: round both, powers of two, or beside what is counted."""
-    groups = _TWO_GROUPS.fullmatch(text, start, end)
-    if groups is None:
-        return False
-    first, mark, second = groups.groups()
-    zeros = "00" if mark == "-" else "000"  # a hyphen makes a range of amounts, such as salaries
-    if first.endswith(zeros) and second.endswith(zeros):
+    """Return whether groups of digits are counts: round ones, powers of two, or beside what is counted."""
+    groups = _DIGITS.findall(text, start, end)
+    # A hyphen makes a range of amounts, such as salaries, which are round sooner.
+    zeros = "00" if "-" in text[start:end] else "000"
+    large = [group for group in groups if len(group) > 3]
+    if len(large) > 1 and all(group.endswith(zeros) for group in large):
         return True
-    if all(int(one).bit_count() == 1 for one in (first, second)):
+    if len(groups) == 2 and all(int(one).bit_count() == 1 for one in groups):
         return True
-    beside = _COUNTED_BEFORE.search(text, max(0, start - 16), start) or _COUNTED_AFTER.match(text, end)
-    return beside is not None and not _calls(text, start, end)
+    if {len(group) for group in groups} == {5} and _TRAIN_BEFORE.search(text, max(0, start - 40), start):
+        return True
+    beside = _COUNTED_BEFORE.search(text, max(0, start - 24), start) or _COUNTED_AFTER.match(text, end)
+    return beside is not None and not calls(text, start, end)
 
 
-def _calls(text: str, start: int, end: int) -> bool:
+def calls(text: str, start: int, end: int) -> bool:
     """Return whether the words around a number speak of calling."""
     return _CALLING.search(text, max(0, start - _AROUND), end + _AROUND) is not None
 
 
 def _is_paid_after(text: str, start: int, end: int) -> bool:
     return text[start:end].isdecimal() and _MONEY.match(text, end) is not None
+
+
+def is_counting(values: list[int]) -> bool:
+    """Return whether numbers are counted aloud (1 2 3 ..., backwards, again and again) or all the same.
+
+    A short count that is repeated begins below 6, as no mobile number does.
+    """
+    steps = [after - before for before, after in pairwise(values)]
+    commonest = max(set(steps), key=steps.count, default=0)
+    if commonest == 0:
+        return all(step == 0 for step in steps)
+    if steps.count(commonest) >= 0.7 * len(steps):
+        return True
+    length = next((place for place, step in enumerate(steps, 1) if step != steps[0]), len(values))
+    drilled = all(value == values[place % length] for place, value in enumerate(values))
+    return drilled and values[0] < 6 and abs(steps[0]) == 1

@@ -45,55 +45,23 @@ _ANY_DIGIT = re.compile(r"\d")
 _DISGUISE = re.compile(
     "[\u0660-\u0cff\u0d66-\u0d6f\u0de6-\u200b\u200e-\U0010ffff]|[ -~][\u200c\u200d]|[\u200c\u200d][ -~]"
 )
-_LONG_NUMBER = re.compile(r"\d(?:[ ()._/-]{0,3}\d){8}")
+_LONG_NUMBER = re.compile(r"\d(?:[ ()._/,·•–-]{0,3}\d){8}")
 _CODE = re.compile(r"[A-Za-z]{2}[ -]?\d")
 
-# Beside an unbroken number other numbers may stand (1234/9000012045); a decimal part makes it an amount.
+# Other numbers may stand beside a number; a decimal part makes it an amount.
 _BEFORE, _AFTER = r"(?<!\d)(?<!\d\.)", r"(?!\d|\.\d)"
-# A number in groups must not be a part of a longer row of groups.
-_BEFORE_GROUPS, _AFTER_GROUPS = r"(?<!\d)(?<!\d[ .,/:_-])", r"(?!\d|[ .,/:_-]\d)"
-
-
-def _groupings(digits: int) -> Iterator[tuple[int, ...]]:
-    """Yield the ways to write so many digits in groups of two to seven."""
-    if 2 <= digits <= 7:
-        yield (digits,)
-    for first in range(2, min(7, digits - 2) + 1):
-        yield from ((first, *rest) for rest in _groupings(digits - first))
-
-
-def _grouped(lengths: tuple[int, ...]) -> str:
-    first, *rest = (f"\\d{{{length}}}" for length in lengths)
-    return rf"{first}(?:\)?[ ._/-]|\)){'[ ._/-]'.join(rest)}"
-
-
-# In up to five groups, or digit by digit.
-_IN_GROUPS = "|".join(_grouped(way) for way in (*_groupings(10), (1,) * 10))
-_SUBSCRIBER = rf"\(?(?=[6-9])(?:\d{{10}}|{_IN_GROUPS})"
-_COUNTRY = r"\(?(?:\+|00)?91\)?[ -]{0,3}"
-_PREFIX = rf"(?:{_COUNTRY}|0[ -]?)?"
-_ONE_MOBILE = _PREFIX + _SUBSCRIBER
-# The last digits of a second number, which shares the first ones: 9000012045/46.
-_SECOND = r"(?:/\d{1,4}(?![\d/]))?"
-_MOBILE = re.compile(
-    rf"{_BEFORE_GROUPS}{_ONE_MOBILE}(?:[ ,/-]{{1,3}}{_ONE_MOBILE})*{_SECOND}{_AFTER_GROUPS}"
-    rf"|{_BEFORE}{_PREFIX}[6-9]\d{{9}}{_SECOND}{_AFTER}"
-    # Beside a short number, such as the one of a ward; in a row of fives it is one of many counts.
-    rf"|{_BEFORE}(?<!\d{{5}}[ -])[6-9]\d{{4}}[ -]\d{{5}}{_SECOND}(?!\d|[.,:]\d|[ -]\d{{5}})"
-)
 _LANDLINE = re.compile(
     rf"{_BEFORE}0[1-8]\d{{9}}{_AFTER}"
-    rf"|{_BEFORE_GROUPS}(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ -]?[1-8]\d{{1,3}})"
-    rf"(?: ?- ?|/| )?[2-9]\d{{1,3}}[ -]?\d{{3,5}}{_AFTER_GROUPS}"
+    rf"|{_BEFORE}(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ .-]?[1-8]\d{{1,3}})"
+    rf"(?: ?[-–] ?|[/ .])?[2-9]\d{{1,3}}[ .-]?\d{{3,5}}{_AFTER}"
 )
-_AADHAAR = re.compile(rf"{_BEFORE_GROUPS}(?<!\+)[2-9]\d{{3}}([ ._/-]?)\d{{4}}\1\d{{4}}{_AFTER_GROUPS}")
-_CARD = re.compile(
-    rf"{_BEFORE_GROUPS}(?:[3-68]\d{{3}}([ ._/-]?)\d{{4}}\1\d{{4}}\1\d{{4}}|3[47]\d{{2}}([ ._/-]?)\d{{6}}\2\d{{5}})"
-    rf"{_AFTER_GROUPS}"
+# Abroad: a plus and another country's code, or 00 and a code of the Gulf, where many callers have family.
+_ABROAD = re.compile(
+    rf"(?<![\d+])\+(?!91)[1-9](?:[ .()-]{{0,2}}\d){{8,14}}{_AFTER}|{_BEFORE}00(?:971|966|965|968|973|974)\d{{7,9}}{_AFTER}"
 )
 _ACCOUNT = re.compile(
-    r"(?:അക്കൗണ്ട്|അക്കൌണ്ട്|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?(\d(?:[ -]?\d){8,17})"
-    rf"{_AFTER_GROUPS}"
+    r"(?:അക്കൗണ്ട|അക്കൌണ്ട|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?(\d(?:[ -]?\d){8,17})"
+    r"(?!\d|[ .,/:_-]\d)"
 )
 _PAN = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]|[a-z]{3}[abcfghljpt][a-z]\d{4}[a-z])(?![A-Za-z0-9])"
@@ -188,22 +156,6 @@ def _shape(name: str) -> Callable[[str, re.Match[str], str], str]:
     return lambda text, match, digits: name
 
 
-def _mobile(text: str, match: re.Match[str], digits: str) -> str | None:
-    said = match[0]
-    if is_amount(text, *match.span()) or is_reference(text, *match.span()) or are_counts(text, *match.span()):
-        return None
-    if digits.endswith("000000"):
-        return None
-    if re.fullmatch(r"\d(?:[ -]\d)+", said) and is_counting([int(digit) for digit in digits]):
-        return None
-    if re.fullmatch(r"\d+(?:\.\d+)+", said) and said.count(".") == 3 and max(map(int, said.split("."))) < 256:
-        return None  # an IP address
-    if "." in said and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?(?: \d{1,3}(?:\.\d{1,3})?)+", said):
-        return None  # numbers with decimals, side by side
-    numbers = len(digits) // 10
-    return "10 digits, first 6 to 9" if numbers == 1 else f"{numbers} numbers of 10 digits, first 6 to 9"
-
-
 def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
     national = digits[2:] if match[0].startswith("+") else digits[1:]
     if len(national) != 10 or is_amount(text, *match.span()) or is_reference(text, *match.span()):
@@ -211,21 +163,8 @@ def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
     return "area code and subscriber, 10 digits after the 0"
 
 
-def _aadhaar(text: str, match: re.Match[str], digits: str) -> str | None:
-    if match[0].isdecimal() and re.match("91[6-9]", digits):
-        return None  # likelier a mobile behind its country code
-    return _checked(text, match, digits, verhoeff)
-
-
-def _card(text: str, match: re.Match[str], digits: str) -> str | None:
-    return _checked(text, match, digits, luhn)
-
-
-def _checked(text: str, match: re.Match[str], digits: str, test: Callable[[str], bool]) -> str | None:
-    """Return the evidence of a number with a check digit; money after it is only believed of a round number."""
-    if not test(digits) or is_round_amount(text, *match.span()) or is_reference(text, *match.span()):
-        return None
-    return f"{len(digits)} digits, checksum valid"
+def _abroad(text: str, match: re.Match[str], digits: str) -> str | None:
+    return None if is_amount(text, match.start() + 1, match.end()) else "country code and 7 to 12 digits"
 
 
 def _account(text: str, match: re.Match[str], digits: str) -> str | None:
@@ -239,34 +178,16 @@ def _upi(text: str, match: re.Match[str], digits: str) -> str | None:
     return "payment address beside the name of the service" if _UPI_CONTEXT.search(text, *beside) else None
 
 
-def is_counting(values: list[int]) -> bool:
-    """Return whether numbers are counted aloud (1 2 3 ..., backwards, again and again) or all the same.
-
-    A short count that is repeated begins below 6, as no mobile number does.
-    """
-    steps = [after - before for before, after in pairwise(values)]
-    commonest = max(set(steps), key=steps.count, default=0)
-    if commonest == 0:
-        return all(step == 0 for step in steps)
-    if steps.count(commonest) >= 0.7 * len(steps):
-        return True
-    length = next((place for place, step in enumerate(steps, 1) if step != steps[0]), len(values))
-    drilled = all(value == values[place % length] for place, value in enumerate(values))
-    return drilled and values[0] < 6 and abs(steps[0]) == 1
-
-
 # Only what can be dialled is held against the public numbers: other digits may equal a helpline's by chance.
 _DIALLED = ("mobile_number", "landline", "bank_account")
 _ADDRESSES = (
     _Identifier("email", _EMAIL, _shape("address with a domain")),
     _Identifier("upi_id", _UPI, _upi),
 )
-_NUMBERS = (
-    _Identifier("card", _CARD, _card),
-    _Identifier("aadhaar", _AADHAAR, _aadhaar),
-    _Identifier("bank_account", _ACCOUNT, _account),
-    _Identifier("mobile_number", _MOBILE, _mobile),
+_ACCOUNTS = (_Identifier("bank_account", _ACCOUNT, _account),)
+_PHONES = (
     _Identifier("landline", _LANDLINE, _landline),
+    _Identifier("mobile_number", _ABROAD, _abroad),
 )
 _CODES = (
     _Identifier("pan", _PAN, _shape("5 letters, 4 digits, 1 letter")),

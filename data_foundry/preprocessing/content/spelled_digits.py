@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from data_foundry.preprocessing.content.identifiers import is_counting, is_public
+from data_foundry.preprocessing.content.amounts import is_counting
+from data_foundry.preprocessing.content.identifiers import is_public
 from data_foundry.preprocessing.content.rule import Found
 
 MIN_DIGITS = 8
