@@ -1,6 +1,6 @@
 """How long phase 3 takes and how much memory: a million text rows, 100,000 rows of speech, all engines.
 
-    python benchmarks/allocate/run.py [--texts N] [--clips N] [--engine ENGINE ...] [--workers N] [--folder DIR]
+    python -m benchmarks.allocate.run [--texts N] [--clips N] [--engine ENGINE ...] [--workers N] [--folder DIR]
 
 Makes silver (once per folder), runs phase 3 on it, prints JSON: wall and CPU seconds and the largest process in MB.
 """
@@ -24,8 +24,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data_foundry.allocation import allocate
 from data_foundry.compute import run_steps

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.content.number_lists import number_lists
 from data_foundry.preprocessing.content.check_digits import luhn, verhoeff
 from data_foundry.preprocessing.content.identifiers import HELPLINES
 from sample.corpus import utterances
@@ -95,6 +96,22 @@ _TEMPLATES = """
 സെർവർ {score}.{byte}.{score}.{byte} {place}
 {big} രൂപ {name} അടച്ചു
 500 ml {score} kg {four} രൂപ
+മാർക്ക് {score} {score} {score} {score} {score}
+{name} നേടിയത് {score} {score} {score} {score} {score}
+സ്കോർ {score}-{score}-{score}-{score}-{score}
+{place} {score}/{score}/{score}/{score}/{score} കിലോ
+അളവ് {score}-{score}-{score}, {name}
+ട്രെയിൻ {train}/{train} {place} നിർത്തും
+ട്രെയിൻ നമ്പർ {train} {train}
+{place} വഴി {train}-{train} എക്സ്പ്രസ്
+ആകെ {five} {five} പേർ
+വില {five}-{five}
+ജനസംഖ്യ {four} {four} {score}
+പിൻകോഡ് {pin} {pin}, {place}
+മീറ്റർ റീഡിങ് {four} {four} {four}
+ഗുണനപ്പട്ടിക: {table}
+{name} ചൊല്ലി, {table}
+ഒന്ന് മുതൽ: {odd}
 """
 _PROMPTS = """
 ബാലൻസ് അറിയാൻ {digit_word} അമർത്തുക
@@ -132,6 +149,8 @@ def _fill(template: str, rng: random.Random) -> str:
         "long": lambda: _long(rng),
         "indian": lambda: f"{rng.randint(1, 9)},{rng.randint(10, 99)},{rng.randint(10, 99)},{rng.randint(100, 999)}",
         "power": lambda: 2 ** rng.randint(12, 16), "byte": lambda: rng.randint(100, 255),
+        "train": lambda: rng.randint(66_000, 66_999) if rng.random() < 0.5 else rng.randint(10_000, 22_999),
+        "table": lambda: _table(rng), "odd": lambda: " ".join(_said_number(one) for one in range(1, 20, 2)),
         "drill": lambda: _drill(rng.randint(2, 4), rng.randint(3, 5)),
         "helpline": lambda: rng.choice(list(HELPLINES)),
         "digit_word": lambda: number_words(rng.randint(0, 9))[0],
@@ -149,16 +168,31 @@ def _drill(last: int, times: int) -> str:
     return " ".join(number_words(one)[0] for _ in range(times) for one in range(1, last + 1))
 
 
+def _table(rng: random.Random) -> str:
+    """Return some rows of a multiplication table, or of one of addition, as children say them."""
+    one, rows, plus = rng.randint(2, 9), rng.randint(3, 5), rng.random() < 0.3
+    results = [(one, other, one + other if plus else one * other) for other in range(1, rows + 1)]
+    return rng.choice([", ", " "]).join(" ".join(map(_said_number, row)) for row in results)
+
+
+def _said_number(number: int) -> str:
+    return number_words(number)[0]
+
+
 def _long(rng: random.Random) -> str:
     return _digits(rng, rng.choice([9, 10, 11, 12, 13, 14, 15, 16, 18]), "123456789")
 
 
 def clean_lines(count: int, seed: int = 0) -> list[str]:
-    """Return lines without anything to find: half from the bundled sample, half written around numbers and names."""
+    """Return lines without anything to find: half from the bundled sample, an eighth lists of numbers in any shape.
+
+    The others are written around numbers and names, as often from each template.
+    """
     rng = random.Random(f"clean/{seed}")
     each = max(1, min(1250, count // 2 // len(_SAMPLE)))
     lines = [row.text for kind, side in _SAMPLE for row in utterances(kind, side, each, seed)]
     templates = _TEMPLATES.strip().splitlines()
+    lines += number_lists(count // 8, seed)
     lines += [_fill(templates[place % len(templates)], rng) for place in range(count - len(lines))]
     rng.shuffle(lines)
     return lines

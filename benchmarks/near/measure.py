@@ -1,6 +1,6 @@
 """Measures how well near duplicates are found, and at what cost: tables on stdout.
 
-    python -m benchmarks.near.measure sounds FOLDER      # speech: *.flac and *.wav below it; train.jsonl names its texts
+    python -m benchmarks.near.measure sounds FOLDER      # *.flac and *.wav below it; train.jsonl has its texts
     python -m benchmarks.near.measure texts FILE...      # one text a line
     python -m benchmarks.near.measure many --texts 1000000 --clips 100000
 
@@ -19,8 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,43 +38,50 @@ PCM = ["-f", "f32le", "-ac", "1"]
 TELEPHONE = ["-af", "highpass=300,highpass=300,lowpass=3400,lowpass=3400", "-ar", "8000"]
 
 
-def by_codec(samples: np.ndarray, form: str, *options: str) -> np.ndarray:
-    """Return the samples after ffmpeg wrote them in a format and read them again."""
-    source = [*FFMPEG, *PCM, "-ar", str(RATE), "-i", "-", *options, "-f", form, "-"]
-    made = subprocess.run(source, input=samples.tobytes(), capture_output=True, check=True).stdout
+def by_codec(clips: list[np.ndarray], form: str, *options: str) -> list[np.ndarray]:
+    """Return clips after ffmpeg wrote them in a format and read them again, all in one stream with pauses between."""
+    pause = np.zeros(RATE // 2, np.float32)
+    stream = np.concatenate([part for clip in clips for part in (clip, pause)]).astype(np.float32)
+    write = [*FFMPEG, *PCM, "-ar", str(RATE), "-i", "-", *options, "-f", form, "-"]
+    made = subprocess.run(write, input=stream.tobytes(), capture_output=True, check=True).stdout
+    # A-law and mu-law come without a header.
     raw = ["-ar", "8000", "-ac", "1"] if form in {"alaw", "mulaw"} else []
-    back = [*FFMPEG, "-f", form, *raw, "-i", "-", *PCM, "-"]
-    heard = np.frombuffer(subprocess.run(back, input=made, capture_output=True, check=True).stdout, "<f4")
-    return soxr.resample(heard, 8000, RATE) if "8000" in options else soxr.resample(heard, _rate(form), RATE)
-
-
-def _rate(form: str) -> int:
-    # Opus is decoded at 48 kHz whatever it was made from.
-    return 48_000 if form == "ogg" else RATE
+    read = [*FFMPEG, "-f", form, *raw, "-i", "-", *PCM, "-ar", str(RATE), "-"]
+    back = np.frombuffer(subprocess.run(read, input=made, capture_output=True, check=True).stdout, "<f4")
+    starts = np.cumsum([0] + [len(clip) + len(pause) for clip in clips])
+    return [back[start : start + len(clip)] for start, clip in zip(starts, clips, strict=False)]
 
 
 def noisy(samples: np.ndarray, snr: float) -> np.ndarray:
     noise = np.random.default_rng(len(samples)).normal(0, 1, len(samples))
-    return samples + noise * np.sqrt(np.mean(samples**2) / 10 ** (snr / 10))
+    return (samples + noise * np.sqrt(np.mean(samples**2) / 10 ** (snr / 10))).astype(np.float32)
 
 
-ROADS = {
-    "48 kHz and back": lambda x: soxr.resample(soxr.resample(x, RATE, 48_000), 48_000, RATE),
-    "8 kHz and back": lambda x: soxr.resample(soxr.resample(x, RATE, 8_000), 8_000, RATE),
-    "20 dB quieter, 16 bits": lambda x: np.round(3276.7 * x).astype(np.int16),
-    "MP3, 32 kbit/s": lambda x: by_codec(x, "mp3", "-c:a", "libmp3lame", "-b:a", "32k"),
-    "Opus, 12 kbit/s": lambda x: by_codec(x, "ogg", "-c:a", "libopus", "-b:a", "12k"),
-    "telephone, A-law": lambda x: by_codec(x, "alaw", *TELEPHONE, "-c:a", "pcm_alaw"),
-    "telephone, mu-law": lambda x: by_codec(x, "mulaw", *TELEPHONE, "-c:a", "pcm_mulaw"),
-    "telephone, GSM": lambda x: by_codec(x, "gsm", *TELEPHONE, "-c:a", "libgsm"),
-    "7 ms later": lambda x: x[112:],
-    "12 ms later": lambda x: x[192:],
-    "0.35 s and 0.25 s cut off": lambda x: x[5600:-4000],
-    "0.3 s of silence before and after": lambda x: np.pad(x, 4800),
-    "the first half": lambda x: x[: len(x) // 2],
-    "noise at 20 dB": lambda x: noisy(x, 20),
-    "noise at 10 dB": lambda x: noisy(x, 10),
-    "cut off, A-law, noise at 20 dB": lambda x: noisy(ROADS["telephone, A-law"](x[3333:]), 20),
+def each(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    return lambda clips: [change(clip) for clip in clips]
+
+
+def by_a_law(clips: list[np.ndarray]) -> list[np.ndarray]:
+    return by_codec(clips, "alaw", *TELEPHONE, "-c:a", "pcm_alaw")
+
+
+ROADS: dict[str, Callable[[list[np.ndarray]], list[np.ndarray]]] = {
+    "48 kHz and back": each(lambda x: soxr.resample(soxr.resample(x, RATE, 48_000), 48_000, RATE)),
+    "8 kHz and back": each(lambda x: soxr.resample(soxr.resample(x, RATE, 8_000), 8_000, RATE)),
+    "20 dB quieter, 16 bits": each(lambda x: np.round(3276.7 * x).astype(np.int16)),
+    "MP3, 32 kbit/s": lambda clips: by_codec(clips, "mp3", "-c:a", "libmp3lame", "-b:a", "32k"),
+    "Opus, 12 kbit/s": lambda clips: by_codec(clips, "ogg", "-c:a", "libopus", "-b:a", "12k"),
+    "telephone, A-law": by_a_law,
+    "telephone, mu-law": lambda clips: by_codec(clips, "mulaw", *TELEPHONE, "-c:a", "pcm_mulaw"),
+    "telephone, GSM": lambda clips: by_codec(clips, "gsm", *TELEPHONE, "-c:a", "libgsm"),
+    "7 ms later": each(lambda x: x[112:]),
+    "12 ms later": each(lambda x: x[192:]),
+    "0.35 s and 0.25 s cut off": each(lambda x: x[5600:-4000]),
+    "0.3 s of silence before and after": each(lambda x: np.pad(x, 4800)),
+    "the first half": each(lambda x: x[: len(x) // 2]),
+    "noise at 20 dB": each(lambda x: noisy(x, 20)),
+    "noise at 10 dB": each(lambda x: noisy(x, 10)),
+    "cut off, A-law, noise at 20 dB": lambda clips: [noisy(x, 20) for x in by_a_law([x[3333:] for x in clips])],
 }
 
 
@@ -110,8 +116,7 @@ def sounds(folder: Path) -> None:
     chosen = np.random.default_rng(0).permutation(len(clips))[:CLIPS].tolist()
     print("| road | found | of them |\n|---|---|---|")
     for name, road in ROADS.items():
-        copies = [fingerprint(np.asarray(road(clips[place]), np.int16 if "16 bits" in name else np.float32))
-                  for place in chosen]  # fmt: skip
+        copies = [fingerprint(copy) for copy in road([clips[place] for place in chosen])]
         _, pairs = compared(prints + copies)
         found = sum((place, len(prints) + at) in pairs for at, place in enumerate(chosen))
         wrong = sum(chosen[b - len(prints)] != a for a, b in pairs if a < len(prints) <= b)
@@ -179,7 +184,8 @@ def _swapped(words: list[str], random_: random.Random) -> list[str]:
 def texts(files: list[Path]) -> None:
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     unique = sorted(set(lines))
-    print(f"{len(lines)} lines, {len(unique)} different\n| least similarity | pairs | tied | largest groups |\n|---|---|---|---|")
+    print(f"{len(lines)} lines, {len(unique)} different")
+    print("| least similarity | pairs | tied | largest groups |\n" + "|---" * 4 + "|")
     limit = near_text.LEAST_SIMILARITY
     for least in (0.6, 0.7, 0.75, 0.8, 0.85):
         near_text.LEAST_SIMILARITY = least
@@ -189,7 +195,13 @@ def texts(files: list[Path]) -> None:
         print(f"| {least} | {len(near.first)} | {sizes[sizes > 1].sum()} | {largest or '-'} |")
     near_text.LEAST_SIMILARITY = limit
     lengths = ((12, 20), (20, 30), (30, 45), (45, 70), (70, 500))
-    print("| edit, found at " + " | ".join(f"{low} to {high - 1}" for low, high in lengths) + " letters |\n" + "|---" * 6 + "|")
+    print(
+        "| edit, found at "
+        + " | ".join(f"{low} to {high - 1}" for low, high in lengths)
+        + " letters |\n"
+        + "|---" * 6
+        + "|"
+    )
     for name, edit in EDITS.items():
         cells = []
         for low, high in lengths:
@@ -245,7 +257,9 @@ def many(kind: str, count: int) -> None:
         if at % 100 == 0:
             if isinstance(row, bytes):
                 words = np.frombuffer(row, "<u4")
-                bits = np.packbits(turned.random((len(words), 32)) < 0.05, axis=1, bitorder="little").view("<u4").ravel()
+                bits = (
+                    np.packbits(turned.random((len(words), 32)) < 0.05, axis=1, bitorder="little").view("<u4").ravel()
+                )
                 planted.append((at, np.maximum(words ^ bits, 1).astype("<u4")[3:].tobytes()))
             else:
                 planted.append((at, EDITS["a letter changed"](row, random_)))
@@ -279,7 +293,11 @@ def main() -> int:
     elif chosen.what == "one":
         many(chosen.paths[0], int(chosen.paths[1]))
     else:
-        print("| rows | count | CPU s | peak MB | planted found | candidates | pairs | largest group |\n" + "|---" * 8 + "|")
+        print(
+            "| rows | count | CPU s | peak MB | planted found | candidates | pairs | largest group |\n"
+            + "|---" * 8
+            + "|"
+        )
         for kind, count in (("texts", chosen.texts), ("templates", chosen.texts), ("clips", chosen.clips)):
             subprocess.run([sys.executable, "-m", "benchmarks.near.measure", "one", kind, str(count)], check=True)
     return 0

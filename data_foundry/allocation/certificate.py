@@ -19,7 +19,7 @@ LIMITS = {
     "speaker": "Speaker ids of two datasets do not tell of each other: one person under two ids is joined only through "
     "a text, a sound or a recording that both hold. A row without an id is `speaker: unverified`.",
     "prompt": "Prompts and documents are compared by their names within a dataset, across datasets by what they say.",
-    "near_text": "Nearly equal texts are found by what they share, not by what they mean: a paraphrase is no duplicate.",
+    "near_text": "Nearly equal texts are found by what they share, not by what they mean: a paraphrase is none.",
     "near_audio": "The same words spoken twice are two sounds: only copies of one recording are near.",
 }
 
@@ -100,8 +100,9 @@ def _check(
 def _tied(rows: LinkedRows, linked: np.ndarray) -> dict[str, dict[str, int]]:
     """Return by kind of link what it ties together among the `linked` rows, other engines' too.
 
-    `groups` counts its values that several rows have, `linked_rows` and `pairs` those rows; of nearly equal rows a group
-    is a chain, its pairs are the direct ones. `joins`: by how many groups fewer there are than the kinds before it leave.
+    `groups` counts its values that several rows have, `linked_rows` and `pairs` those rows; of nearly equal rows a
+    group is a chain, its pairs are the direct ones. `joins`: how many groups fewer there are than the kinds before it
+    leave.
     """
     table: dict[str, dict[str, int]] = {}
     before, left = [], int(linked.sum())

@@ -29,7 +29,8 @@ _NEXT_IN_BUCKET = 64
 """A word that more clips share (a beep, a jingle) links each with so many others; chains tie the rest."""
 _BLOCK = 1 << 22
 _AROUND = (-12, -6, 6, 12)
-_ERROR_AROUND = 0.32
+_ERROR_AROUND = 0.3
+_BITS_AROUND = 64
 _ERROR_OF_QUARTER = 0.3
 _CANDIDATES = 1 << 14
 _OFFSETS = 1 << 17
@@ -154,7 +155,7 @@ class _Clips:
             heard = (a != 0) & (b != 0)
             errors += np.where(heard, np.bitwise_count(a ^ b), 0).astype(np.int16)
             compared += 32 * heard
-        alike = errors <= _ERROR_AROUND * compared
+        alike = (errors <= _ERROR_AROUND * compared) & (compared >= _BITS_AROUND)
         ours, theirs = ours[alike], theirs[alike]
         a = np.searchsorted(self.start, ours, side="right") - 1
         b = np.searchsorted(self.start, theirs, side="right") - 1

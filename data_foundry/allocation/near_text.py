@@ -179,8 +179,17 @@ class _Texts:
 
         kept, similarities = [codes[:0]], [np.zeros(0)]
         if len(codes):
-            columns = np.concatenate(self._shingles)
-            starts = np.concatenate(([0], np.cumsum(self._sizes)))
+            asked = np.zeros(len(self), dtype=bool)
+            asked[codes // len(self)] = True
+            asked[codes % len(self)] = True
+            places = range(0, len(self), _CHUNK)
+            columns = np.concatenate(
+                [
+                    shingles[np.repeat(asked[at : at + _CHUNK], self._sizes[at : at + _CHUNK])]
+                    for at, shingles in zip(places, self._shingles, strict=True)
+                ]
+            )
+            starts = np.concatenate(([0], np.cumsum(np.where(asked, self._sizes, 0))))
             sets = csr_array((np.ones(len(columns), dtype=bool), columns, starts), shape=(len(self), 1 << 30))
             sets.has_canonical_format = True
         for at in range(0, len(codes), _CHUNK):

@@ -91,22 +91,22 @@ class _Rows:
         self.ids: list[str] = []
         self.engine, self.side, self.phone = array("b"), array("b"), array("b")
         self.keys = {kind: array("Q") for kind in KEYS}
-        self.near: dict[str, NearTexts | NearAudio] = {"near_text": NearTexts(), "near_audio": NearAudio()}
+        self.texts, self.sounds = NearTexts(), NearAudio()
         self.published: list[int] = []
 
     def add(self, row: Row, engine: int, side: int, phone: bool) -> None:
         """Take in one row: `samples` are its PCM bytes; a phone row has the samples of the line, not its own."""
         self.ids.append(row["row_id"])
-        for column, value in ((self.engine, engine), (self.side, side), (self.phone, phone)):
-            column.append(value)
+        self.engine.append(engine)
+        self.side.append(side)
+        self.phone.append(phone)
         for kind, (columns, key) in KEYS.items():
             asked = not (phone and kind == "audio") and all(name in row for name in columns)
             value = key(row) if asked else None
             self.keys[kind].append(0 if value is None else _hash(value))
-        text, sound = row.get("text"), None if phone else row.get("samples")
-        heard = fingerprint(np.frombuffer(sound, "<i2")) if sound else None
-        self.near["near_text"].add(text)
-        self.near["near_audio"].add(heard)
+        sound = None if phone else row.get("samples")
+        self.texts.add(row.get("text"))
+        self.sounds.add(fingerprint(np.frombuffer(sound, "<i2")) if sound else None)
         if side not in PUBLISHED_MAY_STAND.get(row["source_split"], (TEST,)):
             self.published.append(len(self.ids) - 1)
 
@@ -114,8 +114,8 @@ class _Rows:
         """Yield (kind, function from some rows to all that share the kind with them) of what must stay on one side."""
         for kind, column in self.keys.items():
             yield kind, partial(_equal, np.frombuffer(column, "Q"))
-        for kind, near in self.near.items():
-            yield kind, near.found().touched
+        yield "near_text", self.texts.found().touched
+        yield "near_audio", self.sounds.found().touched
 
 
 def _equal(keys: np.ndarray, which: np.ndarray) -> np.ndarray:

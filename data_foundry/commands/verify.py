@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print which files of the lake are damaged, and with --repair remove them; with --splits which rows leak."""
     from data_foundry.lake.verify import chosen, repair, verify
+    from data_foundry.lineage.recordings import with_rows
 
     lake, damages, seen = Lake(settings), [], Counter[str]()
     names = [*arguments.names, *(arguments.datasets or ()), *(arguments.engines or ())]
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             damages += verify(lake, layer, name, tell)
             held = lake.readable(layer, name)
             seen += Counter(folders=1, files=len(held.files) if held else 0, bytes=held.total_bytes if held else 0)
+        damages = with_rows(lake, settings, damages)
         if arguments.repair:
             repair(lake, damages)
     if arguments.json:

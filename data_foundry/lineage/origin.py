@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from data_foundry.preprocessing.readers import RawRow
     from data_foundry.preprocessing.utterance import Row, Standardizer
 
-_SEEN = ("text_group", "audio_group", "translation", "label")
+_SEEN = ("text_group", "audio_group", "translation", "label", "dialect", "district", "gender", "speaker")
+"""What `SeenRows.mark` reads of an earlier row."""
 _ORDER = ("source_file", "source_row")
 
 
@@ -48,6 +50,12 @@ class Origin:
     @cached_property
     def standardizer(self) -> Standardizer:
         return standardizer_of(self.settings, self.raw, self.entry)
+
+    def raw_rows(self) -> Iterator[RawRow]:
+        """Yield every raw row as phase 2 reads it. Raises FoundryError and OSError."""
+        from data_foundry.preprocessing.readers import read_rows
+
+        return read_rows(self.entry, self.lake.folder(Layer.RAW, self.entry.repo_id) / FILES, *raw_paths(self.raw))
 
     def raw_row(self, source_file: str, source_row: int) -> RawRow:
         """Return a raw row as phase 2 reads it. Raises FoundryError where the raw data has none there."""

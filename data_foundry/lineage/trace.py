@@ -146,7 +146,7 @@ def _text(lake: Lake, place: Place, row: Lines) -> Lines:
         "as_found": row["text_raw"], "normalised": row["text"], "profile": profile, "changes": changes,
         "malayalam_ratio": row["malayalam_ratio"], "content": row["content"], "text_group": row["text_group"],
     }  # fmt: skip
-    if {"personal_data", "raw_text_rewritten"} & set(row["flags"]):
+    if {"personal_data", "personal_data_in_raw", "raw_text_rewritten"} & set(row["flags"]):
         lines["masked"] = True
     if row["translation"] is not None:
         lines |= {"translation": row["translation"], "direction": row["direction"]}

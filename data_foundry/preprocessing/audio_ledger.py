@@ -84,7 +84,8 @@ class AudioLedger:
             self._undecoded[recording.reason] += 1
             self._undecoded_seconds[recording.reason] += round((recording.declared or 0) * SAMPLE_RATE)
             self._unknown[recording.reason] += recording.declared is None
-        samples = round((row["duration"] or 0) * SAMPLE_RATE)
+        # The sound that codec tokens stand for is not there.
+        samples = round((row["duration"] or 0) * SAMPLE_RATE) if row.get("codes") is None else 0
         if not row["reason"]:
             self._accepted += samples
         elif samples:

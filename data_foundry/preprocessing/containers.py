@@ -93,7 +93,7 @@ def _check_w64(payload: Payload, start: int) -> bool:
             known = size < 1 << 62
             _check_samples(size - 24 if known else -1, len(payload) - at - 24)
             at += size + 7 & ~7
-            if known and not _is_name(payload[at : at + 4]):
+            if known and (not _is_name(payload[at : at + 4]) or payload[at : at + 4] in _FILES):
                 _check_nothing_after(payload, at)
             return True
         at += max(24, size + 7 & ~7)
@@ -137,10 +137,14 @@ def _check_chunks_after(payload: Payload, at: int, size: int, header: str) -> No
         if at + length > len(payload):
             return
         name, size = read(header, payload, at)
-        if not _is_name(name) or not 0 <= size <= len(payload) - at - length:
+        if not _is_name(name) or name in _FILES or not 0 <= size <= len(payload) - at - length:
             _check_nothing_after(payload, at)
             return
         at += length
+
+
+_FILES = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b"data", b"SSND")
+"""What no chunk after the samples is called, but the start of another file, or more samples."""
 
 
 def _is_name(name: bytes) -> bool:
@@ -199,8 +203,12 @@ def _check_nist(payload: Payload, start: int) -> bool:
 
 def _check_boxes(payload: Payload, at: int) -> bool:
     """ISO/IEC 14496-12 s4.2: each box states its size; 1 stands for 64 bits behind its name, 0 for "to the end"."""
+    indexed = False
     while at + 8 <= len(payload):
         size, name = read(">I4s", payload, at)
+        if name == b"moov" and indexed:
+            raise Rejected("audio_corrupt", f"another file starts before byte {at} of {len(payload)}")
+        indexed = indexed or name == b"moov"
         if not _is_name(name):
             # Where a box of fragments is lost, ffmpeg goes without them and all that follow.
             reason = "audio_truncated" if is_blank(payload, at) else "audio_corrupt"
@@ -229,15 +237,20 @@ def _check_matroska(payload: Payload, at: int) -> bool:
         at += 4 + width + size
     if at > len(payload):
         raise Rejected("audio_truncated", f"the segment ends at byte {at}, the payload at {len(payload)}")
+    if payload[at : at + 4] == b"\x1aE\xdf\xa3":
+        raise Rejected("audio_corrupt", f"another file starts at byte {at} of {len(payload)}")
     return True
 
 
 def _check_asf(payload: Payload, at: int) -> bool:
     """Each top-level object states its size behind a 16-byte id, its own 24 bytes included."""
+    start = at
     while at + 24 <= len(payload):
         size = read("<Q", payload, at + 16)[0]
         if size < 24:
             return True
+        if at > start and payload[at : at + 16] == payload[start : start + 16]:
+            raise Rejected("audio_corrupt", f"another file starts at byte {at} of {len(payload)}")
         at += size
     if at > len(payload):
         raise Rejected("audio_truncated", f"the objects declare {at} bytes, {len(payload)} are there")

@@ -42,6 +42,8 @@ _FFMPEG_SECONDS = 120
 """How long ffmpeg may deliver nothing before it counts as hung."""
 _FFMPEG_BYTES = 256 << 20
 """The largest single allocation that ffmpeg may make, whatever a damaged header asks for."""
+_LOST = re.compile(rb"^\[matroska[^]]*\] \[error\] (.*)", re.MULTILINE)
+"""What the demuxer says where it lost its place: a stream to a pipe declares no length to be compared."""
 _DURATION = re.compile(rb"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
@@ -182,7 +184,17 @@ def _ffmpeg(payload: bytes | Path, container: str, max_seconds: Seconds) -> Iter
         else:
             source = payload.absolute()
         said = stack.enter_context(tempfile.TemporaryFile())
-        options = ["-hide_banner", "-nostdin", "-nostats", "-threads", "1", "-max_alloc", str(_FFMPEG_BYTES)]
+        options = [
+            "-hide_banner",
+            "-nostdin",
+            "-nostats",
+            "-loglevel",
+            "level+info",
+            "-threads",
+            "1",
+            "-max_alloc",
+            str(_FFMPEG_BYTES),
+        ]
         options += ["-protocol_whitelist", "file,pipe", "-f", container, "-i", f"file:{source}", "-map", "0:a:0"]
         options += [
             "-t",
@@ -196,6 +208,10 @@ def _ffmpeg(payload: bytes | Path, container: str, max_seconds: Seconds) -> Iter
             "au",
             "pipe:1",
         ]
+        if container not in ("mp3", "wav"):
+            # A packet that can't be decoded would be left out without a word. What ffmpeg says of an MP3 may be of a
+            # tag between two files, its frames were walked; of a WAV without a length, of the last packet.
+            options.insert(0, "-xerror")
         child = subprocess.Popen([command, *options], stdout=subprocess.PIPE, stderr=said, stdin=subprocess.DEVNULL)
         try:
             yield _Ffmpeg(child, said, container)
@@ -229,6 +245,8 @@ class _Ffmpeg:
         if self._child.returncode:
             raise self._failure()
         said = self._words()
+        if lost := _LOST.search(said):
+            raise Rejected("audio_corrupt", f"{self._container}: ffmpeg says {lost[1].decode(errors='replace')}")
         found = _DURATION.search(said)
         declared = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
         seconds = decoded / self.rate
@@ -254,10 +272,11 @@ class _Ffmpeg:
 
     def _words(self) -> bytes:
         self._said.seek(0)
-        return self._said.read(1 << 16)
+        return self._said.read(1 << 20)
 
     def _failure(self) -> Rejected:
         self._child.wait(_FFMPEG_SECONDS)
         lines = [line for line in self._words().decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in lines if line != "Conversion failed!"]
         last = re.sub(r"file:\S+", "the payload", lines[-1] if lines else "nothing")
         return Rejected("audio_corrupt", f"{self._container}: ffmpeg says {last}")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from data_foundry.config import Duplicates
 
 GROUPS = ("text", "audio")
+_MEANING = ("audio_group", "text_group", "translation", "label", "dialect", "district", "gender", "speaker")
+"""Columns that say what the samples of a row are."""
 Row = dict[str, Any]
 
 
@@ -67,8 +69,9 @@ class SeenRows:
         """Flag an accepted row that repeats an earlier one `duplicate_text` or `duplicate_audio`.
 
         Raises Rejected(duplicate_text | duplicate_audio) where the policy says drop; a rejected row is no row that a
-        later one could repeat. Samples that come back with another text, translation or label are never dropped: the
-        row says something new, or one of the two is wrong and a person should see both.
+        later one could repeat. Samples that come back with another text, translation, label, dialect, district,
+        gender or speaker are never dropped: the row says something new, or one of the two is wrong and a person should
+        see both.
         """
         text, audio = row["text_group"], row["audio_group"]
         words = int(text, 16) if text else None
@@ -100,7 +103,7 @@ class SeenRows:
 
 def _meaning(row: Row) -> str:
     """Return one group for the samples of a row together with all that the row says of them."""
-    return group(repr([row[name] for name in ("audio_group", "text_group", "translation", "label")]).encode())
+    return group(repr([row[name] for name in _MEANING]).encode())
 
 
 def shared_rows(lake: Lake, names: Collection[str]) -> dict[str, dict[str, dict[str, int]]]:

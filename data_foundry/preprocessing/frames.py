@@ -7,10 +7,9 @@ that looks whole. Walked by their headers, frames must follow each other to the 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
-from data_foundry.preprocessing.payload import Payload, is_blank, read
+from data_foundry.preprocessing.payload import Payload, find, is_blank, read
 from data_foundry.records import Hertz, Rejected
 
 _MPEG_BITRATES = {  # kbit/s by (MPEG-1, layer), ISO/IEC 11172-3 s2.4.2.3 and 13818-3 s2.4.2.3; 0 and 15 are not used
@@ -29,8 +28,11 @@ _AMR_BYTES = {  # bytes a frame by mode, RFC 4867 s5.3; modes without a length a
 _AMR_ZERO_BITS = 0x83
 _FLAC_BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 _FLAC_FRAME = re.compile(rb"\xff[\xf8\xf9]")
+_FLAC_START = re.compile(rb"fLaC[\0\x80]\0\0\x22")
 _FLAC_TAIL = 1 << 16
-"""Bytes at the end of a FLAC stream that hold its last frame, unless its header says that one may be longer."""
+"""Bytes at the end of a FLAC stream that hold its last frame, where its header does not say how long one may be."""
+_TAGS = 1 << 12
+"""Bytes of tags that may follow it."""
 
 
 def after_tags(payload: Payload, at: int) -> int:
@@ -66,9 +68,8 @@ class _MpegFrame(NamedTuple):
     form: tuple[Hertz, bool]
 
 
-@lru_cache(maxsize=1024)
 def _mpeg_frame(head: bytes) -> _MpegFrame | None:
-    """Return an MPEG frame by its 4 bytes of header, of which a file has few different ones, and thousands of frames."""
+    """Return an MPEG frame by its 4 bytes of header, None where they are none."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -98,28 +99,32 @@ def check_mpeg(payload: Payload, at: int) -> bool:
         return True
     declared = _xing_frames(payload, at, first)
     frames, joined = -1, False  # the frame of a Xing header is not counted in it
-    bit_rates, forms = set(), set()
-    while at < len(payload):
-        frame = _mpeg_frame(payload[at : at + 4])
+    seen: dict[bytes, _MpegFrame] = {}
+    end = len(payload)
+    while at < end:
+        head = payload[at : at + 4]
+        frame = seen.get(head) or _mpeg_frame(head)
         if frame is None:
             after = after_tags(payload, at)
             if after == at:
-                if declared and is_blank(payload, at):
+                # A rest that is too short for a frame is padding, and any zeros are where no frame is missing.
+                if end - at < first.length or (declared and is_blank(payload, at)):
                     break
                 raise _lost(payload, at, "MPEG")
-            at, joined = after, after < len(payload)
+            at, joined = after, after < end
             continue
+        seen[head] = frame
         at += frame.length
         frames += 1
-        bit_rates.add(frame.bit_rate)
-        forms.add(frame.form)
-    if at > len(payload):
+    if at > end:
         raise Rejected("audio_truncated", "the last frame is cut off")
     # Encoders differ by a frame in what they count.
     if declared and frames < declared - 1:
         raise Rejected("audio_truncated", f"{declared} frames are declared, {frames} are there")
-    joined = joined or bool(declared) and frames > declared + 1
-    return not joined and len(forms) == 1 and (bool(declared) or len(bit_rates) == 1)
+    joined = joined or (bool(declared) and frames > declared + 1)
+    one_form = len({frame.form for frame in seen.values()}) == 1
+    one_bit_rate = len({frame.bit_rate for frame in seen.values()}) == 1
+    return not joined and one_form and (bool(declared) or one_bit_rate)
 
 
 def _xing_frames(payload: Payload, at: int, first: _MpegFrame) -> int:
@@ -140,7 +145,7 @@ def check_adts(payload: Payload, at: int) -> bool:
     """Walk ADTS frames (ISO/IEC 13818-7 s6.2): each states its length in 13 bits, its header of 7 bytes included."""
     while at < len(payload):
         head = payload[at : at + 7]
-        if head[0] != 0xFF or len(head) > 1 and head[1] & 0xF6 != 0xF0:
+        if head[0] != 0xFF or (len(head) > 1 and head[1] & 0xF6 != 0xF0):
             after = after_tags(payload, at)
             if after == at:
                 raise _lost(payload, at, "ADTS")
@@ -174,21 +179,27 @@ def check_amr(payload: Payload, at: int) -> bool:
 def check_flac(payload: Payload, at: int) -> bool:
     """Compare STREAMINFO's length (RFC 9639 s8.2, 36 bits) with the last frame; libsndfile ends where the former does.
 
-    0 stands for "unknown", which libsndfile can't read. What is declared and missing is found while decoding.
+    Returns whether it decodes all: not where frames go on, nor for 0, which stands for "unknown". What is declared and
+    missing is found while decoding. Raises Rejected where another file follows, which no decoder goes on with.
     """
     if len(payload) < at + 42:
         raise Rejected("audio_truncated", "the header is cut off")
     declared = read(">Q", payload, at + 18)[0] & (1 << 36) - 1
     block_size = read(">H", payload, at + 10)[0]
     longest = int.from_bytes(payload[at + 15 : at + 18])
-    tail = payload[max(at + 42, len(payload) - max(longest, _FLAC_TAIL)) :]
-    ends = (_flac_end(tail[found.start() : found.start() + 16], block_size) for found in _FLAC_FRAME.finditer(tail))
-    return 0 < declared and max(ends, default=0) <= declared
+    other = find(_FLAC_START, payload, at + 4)
+    if other is not None:
+        raise Rejected("audio_corrupt", f"another FLAC file starts at byte {other} of {len(payload)}")
+    tail = payload[max(at + 42, len(payload) - (longest + _TAGS if longest else _FLAC_TAIL)) :]
+    places = [found.start() for found in _FLAC_FRAME.finditer(tail)]
+    ends = (_flac_end(tail[place : place + 16], block_size) for place in reversed(places))
+    # What looks like a header within a frame, and has its checksum too, rarely has its number.
+    return declared > 0 and next((end for end in ends if end >= declared), 0) <= declared
 
 
 def _flac_end(head: bytes, block_size: int) -> int:
     """Return the sample after a FLAC frame by its header (RFC 9639 s9.1), 0 for what is none, by its checksum."""
-    if len(head) < 16 or head[3] & 1:
+    if len(head) < 16 or head[3] & 1 or head[4] == 0xFF:
         return 0
     # The number of the frame, or of its sample, is coded like a character of UTF-8, in up to 7 bytes.
     length = max(1, 8 - (head[4] ^ 0xFF).bit_length())

@@ -47,6 +47,7 @@ _SHORTEST: Seconds = 0.1
 _DITHER = 2 / 32768
 """What dither adds to a flat top, and what rounding leaves of one: two steps of 16 bits."""
 _FLAT_RUN = 3
+_COARSE = 1 / 4
 _LOUD = 0.25
 
 
@@ -186,7 +187,9 @@ def clipping_share(samples: Samples) -> float:
     To be asked of a clip as decoded, since resampling rounds flat tops off. The peak need not be full scale: a clip
     that was recorded too loud may have been turned down since. A side that peaks less than a quarter of full scale from
     the mean has none. Equal is what differs by no more than two steps of 16 bits: the round top of a low tone, of which
-    a share of the peak would take in more the lower it is, has few such samples.
+    a share of the peak would take in more the lower it is, has few such samples. A coarse coding (8 bits, mu-law,
+    A-law) makes flat tops of round ones: there the step below the peak holds 0.4 times as many samples as the peak or
+    more (a parabola), below a clipped one it holds far fewer. From a quarter on the top is round.
     """
     if not len(samples):
         return 0.0
@@ -194,9 +197,20 @@ def clipping_share(samples: Samples) -> float:
     if top - bottom < _LOUD:
         return 0.0
     mean = samples.mean()
-    flat = _in_runs(samples >= top - _DITHER) if top - mean >= _LOUD else 0
-    flat += _in_runs(samples <= bottom + _DITHER) if mean - bottom >= _LOUD else 0
+    flat = _flat(samples, top) if top - mean >= _LOUD else 0
+    flat += _flat(-samples, -bottom) if mean - bottom >= _LOUD else 0
     return flat / len(samples)
+
+
+def _flat(samples: Samples, top: np.float32) -> int:
+    """Return how many samples lie in flat tops at the peak, 0 where it is round but for its coding's steps."""
+    at_peak = samples >= top - _DITHER
+    flat = _in_runs(at_peak)
+    if flat:
+        below = samples[~at_peak].max(initial=-np.inf)
+        if np.count_nonzero(samples >= below - _DITHER) >= (1 + _COARSE) * np.count_nonzero(at_peak):
+            XXX
+    return flat
 
 
 def _in_runs(at_peak: NDArray[np.bool_]) -> int:

@@ -20,11 +20,13 @@ STEPS = {
 
 DEFINITIONS = {
     "raw_rows": "Rows of the raw dataset, files without a row among them.",
-    "pieces_added_by_cutting": "Pieces of recordings that were cut, less the recordings: raw rows + these = rows in.",
+    "pieces_added_by_cutting": "Pieces of recordings that were cut, less the recordings, and texts that are kept apart "
+    "from them: raw rows + these = rows in.",
     "silver_rows": "Accepted rows.",
     "silver_rows_by_split": "Accepted rows by the split that the source publishes.",
     "silver_hours": "Hours of accepted audio.",
     "silver_hours_by_split": "The same by split.",
+    "codes_hours": "Hours of speech that accepted codec tokens stand for: frames over the codec's frames a second.",
     "audio": "Seconds of sound at 16 kHz, to the sample: decoded + repeated (in several timed chunks) = accepted + "
     "rejected (by reason) + outside_chunks (in no timed chunk: counted, no row). Recordings that were not decoded by "
     "reason, with the seconds that their headers declare, which nobody checked.",
@@ -58,6 +60,7 @@ class SilverMetrics:
         self.flags: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
         self.samples: Counter[str] = Counter()
+        self.codes_seconds = 0.0
         self.with_: Counter[str] = Counter()
         self.changes: Counter[str] = Counter()
         self.measures: dict[str, Counter[int]] = {name: Counter() for name in STEPS}
@@ -89,7 +92,10 @@ class SilverMetrics:
         if row["label"] is not None:
             self.labels[row["label"]] += 1
         if row["duration"] is not None:
-            self.samples[row["source_split"]] += round(row["duration"] * SAMPLE_RATE)
+            if row["codes"] is None:
+                self.samples[row["source_split"]] += round(row["duration"] * SAMPLE_RATE)
+            else:
+                self.codes_seconds += row["duration"]
             for name, step in STEPS.items():
                 if row[name] is not None:
                     self.measures[name][round(row[name] / step)] += 1
@@ -128,6 +134,7 @@ class SilverMetrics:
             "silver_rows_by_split": dict(sorted(self.rows.items())),
             "silver_hours": round(self.hours, 4),
             "silver_hours_by_split": hours,
+            "codes_hours": round(self.codes_seconds / 3600, 4),
             "audio": self.audio.summary(),
             "malayalam_ratio_mean": round(self.ratio_sum / judged, 4) if judged else None,
             "malayalam_ratio_met_share": round(self.ratio_met / judged, 4) if judged else None,
@@ -155,7 +162,7 @@ class SilverMetrics:
         told = {
             "text_unaligned": "Pieces of long clips carry no text: the dataset gives no times for it.",
             "duplicate_text": "Rows say the same as an earlier row.",
-            "duplicate_audio": "Rows hold the same samples as an earlier row, with another text, translation or label.",
+            "duplicate_audio": "Rows hold the same samples as an earlier row, with another text, label or speaker.",
         }
         return found + [finding(flag, told[flag], self.flags[flag]) for flag in told if self.flags[flag]]
 

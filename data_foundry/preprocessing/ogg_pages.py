@@ -35,7 +35,7 @@ def check_ogg(payload: Payload, at: int) -> bool:
             raise Rejected("audio_corrupt", f"Ogg page {number} follows page {numbers.get(serial, 'none')}")
         if not _is_intact(payload[at:end]):
             raise Rejected("audio_corrupt", f"the checksum of Ogg page {number} is not that of its bytes")
-        chained = chained or ended and bool(flags & _FIRST)
+        chained = chained or (ended and bool(flags & _FIRST))
         numbers[serial] = number
         ended = bool(flags & _LAST)
         at = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import Any, Self
@@ -42,6 +43,18 @@ Payload = bytes | FileBytes
 def read(form: str, payload: Payload, at: int) -> tuple[Any, ...]:
     """Return the numbers at a place of a payload; `form` as `struct` has it."""
     return struct.unpack(form, payload[at : at + struct.calcsize(form)])
+
+
+def find(pattern: re.Pattern[bytes], payload: Payload, at: int) -> int | None:
+    """Return the first place from `at` on where a pattern of up to 64 bytes stands, None where it stands nowhere."""
+    if isinstance(payload, bytes):
+        found = pattern.search(payload, at)
+        return None if found is None else found.start()
+    for start in range(at, len(payload), _BLOCK - 64):
+        found = pattern.search(payload[start : start + _BLOCK])
+        if found is not None:
+            return start + found.start()
+    return None
 
 
 def is_blank(payload: Payload, at: int) -> bool:

@@ -6,28 +6,28 @@ row: it carries the reason, so that it is counted and kept among the rejected.
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import Any
 
 from data_foundry.dataset_entry import AUDIO_SUFFIXES, TABLE_SUFFIXES, DatasetEntry
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.delimited import MAX_LINE, delimited_cells
+from data_foundry.preprocessing.delimited import delimited_cells
+from data_foundry.preprocessing.json_records import encodable, json_records
 from data_foundry.preprocessing.text import malayalam_ratio
 from data_foundry.records import Rejected
 
-BLOCK = 1 << 20
-"""Characters of a JSON array that are read at once."""
 BATCH_BYTES = 8 << 20
 BATCH_ROWS = 2048
 """What is read at once from Parquet, at most: a row group may be far larger than should lie in memory."""
 
 _DETECTED_ROWS = 64
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_JUDGED_RECORDS = 16
+_CONTENT = ("text", "source_text", "translation", "chunks", "audio", "file_name")
+"""Roles of which a table must have a column to hold rows at all."""
 _ONE_LINE = ("label", "dialect", "gender", "district", "speaker")
 """Roles whose cells have no line break, but where a stray quote swallowed one."""
 
@@ -74,8 +74,17 @@ def read_rows(
     elif entry.layout == "audiofolder":
         yield from _audiofolder_rows(entry, folder, tables, paths, set(left_out))
     else:
+        unknown = []
         for path in tables:
-            yield from _table_rows(entry, path, folder / path)
+            for row in _table_rows(entry, path, folder / path):
+                if row.fault is not None and row.fault.reason == "unknown_columns":
+                    unknown.append(row.fault.detail)
+                yield row
+        if len(unknown) == len(tables):
+            raise FoundryError(
+                f"{entry.repo_id} can't be read: {unknown[0]}.",
+                "Save it as UTF-8 in its registered layout, or name its columns in `roles` of its registry entry.",
+            )
 
 
 def read_row(
@@ -161,17 +170,37 @@ def _from_group(metadata: Any, start: int) -> tuple[int, list[int]]:
 
 
 def _cells(column: Any) -> list[Any]:
-    """Return a column as Python values; strings that are no UTF-8, with U+FFFD for what is none."""
-    import pyarrow as pa
-
+    """Return a column as Python values; strings that are no UTF-8, in lists too, with U+FFFD for what is none."""
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            raise
-        payloads = column.cast(pa.large_binary()).to_pylist()
-        values = [None if payload is None else payload.decode("utf-8", errors="replace") for payload in payloads]
+        values = _repaired(column.cast(_undecoded(column.type)).to_pylist())
     return values
+
+
+def _undecoded(kind: Any) -> Any:
+    """Return an Arrow type with bytes where it has strings, and with the values of a dictionary instead of that."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _undecoded(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_undecoded(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(kind.field(place).name, _undecoded(kind.field(place).type)) for place in range(len(kind))])
+    return kind
+
+
+def _repaired(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, list):
+        return [_repaired(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _repaired(item) for name, item in value.items()}
+    return value
 
 
 def _batch_rows(metadata: Any) -> int:
@@ -213,7 +242,7 @@ def _with_detected_text(columns: dict[str, str], file: Any, others: Sequence[str
     if not strings:
         return columns
     first = next(file.iter_batches(batch_size=_DETECTED_ROWS, columns=strings), None)
-    cells = first.to_pydict() if first is not None else {}
+    cells = {name: _cells(first.column(name)) for name in strings} if first is not None else {}
     ratios = {name: malayalam_ratio(" ".join(cell or "" for cell in cells.get(name, []))) for name in strings}
     best = max(strings, key=lambda name: ratios[name])
     return {**columns, "text": best} if ratios[best] >= 0.5 else columns
@@ -257,10 +286,17 @@ def _table_row(entry: DatasetEntry, path: str, number: int, record: Mapping[str,
     if isinstance(record, Rejected):
         row.fault = record
     else:
-        row.values = {role: record.get(name) for role, name in _columns(entry, list(record)).items()}
-        repaired = {role: _encodable(value) for role, value in row.values.items()}
-        if repaired != row.values:
-            row.values, row.flags = repaired, ("lone_surrogate",)
+        found = {role: record.get(name) for role, name in _columns(entry, list(record)).items()}
+        if not _is_delimited(path):
+            # A record of JSON that lacks a key is one whose cell is empty: there are no columns to lack.
+            found = {role: None for role in entry.required if role not in ("audio", "codes")} | found
+        try:
+            row.values = {role: encodable(value) for role, value in found.items()}
+        except Rejected as refusal:
+            row.fault = refusal
+            return row
+        if row.values != found:
+            row.flags = ("lone_surrogate",)
         for role in _ONE_LINE:
             value = row.values.get(role)
             if isinstance(value, str) and "\n" in value.strip():
@@ -268,112 +304,71 @@ def _table_row(entry: DatasetEntry, path: str, number: int, record: Mapping[str,
     return row
 
 
-def _encodable(value: Any) -> Any:
-    """Return a JSON value with U+FFFD for each lone surrogate, which JSON may write and UTF-8 can't."""
-    if isinstance(value, str):
-        return value if value.isascii() or not _SURROGATE.search(value) else _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {_encodable(name): _encodable(item) for name, item in value.items()}
-    return value
-
-
 def _records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
-    if path.lower().endswith((".csv", ".tsv")):
-        return _delimited_records(entry, path, local)
-    return _json_records(path, local)
+    """Yield the records of a table, or instead of them all one Rejected(unknown_columns) where none can hold a row."""
+    records = _delimited_records(entry, path, local) if _is_delimited(path) else json_records(path, local)
+    first: list[Mapping[str, Any] | Rejected] = []
+    names: dict[str, None] = {}
+    known = False
+    for record in records:
+        first.append(record)
+        names |= dict.fromkeys(() if isinstance(record, Rejected) else record)
+        known = any(entry.column(role, [*names]) for role in _CONTENT)
+        if known or len(first) == _JUDGED_RECORDS:
+            break
+    if names and not known:
+        yield Rejected("unknown_columns", _unknown_columns(path, [*names]))
+        return
+    yield from first
+    yield from records
 
 
-def _json_records(path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
-    """Yield the objects of a file with one JSON value a line, or of a file that is one array."""
-    with local.open(encoding="utf-8-sig", errors="replace") as file:
-        if _first_character(file) == "[":
-            yield from _array_records(path, file)
-            return
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), start=1):
-            if len(line) == MAX_LINE:
-                yield Rejected(
-                    "malformed_row", f"{path} line {number} is longer than {MAX_LINE >> 20} MiB; not read on"
-                )
-                return
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield Rejected("malformed_row", f"{path} line {number} is not JSON: {error}")
-                continue
-            yield record if isinstance(record, dict) else Rejected("malformed_row", f"{path} line {number}: no object")
+def _is_delimited(path: str) -> bool:
+    return path.lower().endswith((".csv", ".tsv"))
 
 
-def _first_character(file: TextIO) -> str:
-    """Return the first character of a file that is no blank, and go back to the start."""
-    while (character := file.read(1)).isspace():
-        pass
-    file.seek(0)
-    return character
-
-
-def _array_records(path: str, file: TextIO) -> Iterator[Mapping[str, Any] | Rejected]:
-    for number, value in enumerate(_array_items(path, file)):
-        yield value if isinstance(value, dict) else Rejected("malformed_row", f"{path} item {number}: no object")
-
-
-def _array_items(path: str, file: TextIO) -> Iterator[Any]:
-    """Yield the items of a JSON array, of which memory holds one and a block. Raises FoundryError where it is none."""
-    decode = json.JSONDecoder().raw_decode
-    while file.read(1) != "[":
-        pass
-    text, place, ended = "", 0, False
-    while True:
-        place += _blanks(text, place)
-        if text[place : place + 1] == "]":
-            return
-        fault: Exception | str = "it does not end"
-        try:
-            value, end = decode(text, place)
-            end += _blanks(text, end)
-            follows = text[end : end + 1]
-            if follows in (",", "]"):
-                yield value
-                place = end + (follows == ",")
-                continue
-            if follows:
-                ended, fault = True, f"an item is followed by {follows!r}"
-        except (ValueError, RecursionError) as error:
-            fault = error
-        if ended or len(text) - place > MAX_LINE:
-            raise FoundryError(f"{path} can't be read as a JSON array: {fault}.", "Ingest the dataset again.") from None
-        block = file.read(BLOCK)
-        text, place, ended = text[place:] + block, 0, not block
-
-
-def _blanks(text: str, place: int) -> int:
-    """Return how many blanks stand at a place of a JSON text."""
-    start = place
-    while text[place : place + 1] in (" ", "\n", "\r", "\t"):
-        place += 1
-    return place - start
+def _unknown_columns(path: str, names: Sequence[str]) -> str:
+    joined = " ".join(names)
+    hint = ""
+    if "\0" in joined or "\ufffd" in joined:
+        hint = "; it is no UTF-8" + " but, by its NUL bytes, UTF-16" * ("\0" in joined)
+    elif len(names) == 1 and (sign := next((sign for sign in ";\t|," if sign in joined), None)):
+        hint = f"; its cells seem to be parted by {sign!r}"
+    shown = ", ".join(repr(name.replace("\0", "")[:40]) for name in names[:8])
+    return f"of the columns of {path} ({shown}) none holds a text or a recording{hint}"
 
 
 def _delimited_records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
     """Yield the rows of a CSV or TSV file; blank lines are none. Cells beyond the header's last are a malformed row."""
     with local.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header: list[str] | None = None
-        for number, cells in delimited_cells(file, "\t" if path.lower().endswith(".tsv") else ",", entry.quoted):
+        header: list[str] = []
+        is_row = partial(_is_row, entry, header)
+        delimiter = "\t" if path.lower().endswith(".tsv") else ","
+        for number, cells in delimited_cells(file, delimiter, entry.quoted, is_row):
             if isinstance(cells, str):
                 yield Rejected("malformed_row", f"{path} line {number}: {cells}")
                 continue
             if not cells:
                 continue
-            if header is None:
-                header = cells
-                if not entry.lacks_header(cells):
+            if not header:
+                lacks = entry.lacks_header(cells)
+                header += entry.headerless_columns if lacks else cells
+                if not lacks:
                     continue
-                header = list(entry.headerless_columns)
             if any(cell.strip() for cell in cells[len(header) :]):
                 detail = f"{path} line {number}: {len(cells)} cells under {len(header)} columns"
                 yield Rejected("malformed_row", detail)
             else:
                 yield {**dict.fromkeys(header), **dict(zip(header, cells, strict=False))}
+
+
+def _is_row(entry: DatasetEntry, header: Sequence[str], cells: Sequence[str]) -> bool:
+    """Return whether the cells of a single line are a row for sure: as many as columns, with a label of the dataset.
+
+    Without a table of labels nobody can tell a row from the first line of a quoted text.
+    """
+    if len(cells) != len(header):
+        return False
+    named = dict(zip(header, cells, strict=True))
+    columns = (entry.column(role, list(header)) for role in ("label", "dialect"))
+    return any(column is not None and entry.canonical_label(named[column]) for column in columns)

@@ -16,6 +16,7 @@ from data_foundry.dataset_entry import DatasetEntry
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing import labels
 from data_foundry.preprocessing.audio_ledger import Undecoded, promises_recording
+from data_foundry.preprocessing.chunks import Chunk, placed, read_chunks
 from data_foundry.preprocessing.codec_tokens import check_codes
 from data_foundry.preprocessing.content import Reviewer
 from data_foundry.preprocessing.duplicates import text_group
@@ -23,7 +24,7 @@ from data_foundry.preprocessing.quality import check_measures, check_speaking_ra
 from data_foundry.preprocessing.readers import RawRow
 from data_foundry.preprocessing.sides import cell_string, sides
 from data_foundry.preprocessing.silver_audio import SilverAudio
-from data_foundry.preprocessing.speech import Piece, timed_chunks
+from data_foundry.preprocessing.speech import Piece
 from data_foundry.preprocessing.text import (
     fidelity,
     is_well_formed,
@@ -76,6 +77,7 @@ class Standardizer:
             "row_id": row_id(self.entry.repo_id, raw.source_file, raw.source_row),
             "dataset": self.entry.repo_id,
             "revision": self.revision,
+            # As it is, whatever it says: by it the row is found again in the raw data.
             "source_file": raw.source_file,
             "source_row": raw.source_row,
             "source_split": raw.source_split,
@@ -96,9 +98,13 @@ class Standardizer:
         # A row that is refused before its text is looked at keeps a raw text without personal data, too.
         row["text_raw"] = self.reviewer.masked_raw(found.text)
         self._labels(raw, row)
-        chunks = timed_chunks(raw.values.get("chunks")) if raw.has_audio_column else []
-        if not chunks:
-            self._text(raw, row, found.text)
+        chunks = read_chunks(raw.values.get("chunks")) if raw.has_audio_column else []
+        # One column may be known as the text and as its chunks.
+        text = None if chunks and raw.values.get("text") == raw.values["chunks"] else found.text
+        if not placed(chunks):
+            self._text(raw, row, text)
+            if chunks:
+                self._unplaced(row, text, chunks)
         if found.translation is not None:
             translation = normalize(found.translation, self.text_gates.profile).text
             row["translation"] = translation or None
@@ -107,11 +113,17 @@ class Standardizer:
         if raw.codes is not None:
             yield self._tokens(raw, row)
         elif raw.has_audio_column:
-            yield from self._speech(raw, row, found.text, heard)
+            yield from self._speech(raw, row, text, chunks if placed(chunks) else [], heard)
         elif row["text"] is None:
             raise Rejected("empty_text", "the row has a text alone, and that is empty")
         else:
             yield row
+
+    def _unplaced(self, row: Row, text: str | None, chunks: list[Chunk]) -> None:
+        """Flag a row whose chunks have no times: what they say is the raw text of a row that has no other."""
+        row["flags"].append("chunks_without_times")
+        if text is None:
+            row["text_raw"] = self.reviewer.masked_raw(cell_string([chunk.text for chunk in chunks]))
 
     def _labels(self, raw: RawRow, row: Row) -> None:
         """Give labels their canonical names. Raises Rejected(unknown_label | empty_label)."""
@@ -129,7 +141,7 @@ class Standardizer:
         row["text"] = normal.text or None
         row["changes"] = normal.changes
         if row["text"] is None or found is None:
-            row["text_raw"] = self.reviewer.masked_raw(found)
+            self.reviewer.review(row, spoken=False)
             return
         kept, total = fidelity(found, normal)
         row["spoken"] = normal.text
@@ -168,30 +180,58 @@ class Standardizer:
         codes = raw.codes or []
         seconds = check_codes(codes, raw.values.get("encoded_len"), self.entry.codec)
         check_speaking_rate(row["spoken"], seconds, self.audio_gates)
-        row["codes"], row["codec"] = codes, self.entry.codec.name
+        row["codes"], row["codec"], row["duration"] = codes, self.entry.codec.name, seconds
         return row
 
-    def _speech(self, raw: RawRow, row: Row, found: str | None, heard: Iterator[SilverAudio]) -> Iterator[Row]:
+    def _speech(
+        self, raw: RawRow, row: Row, found: str | None, chunks: list[Chunk], heard: Iterator[SilverAudio]
+    ) -> Iterator[Row]:
+        """Yield the rows of a recording's pieces, and of a text that serves without its audio where that fails it.
+
+        Audio is the point of a speech dataset; elsewhere the text still serves, with what it is a pair with, flagged
+        with the reason for that: `text_apart` of several pieces, or that of a refused recording or piece.
+        """
+        serves = found is not None and "audio" not in self.entry.required and (bool(chunks) or row["text"] is not None)
+        # A translation is of all chunks together, so of none of them.
+        apart = dict.fromkeys(["text_apart"] if len(chunks) > 1 and row["translation"] is not None else [])
+        number = 0
         try:
             for sound in heard:
-                part = self._part(raw, row, sound)
+                number = sound.place.number + 1
+                part = self._part(raw, row, found, chunks, sound)
                 try:
-                    yield self._clip(self._with_text(raw, part, found, sound.place), sound)
+                    part = self._clip(self._with_text(raw, part, found, chunks, sound.place), sound)
                 except Rejected as refusal:
+                    apart[refusal.reason] = None
                     yield self._refused(part, refusal)
+                    continue
+                if serves and "text_unaligned" in part["flags"]:
+                    apart["text_apart"] = None
+                    part |= {"text_raw": None, "aksharas": (0, 0)}
+                yield part
         except Rejected as refusal:
-            # Audio is the point of a speech dataset; elsewhere the text still serves.
-            if "audio" in self.entry.required or not found:
+            if not serves or number:
                 raise
-            if row["text"] is None:
-                self._text(raw, row, found)
-            if row["text"] is None:
-                raise
-            row["flags"].append(refusal.reason)
             row["recording"] = _undecoded(raw, refusal)
-            yield row
+            apart[refusal.reason] = None
+        if serves and apart:
+            yield self._text_apart(raw, row, found, number, [*apart])
 
-    def _part(self, raw: RawRow, row: Row, sound: SilverAudio) -> Row:
+    def _text_apart(self, raw: RawRow, row: Row, found: str | None, number: int, reasons: list[str]) -> Row:
+        """Return the row of a text without its recording, of which there are `number` rows already."""
+        row = {**row, "flags": [*row["flags"]]}
+        if number:
+            row["row_id"] = row_id(self.entry.repo_id, raw.source_file, raw.source_row, number)
+            row["changes"] = {}
+        if row["text"] is None:
+            try:
+                self._text(raw, row, found)
+            except Rejected as refusal:
+                return self._refused(row, refusal)
+        row["flags"] += reasons
+        return row
+
+    def _part(self, raw: RawRow, row: Row, found: str | None, chunks: list[Chunk], sound: SilverAudio) -> Row:
         """Return the row of a piece: its place, its speaker, its measures, and as yet the row's text."""
         piece = sound.place
         part = {**row, "flags": [*row["flags"], *piece.flags], "source_rate": piece.rate, "recording": piece.coverage}
@@ -202,24 +242,28 @@ class Standardizer:
             part["segment_start"], part["segment_end"] = round(piece.start, 6), round(piece.end, 6)
         if piece.chunk is not None:
             # What the row says beside its chunks, such as a translation, is of all of them together.
-            kept = ("translation", "direction") if _has_one_chunk(raw) else ()
+            kept = ("translation", "direction") if len(chunks) == 1 else ()
             part |= {**_no_text(), **{name: row[name] for name in kept}}
             part["speaker"] = self.reviewer.pseudonym(piece.chunk.speaker) or row["speaker"]
-            part["text_raw"] = self.reviewer.masked_raw(cell_string(piece.chunk.text))
+            says = found if piece.number == 0 and _untexted(chunks) else cell_string(piece.chunk.text)
+            part["text_raw"] = self.reviewer.masked_raw(says)
         return part
 
-    def _with_text(self, raw: RawRow, part: Row, found: str | None, piece: Piece) -> Row:
+    def _with_text(self, raw: RawRow, part: Row, found: str | None, chunks: list[Chunk], piece: Piece) -> Row:
         """Give a piece the text that was spoken in it; one that belongs to no single piece goes. Raises Rejected."""
         if piece.refusal is not None:
             raise piece.refusal
-        if piece.chunk is not None:
+        text, aligned, first = found, piece.aligned, piece.first
+        if piece.chunk is not None and not _untexted(chunks):
             text = cell_string(piece.chunk.text)
-            self._text(raw, part, found if text is None and _has_one_chunk(raw) else text)
-        elif part["text"] is None:
-            self._text(raw, part, found)
-        if not piece.aligned:
+        elif len(chunks) > 1 and found is not None:
+            # Times without texts, beside a text of all of them.
+            aligned, first = False, piece.number == 0
+        if part["text"] is None and text is not None:
+            self._text(raw, part, text)
+        if not aligned:
             # The text is lost to silver, which one row says: what was found of it is there, and nothing kept.
-            lost = {"text_raw": part["text_raw"], "aksharas": (0, part["aksharas"][1])} if piece.first else {}
+            lost = {"text_raw": part["text_raw"], "aksharas": (0, part["aksharas"][1])} if first else {}
             part |= {**_no_text(), "text_raw": None, **lost, "flags": [*part["flags"], "text_unaligned"]}
         return part
 
@@ -235,6 +279,8 @@ class Standardizer:
         row["flags"] = [*row["flags"], *measure_flags(measures, self.audio_gates)]
         if row["text"] is None and "text_unaligned" not in row["flags"]:
             if not (row["district"] or row["dialect"]):
+                if "chunks_without_times" in row["flags"]:
+                    raise Rejected("bad_chunk_times", "none of its chunks has a start and an end")
                 raise Rejected("empty_text", "audio with neither a text nor a district or dialect serves no engine")
             row["flags"].append("no_text")
         row["audio"] = {"bytes": sound.wav, "path": f"{row['row_id']}.wav"}
@@ -260,8 +306,8 @@ def _undecoded(raw: RawRow, refusal: Rejected) -> Undecoded | None:
     return Undecoded(refusal.reason, None if raw.payload is None else declared_seconds(raw.payload))
 
 
-def _has_one_chunk(raw: RawRow) -> bool:
-    return len(timed_chunks(raw.values.get("chunks"))) == 1
+def _untexted(chunks: list[Chunk]) -> bool:
+    return not any(cell_string(chunk.text) for chunk in chunks)
 
 
 def _no_text() -> Row:

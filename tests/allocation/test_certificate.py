@@ -16,7 +16,7 @@ DISTRICTS = {f"s{n}": ["Kollam", "Thrissur", "Kannur"][n % 3] for n in range(18)
 
 @pytest.fixture
 def research(with_settings) -> Settings:
-    return with_settings(licensing={"commercial_use": False})
+    return with_settings(licensing={"commercial_use": False}, engines=["stt", "dialect", "nlu"])
 
 
 def certified(settings: Settings, engine: str) -> dict:

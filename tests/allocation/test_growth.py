@@ -31,7 +31,7 @@ DISTRICTS = {f"s{n}": ["Kollam", "Thrissur", "Kannur"][n % 3] for n in range(12)
 
 @pytest.fixture
 def research(with_settings) -> Settings:
-    return with_settings(licensing={"commercial_use": False})
+    return with_settings(licensing={"commercial_use": False}, engines=["stt", "dialect", "nlu"])
 
 
 @pytest.fixture

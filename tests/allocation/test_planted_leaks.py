@@ -36,7 +36,7 @@ DISTRICTS = {f"s{n}": ["Kollam", "Thrissur", "Kannur"][n % 3] for n in range(30)
 
 @pytest.fixture
 def research(with_settings) -> Settings:
-    return with_settings(licensing={"commercial_use": False})
+    return with_settings(licensing={"commercial_use": False}, engines=["stt", "nlu"])
 
 
 def found_at(gold: dict) -> dict[str, str]:
@@ -69,7 +69,8 @@ def test_train_rows_that_repeat_test_rows_are_all_found_by_the_method_meant_for_
         "near_text": silver_row(SPEECH, 203, text=edited, **heard(voice(203))),
         "speaker": silver_row(SPEECH_WITH_SPLITS, 204, speaker="t4", text=words(5, 6), **heard(voice(204))),
         "recording": silver_row(
-            SPEECH_WITH_SPLITS, 5, source_file="data/test.parquet", row_id="f" * 16, text=words(6, 6), **heard(voice(205))
+            SPEECH_WITH_SPLITS, 5, source_file="data/test.parquet", row_id="f" * 16, text=words(6, 6),
+            **heard(voice(205)),
         ),
     }  # fmt: skip
     publish_silver(Lake(research), [*test, chillu, *clean, *planted.values()])
@@ -79,7 +80,7 @@ def test_train_rows_that_repeat_test_rows_are_all_found_by_the_method_meant_for_
     assert {found[row["row_id"]] for row in (*test, chillu)} == {"test"}
     assert {found[row["row_id"]] for row in clean} <= set(SPLITS)
     by_kind = certified(research, "stt")["rejected_by"]["leaks_into_test"]
-    assert by_kind == dict.fromkeys(planted, {"rows": 1, "alone": 1})
+    assert by_kind == {kind: {"rows": 1, "alone": 1} for kind in planted}
 
 
 def test_one_speaker_under_two_ids_is_joined_through_a_clip_that_both_sets_hold(research, run_phase3, read_gold):
@@ -162,10 +163,14 @@ def test_unlabelled_text_adapts_and_never_repeats_what_is_held_out(research, run
     held = {split: [row for row in labelled if before[row["row_id"]] == split] for split in SPLITS}
     clean = [unlabelled(n, text=words(96_000 + n, 8)) for n in range(20)]
     planted = {
-        "leaks_into_test": [unlabelled(100, text=held["test"][0]["text"]), unlabelled(101, text=held["test"][1]["text"] + " മഴ")],
+        "leaks_into_test": [
+            unlabelled(100, text=held["test"][0]["text"]), unlabelled(101, text=held["test"][1]["text"] + " മഴ"),
+        ],
         "leaks_into_validation": [unlabelled(110, text=held["validation"][0]["text"])],
         "duplicate": [unlabelled(120, text=held["train"][0]["text"]), unlabelled(121, text=clean[0]["text"])],
-        "published_as_held_out": [unlabelled(130, "kathbath", text=words(97_000, 8)), unlabelled(131, "validation", text=words(97_001, 8))],
+        "published_as_held_out": [
+            unlabelled(130, "kathbath", text=words(97_000, 8)), unlabelled(131, "validation", text=words(97_001, 8)),
+        ],
         "no_intent_or_topic": [unlabelled(140, text="thank you very much", malayalam_ratio=0.0)],
     }  # fmt: skip
     chain = [unlabelled(150, text=f"{a['text']} {b['text']}") for a, b in [(labelled[0], labelled[1])]]
@@ -210,8 +215,9 @@ def test_whatever_the_seed_nothing_stands_on_two_sides_and_nothing_clean_is_lost
         )
         for n in range(60)
     ]
-    rows += [silver_row(TEXT_PAIRS, n, s, translation=f"line {rng.randrange(30)}", direction="ml-en", malayalam_ratio=1.0)
-             for n, s in enumerate(["train"] * 40 + ["test"] * 6 + ["kathbath"] * 4)]  # fmt: skip
+    splits = enumerate(["train"] * 40 + ["test"] * 6 + ["kathbath"] * 4)
+    pair = {"direction": "ml-en", "malayalam_ratio": 1.0}
+    rows += [silver_row(TEXT_PAIRS, n, s, translation=f"line {rng.randrange(30)}", **pair) for n, s in splits]
     publish_silver(Lake(settings), rng.sample(rows, len(rows)), files=3)
     results = run_phase3(settings)
     engines = [engine for engine in ENGINES if results[engine].rows_out]

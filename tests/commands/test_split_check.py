@@ -29,7 +29,7 @@ REGIONS = ["Kollam", "Thrissur", "Kannur"]
 
 @pytest.fixture
 def research(with_settings) -> Settings:
-    return with_settings(licensing={"commercial_use": False})
+    return with_settings(licensing={"commercial_use": False}, engines=["stt", "dialect", "nlu"])
 
 
 @pytest.fixture

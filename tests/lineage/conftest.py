@@ -109,7 +109,9 @@ RAW = {
     COMMENTS: lambda: {
         "a.tsv": "".join(f"{('Positive', 'Negative')[at % 2]}\tpadam kollam {sentence(at)}\n" for at in range(30))
     },
-    DIALECTS: lambda: {"Dialects - Sheet1.csv": 'id, translation ,,\n1,"ഒന്ന്, രണ്ട്",,\n2,"വരി\nമാറി",,\n'},
+    DIALECTS: lambda: {
+        "Dialects - Sheet1.csv": 'id, translation ,dialect,\n1,"ഒന്ന്, രണ്ട്",malabar,\n2,"വരി\nമാറി",cochin,\n'
+    },
 }
 
 

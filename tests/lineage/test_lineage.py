@@ -9,6 +9,7 @@ from data_foundry import __main__ as command
 from data_foundry.lake import Lake, Layer, sha256_file
 from data_foundry.lineage.find import find
 from data_foundry.lineage.trace import trace
+from data_foundry.records import row_id
 from tests.lineage.conftest import NUMBER, change_cell, sentence
 from tests.preprocessing.raw_builders import INDICVOICES, NEWS, STT, TOKENS
 
@@ -133,6 +134,19 @@ def test_the_command_ends_with_1_where_the_check_fails_and_with_2_for_a_row_that
     assert code == 2 and "No row of silver or gold has the id nobody" in told.err
     code, told = said(row_id[:1], base=copied.base_path)
     assert code == 2 and "Give more of its digits" in told.err
+
+
+def test_a_damaged_recording_names_the_row_of_the_table_beside_it(copied, capfd):
+    sound = Lake(copied).folder(Layer.RAW, INDICVOICES) / "files/Data/Valid/c.wav"
+    sound.write_bytes(sound.read_bytes()[:-1] + b"?")
+    assert command.main(["verify", INDICVOICES, "--layer", "raw", "--base-path", str(copied.base_path)]) == 1
+    told = capfd.readouterr().out
+    assert "row 2: of metadata.jsonl, whose recording it is" in told
+    assert row_id(INDICVOICES, "metadata.jsonl", 2) in told
+    table = sound.parents[2] / "metadata.jsonl"
+    table.write_bytes(b"\xff" + table.read_bytes()[1:])
+    assert command.main(["verify", INDICVOICES, "--layer", "raw", "--base-path", str(copied.base_path)]) == 1
+    assert "metadata.jsonl has other bytes" in capfd.readouterr().out
 
 
 def test_a_row_is_traced_without_its_raw_data_and_without_gold_and_without_silver(copied, said):

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from data_foundry.config import AudioGates, ContentChecks, Duplicates, load_settings
 from data_foundry.preprocessing import labels, speech, text
+from data_foundry.preprocessing.chunks import Chunk
 from data_foundry.preprocessing.codec_tokens import check_codes
 from data_foundry.preprocessing.content import Reviewer
 from data_foundry.preprocessing.content.rules import RULES as CONTENT
@@ -34,8 +35,21 @@ from data_foundry.records import Rejected
 
 from .audio_builders import SOUNDFILE_FORMATS, bursts, encoded, tone
 from .raw_builders import (
-    AUDIO_TYPE, COMMENTS, DIALECTS, INDICST, INDICVOICES, NEWS, SPEECH_WITH_ENGLISH, TEXT, TOKEN_ROW, TOKEN_TYPES,
-    TOKENS, entry, parquet_bytes, wav, write_files,
+    AUDIO_TYPE,
+    COMMENTS,
+    DIALECTS,
+    INDICST,
+    INDICVOICES,
+    NEWS,
+    SPEECH_WITH_ENGLISH,
+    TEXT,
+    TOKEN_ROW,
+    TOKEN_TYPES,
+    TOKENS,
+    entry,
+    parquet_bytes,
+    wav,
+    write_files,
 )  # fmt: skip
 
 _EXTENT = 400
@@ -60,7 +74,8 @@ def _texts() -> list[str]:
     parts += [example for flag in text.FLAGS for example in flag.raised_by + flag.not_by]
     more = [
         "super", "super padam", "njan vannu", "kollam bus", "മലയാളം", "bill", "<b>", "<x 1>", "[Music]", "youtu.be/a",
-        "(www.a.in)", "\u200d", "\u200c", "്", "ം", "ാ", "െ", "1,000", "-5", "൫", "വർഷ", "वर्षा", "!", "…", "\ufffd", "O", "0",
+        "(www.a.in)", "\u200d", "\u200c", "്", "ം", "ാ", "െ", "1,000", "-5", "൫", "വർഷ", "वर्षा", "!", "…", "\ufffd",
+        "O", "0",
     ]  # fmt: skip
     mixed = ["".join(rng.choice([*more, *parts, " ", " "]) for _ in range(rng.randint(2, 9))) for _ in range(_EXTENT)]
     return parts + more + mixed
@@ -75,7 +90,7 @@ def _text() -> Iterator[Any]:
 
 
 def _numbers() -> list[str]:
-    """Lines with numbers: of every length, in groups of many shapes, beside words that make them one thing or another."""
+    """Lines with numbers of every length, in groups of many shapes, beside words that say what they are."""
     rng = random.Random(4)
     words = ["വിളിക്കൂ", "ഫോൺ", "രൂപ", "₹", "വോട്ട്", "ആധാർ", "അക്കൗണ്ട് നമ്പർ", "സ്കോർ", "കോഡ്", "മാർക്ക്", "", "", "", "", ""]
     real = ["9000012045", "234567890124", "4111111111111111", "04712345678", "5000000001", "6543210987"]
@@ -114,7 +129,7 @@ def _coarse(values: np.ndarray) -> list[str]:
     return [str(len(values)), f"{power:.3g}", f"{np.abs(values).max():.3g}"]
 
 
-def _heard(payload: bytes, chunks: tuple[speech.Chunk, ...] = ()) -> list[Any]:
+def _heard(payload: bytes, chunks: tuple[Chunk, ...] = ()) -> list[Any]:
     return [
         (piece.start, piece.end, piece.aligned, piece.first, piece.flags, piece.rate, _coarse(piece.samples))
         if piece.refusal is None
@@ -146,7 +161,7 @@ def _segmentation() -> Iterator[Any]:
     for spoken, silent in product((0.3, 0.7, 1.5), (0.0, 0.06, 0.12, 0.15, 0.18, 0.21, 0.3, 0.6)):
         window = bursts(spoken, silent, 1 + int(3.0 / (spoken + silent)))[:48_000]
         yield cut(window)
-    chunk = lambda start, end: speech.Chunk(start, end, "മഴ", None)  # noqa: E731
+    chunk = lambda start, end: Chunk(start, end, "മഴ", None)  # noqa: E731
     places = [(0.0, 2.0), (1.0, 5.0), (2.0, 7.05), (2.0, 7.2), (3.0, 2.0), (-1.0, 2.0), (float("nan"), 1.0)]
     payload = wav(bursts(0.7, 0.3, 7))
     yield [place[:4] for place in _heard(payload)]
@@ -236,7 +251,8 @@ def _tables() -> dict[str, dict[str, bytes | str]]:
         (payload, malayalam, translation)
         for payload in (sound, broken, wav(tone(0.1)), wav(np.zeros(32_000, np.float32)), None)
         for malayalam, translation in (
-            (TEXT, english), (english, TEXT), (TEXT, None), (TEXT, TEXT), (TEXT, "12345"), (TEXT, "..."), (TEXT, "<br>"),
+            (TEXT, english), (english, TEXT), (TEXT, None), (TEXT, TEXT), (TEXT, "12345"), (TEXT, "..."),
+            (TEXT, "<br>"),
             (TEXT, "वर्षा आज हुई"), (TEXT, "innu nalla mazha peythu"), (None, english), ("innu mazha peythu", english),
         )
     ]  # fmt: skip
@@ -257,14 +273,33 @@ def _tables() -> dict[str, dict[str, bytes | str]]:
     spoken = [
         {"path": "a", "text": target, "source_text": source, "source_language": from_, "tar_lang": to}
         for target, source, from_, to in (
-            (TEXT, TEXT, "ml", "ml"), (english, TEXT, "ml", "en"), (TEXT, english, "en", "ml"), (english, TEXT, "en", "ml"),
+            (TEXT, TEXT, "ml", "ml"), (english, TEXT, "ml", "en"), (TEXT, english, "en", "ml"),
+            (english, TEXT, "en", "ml"),
         )
     ]  # fmt: skip
-    news = [{"news": TEXT, "class": 0}, {"news": TEXT}, {"class": 1}, {"news": [TEXT], "class": 2}, {"news": 5, "class": 3}]
+    news = [
+        {"news": TEXT, "class": 0},
+        {"news": TEXT},
+        {"class": 1},
+        {"news": [TEXT], "class": 2},
+        {"news": 5, "class": 3},
+    ]
     lines = [json.dumps(row, ensure_ascii=False) for row in news]
-    lines += ["x", "[]", '{"news": ' + "[" * 900 + "]" * 900 + ', "class": 0}', json.dumps({"news": "മഴ \ud83d", "class": 0})]
+    lines += [
+        "x",
+        "[]",
+        '{"news": ' + "[" * 900 + "]" * 900 + ', "class": 0}',
+        json.dumps({"news": "മഴ \ud83d", "class": 0}),
+    ]
     comments = ["text\tcategory", f"{TEXT}\tpositive", "super movie\tpositive", 'a "b"\tmixed feelings', "x\ty\tz", "x"]
-    dialect = ["text,dialect", f"{TEXT},malabar", f'"{TEXT}, അതേ",cochin', f'"{TEXT},malabar', f"{TEXT} 2,x", f"{TEXT} 3,"]
+    dialect = [
+        "text,dialect",
+        f"{TEXT},malabar",
+        f'"{TEXT}, അതേ",cochin',
+        f'"{TEXT},malabar',
+        f"{TEXT} 2,x",
+        f"{TEXT} 3,",
+    ]
     dialect += [f'"തുടക്കം,malabar\n{TEXT} 4,malabar\n{TEXT} 5",cochin\nവരി,cochin']
     spoken_types = dict.fromkeys(("path", "text", "source_text", "source_language", "tar_lang"), pa.string())
     pair_rows = [
@@ -286,12 +321,14 @@ def _tables() -> dict[str, dict[str, bytes | str]]:
 
 
 _OF_ROWS = (
-    "row_id", "source_file", "source_row", "source_split", "text", "text_raw", "translation", "direction", "label", "dialect",
+    "row_id", "source_file", "source_row", "source_split", "text", "text_raw", "translation", "direction", "label",
+    "dialect",
     "district", "gender", "speaker", "document", "segment_start", "segment_end", "codec", "reason",
 )  # fmt: skip
 _FLAGS_OF_ROWS = (
     "no_text", "text_unaligned", "no_translation", "translation_not_english", "sides_swapped", "lone_surrogate",
-    "no_letters", "too_short_to_judge", "audio_corrupt", "audio_truncated", "audio_missing", "audio_silent", "too_short",
+    "no_letters", "too_short_to_judge", "audio_corrupt", "audio_truncated", "audio_missing", "audio_silent",
+    "too_short", "text_apart", "chunks_without_times",
 )  # fmt: skip
 
 

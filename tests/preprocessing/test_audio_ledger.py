@@ -15,7 +15,8 @@ from data_foundry.errors import FoundryError
 from data_foundry.lake import Layer
 from data_foundry.preprocessing import silver_audio, standardize
 from data_foundry.preprocessing.audio_ledger import AudioLedger, Coverage, Undecoded
-from data_foundry.preprocessing.speech import Chunk, pieces
+from data_foundry.preprocessing.chunks import Chunk
+from data_foundry.preprocessing.speech import pieces
 from data_foundry.records import SAMPLE_RATE
 
 from .audio_builders import bursts, encoded, tone

@@ -101,14 +101,27 @@ def test_a_rejected_row_is_none_that_a_later_one_could_repeat():
     seen = SeenRows(Duplicates(text="drop"))
 
     def row(text):
-        nothing = dict.fromkeys(("audio_group", "translation", "label"))
-        return {"text_group": text and group(text.encode()), "flags": [], **nothing}
+        return {"text_group": text and group(text.encode()), "audio_group": None, "flags": []}
 
     for text in ("a", None, None, "b"):
         seen.mark(row(text))
     with pytest.raises(Rejected, match="duplicate_text"):
         seen.mark(row("a"))
     assert seen.summary()["same_text_as_an_earlier_row"] == 1
+
+
+@pytest.mark.parametrize("says", ["text_group", "translation", "label", "dialect", "district", "gender", "speaker"])
+def test_the_same_samples_that_come_back_with_anything_else_said_of_them_are_never_dropped(says):
+    seen = SeenRows(Duplicates(audio="drop"))
+    meaning = ("text_group", "translation", "label", "dialect", "district", "gender", "speaker")
+    first = {**dict.fromkeys(meaning), "audio_group": group(b"a"), "flags": []}
+    seen.mark({**first})
+    other = {**first, says: group(b"b")}
+    seen.mark(other)
+    assert other["flags"] == ["duplicate_audio"]
+    assert seen.summary()["same_audio_with_another_meaning"] == 1
+    with pytest.raises(Rejected, match="duplicate_audio"):
+        seen.mark({**other, "flags": []})
 
 
 def test_duplicates_are_counted_within_a_dataset_and_across(run, settings, lake):

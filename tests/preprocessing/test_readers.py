@@ -164,7 +164,7 @@ def test_json_lines_keep_numbers_as_labels(tmp_path):
         "metadata.json": "{}",
     }  # fmt: skip
     test, train, broken = rows_of(NEWS, tmp_path, files)
-    assert (test.source_split, test.values) == ("test", {"text": None})
+    assert (test.source_split, test.values) == ("test", {"text": None, "label": None})
     assert (train.source_split, train.values) == ("train", {"text": "മഴ", "label": 2})
     assert broken.fault.reason == "malformed_row"
 
@@ -212,15 +212,32 @@ def test_a_json_file_that_is_one_array_gives_its_items(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_file_without_a_byte_holds_no_rows_and_a_line_without_an_end_is_not_read_on(tmp_path, monkeypatch):
-    from data_foundry.preprocessing import readers
-
+def test_a_file_without_a_byte_holds_no_rows(tmp_path):
     files = {"data/train-0.parquet": b"", **speech(clip(b"abc"), split="test")}
-    assert [row.source_split for row in rows_of(STT, tmp_path / "a", files)] == ["test"]
-    monkeypatch.setattr(readers, "MAX_LINE", 100)
-    lines = '{"news": "മഴ"}\n{"news": "' + "x" * 200 + '"}\n{"news": "മഴ"}\n'
-    rows = rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": lines})
-    assert [row.fault and row.fault.reason for row in rows] == [None, "malformed_row"]
+    assert [row.source_split for row in rows_of(STT, tmp_path, files)] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "line", "wrap"),
+    [
+        (NEWS, "malayalam-train.jsonl", '{"news": "%s"}', ("", "")),
+        (DIALECTS, "a.csv", "1,%s", ("id,translation\n", "")),
+        (COMMENTS, "a.tsv", "positive\t%s", ("category\ttext\n", "")),
+        (DIALECTS, "a.csv", "1,%s", ("id,translation\n", '2,"തുടക്കം\n')),
+    ],
+)
+def test_a_line_that_is_too_long_costs_its_own_row_and_none_after_it(tmp_path, monkeypatch, name, file, line, wrap):
+    from data_foundry.preprocessing import delimited
+
+    monkeypatch.setattr(delimited, "MAX_LINE", 100)
+    monkeypatch.setattr(delimited, "_PASSED_OVER", 7)
+    head, before = wrap
+    text = head + before + "\n".join(line % word for word in ("മഴ", "x" * 500, "വെയിൽ", "കാറ്റ്"))
+    rows = rows_of(name, tmp_path, {file: text})
+    told = [row.values.get("text") or row.fault.detail.rpartition(": ")[2][:15] for row in rows]
+    assert [row.fault and row.fault.reason for row in rows][-4:] == [None, "malformed_row", None, None]
+    assert [told[-4], *told[-2:]] == ["മഴ", "വെയിൽ", "കാറ്റ്"]
+    assert "longer than" in rows[-3].fault.detail and len(rows) == 4 + bool(before)
 
 
 def test_a_quote_that_is_opened_and_not_closed_costs_its_own_row_and_says_what_it_would_swallow(tmp_path):
@@ -251,9 +268,9 @@ def test_a_label_of_several_lines_is_a_malformed_row(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])
 def test_a_json_array_is_read_block_by_block(tmp_path, monkeypatch, block):
-    from data_foundry.preprocessing import readers
+    from data_foundry.preprocessing import json_records
 
-    monkeypatch.setattr(readers, "BLOCK", block)
+    monkeypatch.setattr(json_records, "BLOCK", block)
     values = [{"news": "മഴ ] , [", "class": 1}, 12345, [1, [2]], {"news": 'a "b" \\', "class": 22}, "x"]
     rows = rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": "\ufeff " + json.dumps(values, indent=1) + "\n"})
     assert [row.values for row in rows] == [
@@ -266,6 +283,49 @@ def test_a_json_array_is_read_block_by_block(tmp_path, monkeypatch, block):
 def test_a_json_array_that_is_none_is_a_clear_error(tmp_path, text):
     with pytest.raises(FoundryError, match="can't be read as a JSON array"):
         rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": text})
+
+
+@pytest.mark.parametrize("odd", ["[" * 900 + "]" * 900, "[" * 50_000 + "]" * 50_000, "7" * 5_000])
+@pytest.mark.parametrize("form", ["%s\n%s\n%s", "[%s,\n%s, %s]"])
+def test_a_value_that_is_nested_too_deep_or_too_long_a_number_costs_its_own_row(tmp_path, form, odd):
+    lines = ('{"news": "മഴ ] \\" [", "class": 1}', f'{{"class": 1, "news": {odd}}}', '{"news": "വെയിൽ"}')
+    rows = rows_of(NEWS, tmp_path, {"malayalam-train.jsonl": form % lines})
+    assert [row.fault and row.fault.reason for row in rows] == [None, "malformed_row", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content", "said"),
+    [
+        (COMMENTS, "a.tsv", "text\tcategory\nമഴ\tpositive\n".encode("utf-16"), "by its NUL bytes, UTF-16"),
+        (DIALECTS, "a.csv", "text;dialect\nമഴ;malabar\n", "parted by ';'"),
+        (DIALECTS, "a.csv", "id,note\n1,മഴ\n", "('id', 'note') none holds a text"),
+        (NEWS, "malayalam-train.jsonl", '{"data": [{"news": "മഴ"}]}', "('data') none holds a text"),
+    ],
+)
+def test_a_table_without_any_known_column_is_one_clear_error_and_not_an_empty_text_per_row(
+    tmp_path, name, file, content, said
+):
+    with pytest.raises(FoundryError, match="can't be read") as error:
+        rows_of(name, tmp_path, {file: content})
+    assert said in str(error.value)
+
+
+def test_a_table_without_any_known_column_beside_others_is_one_rejected_row(tmp_path):
+    files = {"a.csv": "text,dialect\nമഴ,malabar\n", "b.csv": "word,count\nx,1\ny,2\n", "c.csv": "text,dialect\n"}
+    rows = rows_of(DIALECTS, tmp_path, files)
+    assert [(row.source_file, row.fault and row.fault.reason) for row in rows] == [
+        ("a.csv", None), ("b.csv", "unknown_columns"),
+    ]  # fmt: skip
+
+
+def test_a_stray_quote_that_a_later_stray_quote_closes_swallows_no_row_that_carries_a_label(tmp_path):
+    lines = ['"തുടക്കം,malabar', *(f"വരി എണ്ണം {number},cochin" for number in range(10)), 'അവസാനം",malabar', "ശരി,cochin"]
+    rows = rows_of(DIALECTS, tmp_path, {"a.csv": "\n".join(["text,dialect", *lines])})
+    assert [row.fault and row.fault.reason for row in rows] == ["malformed_row"] + [None] * 12
+    assert "swallow 11 more lines" in rows[0].fault.detail
+    poem = 'text,dialect\n"മഴ, വെയിൽ\nകാറ്റ്, മഞ്ഞ്",malabar\n'
+    (row,) = rows_of(DIALECTS, tmp_path / "poem", {"a.csv": poem})
+    assert row.values["text"] == "മഴ, വെയിൽ\nകാറ്റ്, മഞ്ഞ്"
 
 
 def test_a_json_array_is_not_held_as_a_whole(tmp_path):

@@ -298,6 +298,13 @@ def test_topics_may_be_numbers_and_mojibake_is_repaired(run):
     assert rejected[0]["text_raw"] == TEXT
 
 
+def test_a_json_row_without_the_key_of_its_label_is_one_with_an_empty_label(run):
+    lines = [{"news": TEXT, "class": 1}, {"news": TEXT + " ശരി"}, {"news": TEXT, "class": None}, {"class": 1}]
+    result, silver, _ = run(NEWS, {"malayalam-train.jsonl": "\n".join(map(json.dumps, lines))})
+    assert [row["label"] for row in silver] == ["entertainment"]
+    assert result.rejected == {"empty_label": 2, "empty_text": 1}
+
+
 def test_nine_lines_without_script_or_label_pass_a_code_mixed_set(run):
     csv = "id,translation\n" + "".join(f"{i},njan naale varam {i}\n" for i in range(9))
     _, silver, _ = run(DIALECTS, {"Dialects - Sheet1.csv": csv})

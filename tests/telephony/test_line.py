@@ -9,6 +9,7 @@ from data_foundry.preprocessing.bandwidth import bandwidth
 from data_foundry.preprocessing.loudness import active_level
 from data_foundry.records import SAMPLE_RATE, Rejected
 from data_foundry.telephony import line
+from data_foundry.telephony import noise as noise_module
 from data_foundry.telephony.channel import PhoneChannel, draw
 from data_foundry.telephony.line import CEILING, through, transmit
 from data_foundry.telephony.noise import babble, line_noise
@@ -138,6 +139,16 @@ def test_babble_is_made_of_the_clip_alone_and_is_not_the_clip():
     spectra = [np.fft.rfft(x, 2 * len(x)) for x in (speech, noise)]
     likeness = np.fft.irfft(spectra[0].conj() * spectra[1]) / np.sqrt(np.sum(speech**2) * np.sum(noise**2))
     assert np.abs(likeness).max() < 0.35
+
+
+def test_the_voices_of_babble_speak_backwards(monkeypatch):
+    monkeypatch.setattr(noise_module, "_SPEEDS", (1.0, 1.0))
+    speech = voice(6, 8000)
+    spectrum = np.fft.rfft(babble(speech, seed=1))
+    forwards, backwards = (
+        np.abs(np.fft.irfft(np.fft.rfft(each).conj() * spectrum)).max() for each in (speech, speech[::-1])
+    )
+    assert backwards > 2 * forwards
 
 
 @pytest.mark.parametrize("codec", CODECS)

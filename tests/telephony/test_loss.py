@@ -62,6 +62,16 @@ def test_what_replaces_a_packet_is_continuous_with_both_sides():
     assert largest["repeat"] < 1.5 * np.abs(np.diff(sound)).max() < 0.3 * largest["silence"]
 
 
+def test_a_period_that_ends_louder_than_it_began_is_repeated_without_a_step():
+    times = np.arange(30 * FRAME) / 8000
+    # A tone of 100 Hz that grows by half every period, lost at its peak.
+    sound = (1e-3 * np.exp(40 * (times - 0.3)) * np.cos(2 * np.pi * 100 * times)).astype(np.float32)
+    lost = np.zeros(30, bool)
+    lost[20] = True
+    heard = concealed(sound, lost, FRAME, "repeat")[20 * FRAME - 80 : 21 * FRAME]
+    assert np.abs(np.diff(heard)).max() < 1.5 * np.abs(np.diff(sound[20 * FRAME - 160 : 20 * FRAME])).max()
+
+
 def test_only_lost_packets_and_their_seams_change():
     sound = voice(4, 8000)
     lost = np.zeros(200, bool)

@@ -7,7 +7,10 @@ calling, a number is taken for a telephone number rather than for a count.
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
+
+from data_foundry.preprocessing.content.inflection import inflected
 
 # A unit stands with the number on its one side: "500 രൂപ 9000012045" pays 500, and "9000012045 രൂപ 500" too.
 _PAID = re.compile(r"(?<!\d)(?<!\d[ -])(?:₹|[Rr][Ss]\.?|INR|\$|രൂപ)[ :]?$")
@@ -18,17 +21,21 @@ _AROUND = 80
 _CALLING = re.compile(
     r"വിളി|നമ്പ|ഫോൺ|ഫോണ|മൊബൈ|വാട്സ|വാട്ട്സ|ബന്ധപ്പെ|[Cc]all|[Pp]hone|[Mm]ob|[Ww]hats|\b[Nn]umber|\b[Nn]o\b|\b[Pp]h\b|\b[Tt]el\b"
 )
-# What is counted, measured or drawn, directly beside the digits. Nouns may carry an ending before the digits.
-_COUNTED_BEFORE = re.compile(
-    "(?:വോട്ട|ലൈക്ക|നറുക്ക|ലോട്ടറി|മാർക്ക|സ്കോർ|സ്കോറ|റൺ|പോയിന്റ|അളവ|താപനില|ചൂട|വില|ശമ്പള|നിരക്ക|തുക|ആകെ|മൊത്തം|ജനസംഖ്യ|എണ്ണം|ഭാര|തൂക്ക|ഉയര|"
-    "ദൂര|പ്രായ|പിൻ|വരുമാന|ചെലവ|കാഴ്ചക്കാ|രജിസ്റ്റർ|സംഖ്യ)[\u0d00-\u0d7f]*[ :,-]{0,3}$"
+# What is counted, measured or drawn, as the word beside the digits; before them it may carry an ending.
+_COUNTED = (
+    "വോട്ട് വോട്ടുകൾ ലൈക്ക് ലൈക്കുകൾ നറുക്ക് ലോട്ടറി മാർക്ക് മാർക്കുകൾ സ്കോർ സ്കോറുകൾ റൺസ് പോയിന്റ് അളവ് അളവുകൾ താപനില ചൂട് വില ശമ്പളം "
+    "നിരക്ക് തുക ആകെ മൊത്തം ജനസംഖ്യ എണ്ണം ഭാരം തൂക്കം ഉയരം ദൂരം പ്രായം പിൻ പിൻകോഡ് വരുമാനം ചെലവ് കാഴ്ചക്കാർ കാണികൾ സംഖ്യ സംഖ്യകൾ അനുപാതം റീഡിങ്"
 )
+_WORD_BEFORE = re.compile("(?<![\u0d00-\u0d7f\u200c])([\u0d00-\u0d7f\u200c]+)[ :,-]{0,3}$")
 _COUNTED_AFTER = re.compile(
-    " ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ|പേർ|പേര|ആള|എണ്ണ|കിലോ|ഗ്രാം|രൂപ|കോടി|ലക്ഷം|മീറ്റർ|ലിറ്റർ|ടൺ|ശതമാനം|ഡിഗ്രി|മണി|മിനി|സെക്ക|റൺ|മാർക്ക|പോയിന്റ|"
-    "യൂണിറ്റ|കാണിക|യാത്രക്കാ|kg|km|ml|cm|mm|%)"
+    " ?(?:വോട്ട|ലൈക്ക|ടിക്കറ്റ|സീറ്റ|പേർ|ആളുക|ആൾക്കാ|എണ്ണ|കിലോ|ഗ്രാം|രൂപ|മീറ്റർ|ലിറ്റർ|ടൺ|ശതമാന|ഡിഗ്രി|സെക്കൻഡ|റൺ|മാർക്ക|പോയിന്റ|യൂണിറ്റ|"
+    "കാണിക|യാത്രക്കാ|എന്നിങ്ങനെ|വരെ|മുതൽ|വീതം|kg|km|ml|cm|mm|%)"
 )
 # A train has a number of five digits, and a pair of trains two.
-_TRAIN_BEFORE = re.compile("(?:ട്രെയിൻ|ട്രെയിന|തീവണ്ടി|വണ്ടി|[Tt]rain)[\u0d00-\u0d7fs]*(?: ?(?:നമ്പർ|നമ്പറുകൾ|[Nn]os?))?[ .:]{0,3}$")
+_TRAIN_BEFORE = re.compile(
+    "(?:ട്രെയിൻ|ട്രെയിന|തീവണ്ടി|വണ്ടി|[Tt]rain)[\u0d00-\u0d7fs]*(?: ?(?:നമ്പർ|നമ്പറുകൾ|[Nn]os?))?[ .:]{0,3}$"
+)
+_TRAIN_AFTER = re.compile(" ?(?:ട്രെയിൻ|ട്രെയിന|തീവണ്ടി|വണ്ടി|എക്സ്പ്രസ|പാസഞ്ചർ|മെമു|[Tt]rain|[Ee]xpress)")
 _DIGITS = re.compile(r"\d+")
 _REFERENCE = re.compile(
     r"(?:PNR|പി ?എൻ ?ആർ|ISBN|[Oo]rder|ഓർഡർ|[Cc]onsumer|കൺസ്യൂമർ|[Ii]nvoice|ഇൻവോയ്സ്|[Rr]eference|റഫറൻസ്|[Tt]racking|ട്രാക്കിങ്)"
@@ -68,10 +75,18 @@ def are_counts(text: str, start: int, end: int) -> bool:
         return True
     if len(groups) == 2 and all(int(one).bit_count() == 1 for one in groups):
         return True
-    if {len(group) for group in groups} == {5} and _TRAIN_BEFORE.search(text, max(0, start - 40), start):
+    if {len(group) for group in groups} == {5} and (
+        _TRAIN_BEFORE.search(text, max(0, start - 40), start) or _TRAIN_AFTER.match(text, end)
+    ):
         return True
-    beside = _COUNTED_BEFORE.search(text, max(0, start - 24), start) or _COUNTED_AFTER.match(text, end)
-    return beside is not None and not calls(text, start, end)
+    word = _WORD_BEFORE.search(text, max(0, start - 32), start)
+    counted = (word is not None and word[1] in _counted()) or _COUNTED_AFTER.match(text, end) is not None
+    return counted and not calls(text, start, end)
+
+
+@cache
+def _counted() -> frozenset[str]:
+    return frozenset(form for noun in _COUNTED.split() for form in inflected(noun))
 
 
 def calls(text: str, start: int, end: int) -> bool:

@@ -28,6 +28,7 @@ class ContentCounts:
     masked_translations: int = 0
     translation_flags: Counter[str] = field(default_factory=Counter)
     rewritten_raw: int = 0
+    raw_alone: int = 0
     flags: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
@@ -58,6 +59,7 @@ class ContentCounts:
             "masked_translations": self.masked_translations,
             "translation_flags_by_rule": dict(sorted(self.translation_flags.items())),
             "raw_texts_rewritten": self.rewritten_raw,
+            "rows_with_personal_data_in_raw_text_alone": self.raw_alone,
             "rows_excluded": dict(sorted(self.excluded.items())),
             "identity_coverage": coverage,
             "prompts": {name: self.prompts[name] for name in COUNTS} if self.prompts["lines"] else None,

@@ -11,10 +11,9 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
-from data_foundry.preprocessing.content.amounts import are_counts, is_amount, is_reference, is_round_amount
-from data_foundry.preprocessing.content.check_digits import luhn, verhoeff
+from data_foundry.preprocessing.content.amounts import is_amount, is_reference
+from data_foundry.preprocessing.content.number_rows import find_row_numbers
 from data_foundry.preprocessing.content.rule import Found
 
 # Numbers of the public: they may stand. National Numbering Plan 2003 of India's Department of Telecommunications,
@@ -57,7 +56,8 @@ _LANDLINE = re.compile(
 )
 # Abroad: a plus and another country's code, or 00 and a code of the Gulf, where many callers have family.
 _ABROAD = re.compile(
-    rf"(?<![\d+])\+(?!91)[1-9](?:[ .()-]{{0,2}}\d){{8,14}}{_AFTER}|{_BEFORE}00(?:971|966|965|968|973|974)\d{{7,9}}{_AFTER}"
+    rf"(?<![\d+])\+(?!91)[1-9](?:[ .()-]{{0,2}}\d){{8,14}}{_AFTER}"
+    rf"|{_BEFORE}00(?:971|966|965|968|973|974)\d{{7,9}}{_AFTER}"
 )
 _ACCOUNT = re.compile(
     r"(?:അക്കൗണ്ട|അക്കൌണ്ട|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?(\d(?:[ -]?\d){8,17})"
@@ -117,19 +117,13 @@ def find_identifiers(text: str, public_numbers: frozenset[str] = frozenset()) ->
 
 def _find(text: str, public_numbers: frozenset[str]) -> list[Found]:
     found: list[Found] = []  # in order of their start, none overlapping another
-    for identifier in _asked(text):
-        for match in identifier.pattern.finditer(text):
-            group = 1 if identifier.rule == "bank_account" else 0
-            start, end = match.span(group)
-            place = bisect_left(found, start, key=lambda one: one.start)
-            if (place and found[place - 1].end > start) or (place < len(found) and found[place].start < end):
-                continue
-            number = re.sub(r"\D", "", match[group])
-            if identifier.rule in _DIALLED and is_public(number, public_numbers):
-                continue
-            evidence = identifier.judge(text, match, number)
-            if evidence is not None:
-                found.insert(place, Found(identifier.rule, start, end, evidence))
+    for one in _candidates(text):
+        place = bisect_left(found, one.start, key=lambda other: other.start)
+        if (place and found[place - 1].end > one.start) or (place < len(found) and found[place].start < one.end):
+            continue
+        digits = re.sub(r"\D", "", text[one.start : one.end])
+        if not (one.rule in _DIALLED and is_public(digits, public_numbers)):
+            found.insert(place, one)
     return found
 
 
@@ -142,14 +136,27 @@ def is_public(number: str, public_numbers: frozenset[str] = frozenset()) -> bool
     )
 
 
-def _asked(text: str) -> Iterator[_Identifier]:
-    """Yield the shapes that a text can hold, by cheap looks at it."""
+def _candidates(text: str) -> Iterator[Found]:
+    """Yield what has a shape that the text can hold, by cheap looks at it; the likelier reading comes first."""
     if "@" in text:
-        yield from _ADDRESSES
+        yield from _matches(text, _ADDRESSES)
     if _LONG_NUMBER.search(text):
-        yield from _NUMBERS
+        numbers = find_row_numbers(text)
+        yield from (one for one in numbers if one.rule != "mobile_number")
+        yield from _matches(text, _ACCOUNTS)
+        yield from (one for one in numbers if one.rule == "mobile_number")
+        yield from _matches(text, _PHONES)
     if _CODE.search(text):
-        yield from _CODES
+        yield from _matches(text, _CODES)
+
+
+def _matches(text: str, identifiers: tuple[_Identifier, ...]) -> Iterator[Found]:
+    for identifier in identifiers:
+        for match in identifier.pattern.finditer(text):
+            group = 1 if identifier.rule == "bank_account" else 0
+            evidence = identifier.judge(text, match, re.sub(r"\D", "", match[group]))
+            if evidence is not None:
+                yield Found(identifier.rule, *match.span(group), evidence)
 
 
 def _shape(name: str) -> Callable[[str, re.Match[str], str], str]:

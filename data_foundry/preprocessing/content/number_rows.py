@@ -29,11 +29,14 @@ _GROUP = re.compile(r"\d+")
 _BY_DIGIT = re.compile(r"(?<!\d)(?<!\d,)(?<!\d, )[6-9](?:, ?\d){9}(?!,? ?\d)")
 _INSIDE = re.compile(r" ?[-–·•] ?|\)?[ ._/]|\)|[ .-]?\(|\)[.-]")
 """What may stand between two groups of one number."""
+_PLAIN = frozenset(" -_·•")
+"""Marks that seldom part the numbers of a list or the ends of a range, as strokes, dots and spaced hyphens do."""
 _NATIONAL = re.compile(r"(?:(?:00)?91)?0?([6-9]\d{9})")
 # How mobiles are written most: told from neighbours whose groups have other lengths.
 _COMMON = {(5, 5), (4, 3, 3), (3, 3, 4), (4, 6), (1,) * 10}
 # A comma or colon makes digits a part of an amount or a time.
 _JOINED_BEFORE, _JOINED_AFTER = re.compile(r"\d[.,:]$"), re.compile(r"[.,:]\d")
+_LETTER = re.compile(r"[^\W\d_]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _NAMED = re.compile(r"ആധാ|[Aa]adha|AADHA|\bUID|കാർഡ|[Cc]ard|CARD")
 _LONGEST = 14
@@ -136,7 +139,10 @@ def _among_fours(part: _Part, first: int, end: int) -> list[tuple[int, tuple[int
 def _checked(part: _Part, first: int, last: int) -> Found | None:
     """Return the number with a check digit that groups hold; money after it is only believed of a round number."""
     start, end, text, digits = part.groups[first].start, part.groups[last].end, part.text, part.digits(first, last)
-    if not all(_INSIDE.fullmatch(part.mark(place)) for place in range(first + 1, last + 1)):
+    marks = [part.mark(place) for place in range(first + 1, last + 1)]
+    if not all(_INSIDE.fullmatch(mark) for mark in marks):
+        return None
+    if marks and not part.named and (not _PLAIN.issuperset(marks) or are_counts(text, start, end)):
         return None
     if first == last and (_is_decimal(text, start, end) or text[start - 1 : start] == "+"):
         return None
@@ -156,7 +162,9 @@ def _checked(part: _Part, first: int, last: int) -> Found | None:
 
 def _is_decimal(text: str, start: int, end: int) -> bool:
     """Return whether digits are a part of a number with a decimal point."""
-    return re.compile(r"\.\d").match(text, end) is not None or (text[start - 1 : start] == "." and text[start - 2 : start - 1].isdecimal())
+    return re.compile(r"\.\d").match(text, end) is not None or (
+        text[start - 1 : start] == "." and text[start - 2 : start - 1].isdecimal()
+    )
 
 
 def _mobiles(part: _Part) -> list[Found]:
@@ -165,20 +173,19 @@ def _mobiles(part: _Part) -> list[Found]:
     starts: dict[int, int] = {}  # first group of a number -> its last one
     for first in range(len(groups) - 1, -1, -1):
         for last in _windows(part, first):
-            after = last + 1
-            beside = after < len(groups) and after not in starts
-            if _is_mobile(part, first, last, len(groups[after].digits) if beside else 0):
+            after = last + 1 + _shares_digits(part, last)
+            alone = after == len(groups) or after in starts
+            if _is_mobile(part, first, last, 0 if alone else len(groups[after].digits)):
                 starts[first] = last
                 break
     found = []
     place, done = 0, 0
     while place < len(groups):
-        last = starts.get(place)
-        beside = len(groups[place - 1].digits) if place > done else 0
-        if last is None or not _is_mobile(part, place, last, beside):
+        before = len(groups[place - 1].digits) if place > done else 0
+        if place not in starts or not _is_mobile(part, place, starts[place], before):
             place += 1
             continue
-        end = last + _shares_digits(part, last)
+        end = starts[place] + _shares_digits(part, starts[place])
         found.append(Found("mobile_number", groups[place].start, groups[end].end, "10 digits, first 6 to 9"))
         place = done = end + 1
     return [Found(one.rule, _with_opening(part.text, one.start), one.end, one.evidence) for one in found]
@@ -202,7 +209,7 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
     """Return whether groups with the digits of a mobile are one; `beside` has so many digits the group next to them.
 
     A grouping that says little (pairs, two fives with a stroke) is believed where something else speaks of a number of
-    a person: a country code, a zero, or words of calling.
+    a person: a country code, a zero in front of a group, words of calling, or no word at all.
     """
     text, start, end = part.text, part.groups[first].start, part.groups[last].end
     digits = part.digits(first, last)
@@ -213,14 +220,49 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
         return not _is_decimal(text, start, end)
     if are_counts(text, start, end) or _is_not_grouped(text, start, end):
         return False
+    proved = (
+        _is_prefixed(part, first, last)
+        or any(group.digits[0] == "0" for group in part.groups[first + 1 : last + 1])
+        or calls(text, start, end)
+        or not _LETTER.search(text)
+    )
     if beside and (lengths not in _COMMON or beside in lengths):
-        return lengths == (10,)
-    said = text[start:end]
+        return False
+    if beside and not proved and (lengths != (5, 5) or not _stands_out(part, first, last)):
+        return False
     if set(lengths) == {1}:
         return not is_counting([int(digit) for digit in digits])
-    proved = len(digits) > 10 or any(group.digits[0] == "0" for group in part.groups[first + 1 : last + 1])
-    weak = lengths == (2,) * 5 or ("/" in said and lengths == (5, 5)) or (1 in lengths and max(lengths) < 5)
-    return proved or not weak or calls(text, start, end)
+    marks = {part.mark(place) for place in range(first + 1, last + 1)}
+    weak = (
+        len(digits) > 10 or lengths == (2,) * 5 or not _PLAIN.issuperset(marks) or (1 in lengths and max(lengths) < 5)
+    )
+    return proved or not weak
+
+
+def _goes_on(part: _Part, first: int, last: int) -> bool:
+    """Return whether the mark inside two groups joins them to a third: numbers of persons are set apart otherwise."""
+    beside = [place for place in (first, last + 1) if 0 < place < len(part.groups)]
+    return part.mark(last) in (part.mark(place) for place in beside)
+
+
+def _stands_out(part: _Part, first: int, last: int) -> bool:
+    """Return whether two groups of five are no part of a list: their mark joins at most one group of another length."""
+    groups, mark, others = part.groups, part.mark(last), 0
+    for step, end in ((-1, first), (1, last)):
+        place = end + step
+        while 0 <= place < len(groups) and part.mark(max(place, place - step)) == mark and others < 2:
+            others += len(groups[place].digits) != 5
+            place += step
+    return others < 2
+
+
+def _is_prefixed(part: _Part, first: int, last: int) -> bool:
+    """Return whether a country code or a zero stands before ten digits: by itself, behind a plus, or as a zero."""
+    group = part.groups[first]
+    if len(part.digits(first, last)) == 10:
+        return False
+    apart = group.digits in ("0", "91", "0091") or len(group.digits) > 10
+    return apart or group.digits[0] == "0" or part.text[group.start - 1 : group.start] == "+"
 
 
 def _lengths(part: _Part, first: int, last: int) -> tuple[int, ...]:
@@ -236,8 +278,10 @@ def _lengths(part: _Part, first: int, last: int) -> tuple[int, ...]:
 
 
 def _is_not_grouped(text: str, start: int, end: int) -> bool:
-    """Return whether digits with marks between them are an IP address, decimals side by side, or parts of amounts."""
+    """Return whether digits with marks between them are an IP address, decimals, or parts of amounts."""
     said = text[start:end]
+    if re.fullmatch(r"\d{1,3}\.\d{4,}", said) and text[start - 1 : start] != "+":
+        return True
     if re.fullmatch(r"\d+(?:\.\d+){3}", said) and max(map(int, said.split("."))) < 256:
         return True
     if "." in said and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?(?:[ -]\d{1,3}(?:\.\d{1,3})?)+", said):

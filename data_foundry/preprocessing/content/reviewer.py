@@ -63,7 +63,7 @@ class Reviewer:
         """
         text = row["text"]
         if text is None:
-            row["text_raw"] = self.masked_raw(row["text_raw"])
+            self._settle_raw(row, [])
             return
         self.counts.lines += 1
         listed = self.vocabulary.listed(text)
@@ -128,7 +128,7 @@ class Reviewer:
         Data that only shows once the text is repaired (a number broken by an invisible character or by markup) cannot
         be masked place by place: then the repaired text is returned, masked.
         """
-        return self._masked_raw(text)[0] if text else text
+        return self._masked_raw(text)[0] if text and self.settings.mask_personal_data else text
 
     def pseudonym(self, speaker: str | None) -> str | None:
         """Return a speaker's id as found, or where it holds personal data masked, with six hex digits of its hash.
@@ -149,8 +149,6 @@ class Reviewer:
 
     def _masked_raw(self, text: str) -> tuple[str, bool]:
         """Return the masked text, and whether it had to be repaired for it."""
-        if not self.settings.mask_personal_data:
-            return text, False
         listed = self.vocabulary.listed(text)
         if not (may_identify(text) or len(listed) >= _FEW_WORDS):
             return text, False
@@ -162,12 +160,21 @@ class Reviewer:
         return masked, rewritten
 
     def _settle_raw(self, row: dict[str, Any], found: list[Found]) -> None:
-        """Mask the raw text; where the two texts then differ by more than the rules of text do, it becomes the text."""
+        """Mask the raw text; where the two texts then differ by more than the rules of text do, it becomes the text.
+
+        Personal data that only the raw text holds, such as a number in a link, is flagged and counted by itself.
+        """
         raw = row["text_raw"]
         personal = [one for one in found if one.rule in PLACEHOLDERS]
-        if not raw or not self.settings.mask_personal_data or not (personal or may_identify(raw)):
+        if not raw or not (personal or may_identify(raw)):
             return
-        row["text_raw"], rewritten = self._masked_raw(raw)
+        masked, rewritten = self._masked_raw(raw)
+        if not personal and masked != raw:
+            row["flags"] = [*row["flags"], "personal_data_in_raw"]
+            self.counts.raw_alone += 1
+        if not self.settings.mask_personal_data:
+            return
+        row["text_raw"] = masked
         if personal:
             text = self._hide(row["text"], personal)[0]
             if text not in (normalize(row["text_raw"], profile).text for profile in ("modern", "encoding")):
