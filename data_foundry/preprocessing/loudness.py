@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,9 @@ _SHORTEST: Seconds = 0.1
 _DITHER = 2 / 32768
 """What dither adds to a flat top, and what rounding leaves of one: two steps of 16 bits."""
 _FLAT_RUN = 3
-_COARSE = 1 / 4
+_LARGEST_STEP = 1 / 32
+"""Between the two largest values of mu-law, and of A-law (ITU-T G.711); 8 bits have steps of 1/128."""
+_ROUND = 1 / 4
 _LOUD = 0.25
 
 
@@ -197,20 +199,22 @@ def clipping_share(samples: Samples) -> float:
     if top - bottom < _LOUD:
         return 0.0
     mean = samples.mean()
-    flat = _flat(samples, top) if top - mean >= _LOUD else 0
-    flat += _flat(-samples, -bottom) if mean - bottom >= _LOUD else 0
+    flat = _in_flat_tops(samples, top, 1) if top - mean >= _LOUD else 0
+    flat += _in_flat_tops(samples, bottom, -1) if mean - bottom >= _LOUD else 0
     return flat / len(samples)
 
 
-def _flat(samples: Samples, top: np.float32) -> int:
-    """Return how many samples lie in flat tops at the peak, 0 where it is round but for its coding's steps."""
-    at_peak = samples >= top - _DITHER
+def _in_flat_tops(samples: Samples, peak: float, side: Literal[1, -1]) -> int:
+    """Return how many samples lie in flat tops with the value of the peak, of the side above 0 or of that below."""
+    at_peak = samples >= peak - _DITHER if side > 0 else samples <= peak + _DITHER
     flat = _in_runs(at_peak)
-    if flat:
-        below = samples[~at_peak].max(initial=-np.inf)
-        if np.count_nonzero(samples >= below - _DITHER) >= (1 + _COARSE) * np.count_nonzero(at_peak):
-            XXX
-    return flat
+    if not flat:
+        return 0
+    others = side * samples[~at_peak]
+    below = others.max(initial=-1.0)
+    coarse = 2 * _DITHER < side * peak - below <= _LARGEST_STEP
+    next_to_peak = np.count_nonzero(others >= below - _DITHER)
+    return 0 if coarse and next_to_peak >= _ROUND * np.count_nonzero(at_peak) else flat
 
 
 def _in_runs(at_peak: NDArray[np.bool_]) -> int:

@@ -6,14 +6,12 @@ import re
 from functools import cache
 
 from data_foundry.preprocessing.normalization import RARE
-from data_foundry.preprocessing.text_rules import ZWNJ, compose
+from data_foundry.preprocessing.text_rules import MARKUP, ZWNJ, compose
 
 _MALAYALAM = "\u0d00-\u0d0c\u0d0e-\u0d10\u0d12-\u0d44\u0d46-\u0d48\u0d4a-\u0d4e\u0d54-\u0d57\u0d5f-\u0d63\u0d7a-\u0d7f"
 _RARE_MALAYALAM = re.compile(f"[{_MALAYALAM}]")
 _NOT_LATIN = bytes(byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha())
-_UNSPOKEN = re.compile(
-    r"(?:[hH][tT]{2}[pP][sS]?://|[wW]{3}\.)[!-~]+|[!-?A-~]{1,64}@[!-?A-~]{1,255}|</?[A-Za-z][^<>]{0,240}>"
-)
+_UNSPOKEN = re.compile(r"(?:[hH][tT]{2}[pP][sS]?://|[wW]{3}\.)[!-~]+|[!-?A-~]{1,64}@[!-?A-~]{1,255}")
 
 
 @cache
@@ -37,7 +35,10 @@ def malayalam_ratio(text: str) -> float:
 
 def script_counts(text: str) -> tuple[int, int]:
     """Return the two counts that `malayalam_ratio` divides: M of the Malayalam script, O of every other."""
-    if "@" in text or "<" in text or "://" in text or "ww." in text or "WW." in text:
+    if "<" in text or "[" in text:
+        # What the rule of that name takes away, so that nothing that stays in a normalised text is left out.
+        text = MARKUP.sub(" ", text)
+    if "@" in text or "://" in text or "ww." in text or "WW." in text:
         text = _UNSPOKEN.sub(" ", text)
     if RARE.search(text) is None:
         rare = ""

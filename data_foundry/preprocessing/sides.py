@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from data_foundry.dataset_entry import DatasetEntry
-from data_foundry.preprocessing.text import malayalam_ratio, normalize
+from data_foundry.preprocessing.romanised import is_romanised
+from data_foundry.preprocessing.text import malayalam_ratio, normalize, script_counts
 
 _MALAYALAM_NAMES = frozenset({"ml", "mal", "mal_mlym", "ml-in", "ml_in", "malayalam"})
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _MALAYALAM_SIDE = 0.5
 """A side is Malayalam when at least half of its letters are; the gate on the accepted text is stricter."""
 
@@ -28,8 +31,9 @@ def sides(entry: DatasetEntry, values: Mapping[str, Any]) -> Sides:
     """Return the Malayalam and the English side of a row.
 
     A dataset without a second side has only a text. Where the sides stand the other way round than the columns say,
-    they are swapped and flagged `sides_swapped`; an "English" side that is Malayalam is dropped and flagged
-    `translation_not_english`, a missing one `no_translation`.
+    they are swapped and flagged `sides_swapped`. An "English" side is one whose letters are mostly Latin and that is no
+    Malayalam in Latin letters: any other is dropped and flagged `translation_not_english`, a missing one, or one of
+    markup alone, `no_translation`. Which language of Latin letters it is, is not asked.
     """
     text = cell_string(values.get("text"))
     if "source_text" in values:
@@ -38,7 +42,7 @@ def sides(entry: DatasetEntry, values: Mapping[str, Any]) -> Sides:
         return Sides(text)
     translation = cell_string(values.get("translation"))
     flags = []
-    if _is_malayalam(translation) and not _is_malayalam(text):
+    if not _is_malayalam(text) and _is_malayalam(translation):
         text, translation = translation, text
         flags = ["sides_swapped"]
     return _pair(text, translation, entry.direction or "ml-en", flags)
@@ -59,13 +63,17 @@ def _from_source_and_target(target: str | None, source: str | None, values: Mapp
     if _is_malayalam(target):
         swapped = _named_malayalam(values.get("source_language"))
         return _pair(target, source, "en-ml", ["sides_swapped"] if swapped else [])
+    if _named_malayalam(values.get("source_language")) and not _named_malayalam(values.get("target_language")):
+        # Neither side is in Malayalam letters: the text is the one that claims to be Malayalam, and judged as such.
+        return _pair(source, target, "ml-en", [])
     return Sides(target if target else source)
 
 
 def _pair(text: str | None, translation: str | None, direction: str, flags: list[str]) -> Sides:
-    if translation is None or not translation.strip():
+    normal = normalize(translation or "").text
+    if not normal:
         return Sides(text, flags=[*flags, "no_translation"])
-    if _is_malayalam(translation):
+    if not _is_english(normal):
         return Sides(text, flags=[*flags, "translation_not_english"])
     return Sides(text, translation, direction, flags)
 
@@ -89,6 +97,13 @@ def _is_malayalam(text: str | None) -> bool:
     if not text:
         return False
     return malayalam_ratio(text) >= _MALAYALAM_SIDE or malayalam_ratio(normalize(text).text) >= _MALAYALAM_SIDE
+
+
+def _is_english(text: str) -> bool:
+    """Return whether a normalised text may be English: at least half of its letters are Latin, and not Manglish."""
+    malayalam, other = script_counts(text)
+    latin = other if text.isascii() else len(_LATIN.findall(text))
+    return 0 < latin >= _MALAYALAM_SIDE * (malayalam + other) and not is_romanised(text)
 
 
 def _named_malayalam(language: Any) -> bool:

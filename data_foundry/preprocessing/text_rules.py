@@ -143,6 +143,19 @@ _HEARD = (
     r"music|silence|inaudible|unintelligible|unk|applause|hesitation|overlap|clears throat"
 )
 _NOISE = f"(?:{_HEARD}|pause|click|beep)"  # in square brackets those three are buttons, in parentheses any is a gloss
+MARKUP = re.compile(
+    rf"\(?<{_NOISE}>\)?|</?[A-Za-z][A-Za-z0-9_-]{{0,40}}(?: [A-Za-z-]{{1,40}}=[^<>]{{0,200}})? ?/?>"
+    r"|<!--(?:[^-]|-(?!->)){0,1000}-->|<\|[A-Za-z0-9_-]{1,40}\|>"
+    rf"|\[ ?(?:{_HEARD}) ?\]|<{_NOISE}(?: [a-z0-9.,:=/'\"-]{{1,30}}>|(?![\w-]))",
+    re.IGNORECASE,
+)
+_DOMAINS = ("com", "in", "org", "net", "be", "ly", "me", "gl", "co")  # of addresses that come without a scheme
+_ADDRESS = (
+    r"\((?:[hH][tT]{2}[pP][sS]?://|(?:www|WWW)\.)[!-'*-;=?-~]+\)"
+    # A path may go on in Malayalam after its last sign; without one, an address ends where ASCII does.
+    rf"|(?:[hH][tT]{{2}}[pP][sS]?://|(?<![!-'*-~])(?:www|WWW)\.)[!-;=?-~]+(?:(?<=[/_=-])[{BLOCK}{ZWNJ}{ZWJ}]+[!-;=?-~]*)*"
+    rf"|(?<![!-'*-~])[A-Za-z0-9-]{{1,40}}(?:\.[A-Za-z0-9-]{{1,40}}){{0,2}}\.(?:{'|'.join(_DOMAINS)})/[!-;=?-~]*"
+)
 _CONTROLS = (
     "\x00-\x08\x0e-\x1b\x7f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffc"
     "\U000e0000-\U000e007f"  # tags: letters nobody sees, in which a text can hide another
@@ -271,23 +284,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "markup", "modern", "policy", "tags of HTML and of transcribers (IndicVoices) are not said",
-        re.compile(
-            rf"\(?<{_NOISE}>\)?|\[ ?(?:{_HEARD}) ?\]|<{_NOISE}(?![\w-])"
-            r"|</?[A-Za-z][A-Za-z0-9_-]{0,40}(?: [A-Za-z-]{1,40}=[^<>]{0,200})? ?/?>", re.IGNORECASE,
-        ), " ",
+        MARKUP, " ",
         (
             ("ശരി <breathing> നന്ദി", "ശരി നന്ദി"), ("(<Persistent-noise-end> ഹലോ", "ഹലോ"), ("ഹലോ [laugh]", "ഹലോ"),
             ('<a href="x">ബിൽ</a>', "ബിൽ"), ("2 <3 ശരി", "2 <3 ശരി"), ("സംഗീതം (Music) വിഭാഗം", "സംഗീതം (Music) വിഭാഗം"),
             ("(pause) ബട്ടൺ", "(pause) ബട്ടൺ"), ("[Click] ചെയ്യൂ", "[Click] ചെയ്യൂ"), ("(silence) മോഡ്", "(silence) മോഡ്"),
+            ("<Noise/> ഹലോ", "ഹലോ"), ("<laugh type='x'> ഹലോ", "ഹലോ"), ("<pause 0.5> ഹലോ", "ഹലോ"), ("<|endoftext|> ഹലോ", "ഹലോ"),
+            ("ശരി <!-- ഇത് --> ഹലോ", "ശരി ഹലോ"), ("<ശബ്ദം> ഹലോ", "<ശബ്ദം> ഹലോ"), ("<pay the bill> ഹലോ", "<pay the bill> ഹലോ"),
         ),
         guards=("<", "["),
         keeps="",
     ),
     Rule(
         "url", "modern", "policy", "a web address is not said; the raw text keeps it",
-        re.compile(r"(?:[hH][tT]{2}[pP][sS]?://|(?<![!-~])(?:www|WWW)\.)[!-;=?-~]+"), " ",
-        (("കാണുക https://example.in/a?b=1 നന്ദി", "കാണുക നന്ദി"), ("www.example.in നോക്കൂ", "നോക്കൂ")),
-        guards=("://", "www.", "WWW."),
+        re.compile(_ADDRESS), " ",
+        (
+            ("കാണുക https://example.in/a?b=1 നന്ദി", "കാണുക നന്ദി"), ("www.example.in നോക്കൂ", "നോക്കൂ"),
+            ("(www.example.com) നോക്കൂ", "നോക്കൂ"), ("youtu.be/abc നോക്കൂ", "നോക്കൂ"), ("വില 1.5/2", "വില 1.5/2"),
+            ("https://example.org/wiki/മലയാളം നോക്കൂ", "നോക്കൂ"), ("http://example.inമഴ", "മഴ"),
+        ),
+        guards=("://", "www.", "WWW.", *(f".{domain}/" for domain in _DOMAINS)),
         keeps="",
     ),
     Rule(

@@ -234,7 +234,11 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
         return not is_counting([int(digit) for digit in digits])
     marks = {part.mark(place) for place in range(first + 1, last + 1)}
     weak = (
-        len(digits) > 10 or lengths == (2,) * 5 or not _PLAIN.issuperset(marks) or (1 in lengths and max(lengths) < 5)
+        len(digits) > 10  # the code of the country is not set apart
+        or lengths == (2,) * 5
+        or not _PLAIN.issuperset(marks)
+        or (1 in lengths and (max(lengths) < 5 or len(lengths) > 3))
+        or (lengths == (5, 5) and marks != {" "} and _goes_on(part, first, last))
     )
     return proved or not weak
 
