@@ -71,8 +71,8 @@ class SilverRow(BaseModel):
 
     `text` is the Malayalam side, normalised; `text_raw` the same as found. `translation` is the English side and
     `direction` ("ml-en" or "en-ml") which side was the source. `codes` are codec tokens, one list per layer.
-    `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip, one of
-    codec tokens the duration of the speech that they stand for.
+    `duration` and the segment bounds are seconds; a row cut out of a longer clip carries its bounds in that clip, a row
+    of codec tokens the duration of the speech that they stand for.
     The measures of a clip, from `peak` to `mos`, are defined in `preprocessing.quality`. Rows with an equal
     `text_group` (or `audio_group`) say the same text (or hold the same samples), in any dataset; near-same sound has a
     near-same `audio_fingerprint` (see `preprocessing.fingerprint`). `prompt` names what a row was spoken or written

@@ -78,6 +78,8 @@ def test_every_key_of_the_configuration_table_is_a_setting():
             assert model is not None and part in model.model_fields, key
             annotation = model.model_fields[part].annotation
             model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+            if part == "engines" and parts[0] == "training":
+                model = TrainingConfig
         section = parts[0] if len(parts) > 1 else None
 
 

@@ -211,7 +211,15 @@ def unnamed_numbers(count: int, seed: int = 0) -> list[str]:
     return [f"കൺസൈൻമെന്റ് {_long(rng)} {rng.choice(_PLACES)} എത്തി" for _ in range(count)]
 
 
-_FRAMES = ("എന്റെ നമ്പർ {} ആണ്", "{} എന്ന നമ്പറിൽ വിളിക്കൂ", "{}", "വിവരങ്ങൾക്ക്: {}.", "{}, നന്ദി", "കുറിച്ചോളൂ {} ശരിയല്ലേ")
+_FRAMES = (
+    "എന്റെ നമ്പർ {} ആണ്",
+    "{} എന്ന നമ്പറിൽ വിളിക്കൂ",
+    "{}",
+    "വിവരങ്ങൾക്ക്: {}.",
+    "{}, നന്ദി",
+    "കുറിച്ചോളൂ {} ശരിയല്ലേ",
+    "വാർഡ് 12 {} 2026",
+)
 _WORD_SETS = (
     "പൂജ്യം ഒന്ന് രണ്ട് മൂന്ന് നാല് അഞ്ച് ആറ് ഏഴ് എട്ട് ഒൻപത്", "പൂജ്യം ഒന്ന് രണ്ട് മൂന്ന് നാല് അഞ്ച് ആറ് ഏഴ് എട്ട് ഒമ്പത്",
     "സീറോ വൺ ടു ത്രീ ഫോർ ഫൈവ് സിക്സ് സെവൻ എയ്റ്റ് നയൻ", "zero one two three four five six seven eight nine",
@@ -254,12 +262,16 @@ def _in_malayalam(text: str) -> str:
 
 
 def _mobile(rng: random.Random) -> str:
+    if rng.random() < 0.05:
+        return rng.choice(["+971 5{} {} {}", "+9665{}{}{}", "00974 5{}{}{}"]).format(
+            rng.randint(0, 9), rng.randint(100, 999), rng.randint(1000, 9999)
+        )
     digits = _digits(rng, 9, "6789") + rng.choice("123456789")
     lengths = rng.choice(
         [(10,), (10,), (5, 5), (5, 5), (4, 6), (4, 3, 3), (3, 3, 4), (2, 3, 3, 2), (3, 2, 2, 3), (2,) * 5, (1,) * 10]
     )
     prefix = rng.choice(["", "", "+91 ", "+91-", "+91", "0", "91 ", "(+91) ", "0091 "])
-    said = prefix + _split(digits, lengths, rng.choice("  --._" if len(lengths) < 10 else " -"))
+    said = prefix + _split(digits, lengths, rng.choice([*"  --._·", " - "] if len(lengths) < 10 else [" ", "-", ", "]))
     said += rng.choice(["", "", "", "/46"]) if len(lengths) < 3 else ""
     return _in_malayalam(said) if rng.random() < 0.1 else said
 

@@ -49,6 +49,8 @@ _DITHER = 2 / 32768
 _FLAT_RUN = 3
 _LARGEST_STEP = 1 / 32
 """Between the two largest values of mu-law, and of A-law (ITU-T G.711); 8 bits have steps of 1/128."""
+_FINEST = 1 << 14
+"""Every value of these codings is a whole number of steps of 14 bits, those of 16 bits and more are not."""
 _ROUND = 1 / 4
 _LOUD = 0.25
 
@@ -207,20 +209,31 @@ def clipping_share(samples: Samples) -> float:
 def _in_flat_tops(samples: Samples, peak: float, side: Literal[1, -1]) -> int:
     """Return how many samples lie in flat tops with the value of the peak, of the side above 0 or of that below."""
     at_peak = samples >= peak - _DITHER if side > 0 else samples <= peak + _DITHER
-    flat = _in_runs(at_peak)
-    if not flat:
-        return 0
-    others = side * samples[~at_peak]
-    below = others.max(initial=-1.0)
-    coarse = 2 * _DITHER < side * peak - below <= _LARGEST_STEP
-    next_to_peak = np.count_nonzero(others >= below - _DITHER)
-    return 0 if coarse and next_to_peak >= _ROUND * np.count_nonzero(at_peak) else flat
+    runs = _runs(at_peak)
+    flat = int(runs.sum())
+    return 0 if flat and _is_round(side * samples[~at_peak], side * peak, at_peak, float(runs.mean())) else flat
 
 
-def _in_runs(at_peak: NDArray[np.bool_]) -> int:
+def _runs(at_peak: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the lengths of the runs that are long enough for a flat top."""
     places = np.flatnonzero(at_peak)
     if len(places) < _FLAT_RUN:
-        return 0
+        return places[:0]
     # Runs of neighbours: a new one begins where the distance to the one before is not 1.
     lengths = np.diff(np.flatnonzero(np.concatenate(([True], np.diff(places) != 1, [True]))))
-    return int(lengths[lengths >= _FLAT_RUN].sum())
+    return lengths[lengths >= _FLAT_RUN]
+
+
+def _is_round(others: Samples, peak: float, at_peak: NDArray[np.bool_], run: float) -> bool:
+    """Return whether the steps of a coarse coding alone make flat tops, in runs of a mean length, of round ones.
+
+    `others` are the samples that are not at the peak. On a parabola whose runs of n samples are one step deep, the
+    samples beside them are at most ((n + 1) / (n - 1))**2 steps down.
+    """
+    below = others.max(initial=-1.0)
+    if not 0 < peak - below <= _LARGEST_STEP * ((run + 1) / (run - 1)) ** 2:
+        return False
+    codes = others * np.float32(_FINEST)
+    if np.count_nonzero(others == below) < _ROUND * np.count_nonzero(at_peak):
+        return False
+    return bool(np.array_equal(codes, np.rint(codes)))

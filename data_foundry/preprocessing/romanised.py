@@ -23,16 +23,23 @@ _MALAYALAM_WORDS = _words(
     enthoru enthu eppo eppol eppozhanu eppozhum ethra ethraa ethu ettu evidae evide evideya ezhu gambheeram ikka
     ingane inganeyaanu ini inn innale innu ippo ippol ippozhum irikku irunnu ishtam ishtamayi ishtapettilla
     ishtapettu ith ithaanu ithil ithinu ithu ivar ivide ivideya kaanaan kaanan kaananam kaanilla kaanum kalakki
-    kandathe kandathu kandilla kandirikkan kandittu kandu kashtam kidu kittiyilla kittum kittunnilla kollaam kollam
-    kollilla koode kooduthal kurachu kuzhappam machane malayalam malayali malayalikal mathi mathram mikacha mole
+    kandathe kandathu kandilla kandirikkan kandittu kandu kashtam kidu kittiyilla kittum kittunnilla kollaam
+    kollilla koode kooduthal kurachu kuzhappam machane malayalikal mathi mathram mikacha
     mone moonnu mosham mothham naadu naale naalu naattil nalla nallathanu nallathu nalu nammal nammude namukku
     nannayi nannayittund nanni ninakku ningal ningalkku ningalude ninte niraasha nirthi njaan njammale njan okke
-    ompathu onninum onnu onnum onpathu oru orupadu paadilla paali padam padathil paisa pakshe paranja paranju
+    ompathu onninum onnu onnum onpathu oru orupadu paadilla paali padam padathil pakshe paranja paranju
     parayathe parayunnathu parayunnu pattilla pattum pattumo pinne pinneyum poli polichu ponnu poojyam pottan poyi
     pwoli pwolichu rakshayumilla randu rantu roopa roopaya samayam samsaarikkanam sanam sathyam shariyaaya shariyanu
-    sheri sheriyaakum sheriyaayi super thakarthu thallu thanne thanu tharamo tharum ulla ullath ullathu ullu und
+    sheri sheriyaakum sheriyaayi thakarthu thallu thanne thanu tharamo tharum ulla ullath ullathu ullu
     undaakum undaayirunnu undo undu urangi urappu valare valiya vanna vannu varum varunnu vayya veendum veettil
     venam venda vendi verum verupichu vilichu vilikkunnu vishamam
+    """
+)
+# Words of both: loans, names and words that happen to be written alike. They tell nothing.
+_EITHER_WORDS = _words(
+    """
+    album april bus civil cinema director exam film forum hero hit kerala kochi kollam level local malayalam malayali
+    manager maximum minimum mole museum paisa problem program song stadium star super system team und until video
     """
 )
 # How Malayalam words end: verbs in their tenses, cases, the copula and the question.
@@ -43,6 +50,9 @@ _MALAYALAM_ENDING = re.compile(
 _MALAYALAM_SOUND = re.compile(
     r"zh[aeiou]|nj[aeiou]|ngng|ththa|aay[aiu]|yy[aeiou]|kk[aeiou]|tt[aiou][a-z]|nn[aeiou]|ll[aou]"
 )
+# Of these, what English does not have: one such word is enough, of the others it takes several.
+_OWN_SOUND = re.compile(r"zh[aeiou]|nj[aeiou]|ngng|ththa|aay[aiu]|yy[aeiou]")
+_SHAPES = 2
 # English words that carry a sentence, and endings that Malayalam does not have.
 _ENGLISH_WORDS = _words(
     """
@@ -78,8 +88,8 @@ def is_romanised(text: str) -> bool:
     A text of English nouns in Malayalam grammar counts as Malayalam, as its speakers would say. Expects text without
     web addresses; other scripts are not looked at.
     """
-    known = shaped = english = neighbour = 0
-    words = _WORD.findall(text.lower())
+    known = shaped = sounded = english = neighbour = 0
+    words = [word for word in _WORD.findall(text.lower()) if word not in _EITHER_WORDS]
     for word in words:
         if word in _NEIGHBOUR_WORDS:
             neighbour += 1
@@ -89,6 +99,9 @@ def is_romanised(text: str) -> bool:
             english += 1
         elif len(word) > 3 and (_MALAYALAM_ENDING.fullmatch(word) or _MALAYALAM_SOUND.search(word)):
             shaped += 1
+            sounded += _OWN_SOUND.search(word) is not None
+    if not known and not sounded and shaped < _SHAPES:
+        return False
     malayalam = known + shaped
     # At a tie with English a word that is known decides: a shape alone may be the name of a place.
     return malayalam >= max(1, _SHARE * len(words)) and (malayalam, known) > (english, 0) and malayalam > 2 * neighbour

@@ -27,6 +27,7 @@ _ASCII_FONT_WORDS, _ASCII_FONT_SHARE = 3, 0.4
 
 _INDIC = "\u0900-\u0963\u0966-\u0cff\u0d80-\u0dff\U00011300-\U0001137f"
 _FOREIGN_SIGN = re.compile(f"[\u0d02-\u0d63\u0d7a-\u0d7f][{_INDIC}]|[{_INDIC}][\u0d02-\u0d63\u0d7a-\u0d7f]")
+_TAG = re.compile(r"<(?=[^\W\d]|[/|!])[^<>]{1,60}>|\[[^\W\d_][^\[\]\s\d.,:;]{1,20}\]")
 _LOOK_ALIKE = re.compile("[\u0d15-\u0d3a\u0d3e-\u0d4d\u0d57](?:[0O](?![0-9A-Za-z])|[oO0](?=[\u0d05-\u0d4d]))")
 
 
@@ -102,11 +103,19 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "romanised", _romanised,
         ("ente bill adachu pakshe message vannilla", "njan naale varum", "padam adipoli aanu"),
-        ("please pay the bill", "എന്റെ ബിൽ അടച്ചു", "bahut accha gaana hai", "", "12345"),
+        (
+            "please pay the bill", "super movie", "best malayalam movie ever",
+            "എന്റെ ബിൽ അടച്ചു", "bahut accha gaana hai", "", "12345",
+        ),
+    ),
+    Flag(
+        "unknown_tag", _shows(_TAG),
+        ("<ശബ്ദം> ഹലോ", "[ചിരി] ഹലോ", "<pay the bill> ഹലോ"),
+        ("വില <500", "2 <3 ശരി", "5 < 6 > 4", "[2]", "[ഇത് രണ്ട് വാക്ക്]"),
     ),
 )
 # fmt: on
-_ON_EVERYDAY = tuple(flag for flag in FLAGS if flag.name in ("code_mixed", "look_alike", "romanised"))
+_ON_EVERYDAY = tuple(flag for flag in FLAGS if flag.name in ("code_mixed", "look_alike", "romanised", "unknown_tag"))
 
 
 def text_flags(normal: NormalizedText, counts: tuple[int, int] | None = None) -> list[str]:
@@ -114,14 +123,15 @@ def text_flags(normal: NormalizedText, counts: tuple[int, int] | None = None) ->
 
     ascii_font, code_mixed (Malayalam and Latin words, each a tenth of the letters and more), foreign_sign (a letter or
     sign of another Indic script inside a Malayalam word), look_alike (a zero or Latin o inside one), mojibake (what
-    could not be read back), replacement_character, romanised (Malayalam in Latin letters). `counts`: what
+    could not be read back), replacement_character, romanised (Malayalam in Latin letters),
+    unknown_tag (in angle brackets, or one word in square ones). `counts`: what
     `script_counts` says of the text, where the caller has it.
     """
     text = normal.text
     malayalam, other = counts or script_counts(text)
     if RARE.search(text) is not None:
         flags = FLAGS
-    elif other or "0" in text:
+    elif other or "0" in text or "<" in text or "[" in text:
         flags = _ON_EVERYDAY
     else:
         return []

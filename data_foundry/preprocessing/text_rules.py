@@ -152,8 +152,9 @@ MARKUP = re.compile(
 _DOMAINS = ("com", "in", "org", "net", "be", "ly", "me", "gl", "co")  # of addresses that come without a scheme
 _ADDRESS = (
     r"\((?:[hH][tT]{2}[pP][sS]?://|(?:www|WWW)\.)[!-'*-;=?-~]+\)"
-    # A path may go on in Malayalam after its last sign; without one, an address ends where ASCII does.
-    rf"|(?:[hH][tT]{{2}}[pP][sS]?://|(?<![!-'*-~])(?:www|WWW)\.)[!-;=?-~]+(?:(?<=[/_=-])[{BLOCK}{ZWNJ}{ZWJ}]+[!-;=?-~]*)*"
+    # A path may go on in Malayalam after a sign of its own; elsewhere an address ends where ASCII does.
+    r"|(?:[hH][tT]{2}[pP][sS]?://|(?<![!-'*-~])(?:www|WWW)\.)"
+    rf"(?:[!-;=?-~]|(?<=[/_={BLOCK}{ZWNJ}{ZWJ}-])[{BLOCK}{ZWNJ}{ZWJ}])+"
     rf"|(?<![!-'*-~])[A-Za-z0-9-]{{1,40}}(?:\.[A-Za-z0-9-]{{1,40}}){{0,2}}\.(?:{'|'.join(_DOMAINS)})/[!-;=?-~]*"
 )
 _CONTROLS = (
@@ -289,8 +290,9 @@ RULES: tuple[Rule, ...] = (
             ("ശരി <breathing> നന്ദി", "ശരി നന്ദി"), ("(<Persistent-noise-end> ഹലോ", "ഹലോ"), ("ഹലോ [laugh]", "ഹലോ"),
             ('<a href="x">ബിൽ</a>', "ബിൽ"), ("2 <3 ശരി", "2 <3 ശരി"), ("സംഗീതം (Music) വിഭാഗം", "സംഗീതം (Music) വിഭാഗം"),
             ("(pause) ബട്ടൺ", "(pause) ബട്ടൺ"), ("[Click] ചെയ്യൂ", "[Click] ചെയ്യൂ"), ("(silence) മോഡ്", "(silence) മോഡ്"),
-            ("<Noise/> ഹലോ", "ഹലോ"), ("<laugh type='x'> ഹലോ", "ഹലോ"), ("<pause 0.5> ഹലോ", "ഹലോ"), ("<|endoftext|> ഹലോ", "ഹലോ"),
-            ("ശരി <!-- ഇത് --> ഹലോ", "ശരി ഹലോ"), ("<ശബ്ദം> ഹലോ", "<ശബ്ദം> ഹലോ"), ("<pay the bill> ഹലോ", "<pay the bill> ഹലോ"),
+            ("<Noise/> ഹലോ", "ഹലോ"), ("<laugh type='x'> ഹലോ", "ഹലോ"), ("<pause 0.5> ഹലോ", "ഹലോ"),
+            ("<|endoftext|> ഹലോ", "ഹലോ"), ("ശരി <!-- ഇത് --> ഹലോ", "ശരി ഹലോ"), ("<ശബ്ദം> ഹലോ", "<ശബ്ദം> ഹലോ"),
+            ("<pay the bill> ഹലോ", "<pay the bill> ഹലോ"),
         ),
         guards=("<", "["),
         keeps="",

@@ -9,6 +9,7 @@ from data_foundry.preprocessing.sides import cell_string, sides
 from .raw_builders import INDICST, SPEECH_WITH_ENGLISH, STT, entry
 
 ML, EN = "ഇന്ന് മഴ പെയ്യും", "it will rain today"
+NOT_ENGLISH = ("वर्षा आज बहुत हुई", "12345", "...", "innu nalla mazha peythu", "മഴ rain പെയ്തു")
 LEGACY = "അവന്\u200d വന്നു"
 
 
@@ -63,12 +64,20 @@ def test_two_english_sides_leave_no_malayalam_to_accept():
         (ML, float("nan"), (ML, None, None, ["no_translation"])),
         (ML, " ", (ML, None, None, ["no_translation"])),
         (LEGACY, EN, (LEGACY, EN, "ml-en", [])),
+        (ML, "<br>", (ML, None, None, ["no_translation"])),
+        *((ML, other, (ML, None, None, ["translation_not_english"])) for other in NOT_ENGLISH),
+        (ML, "Élan, à la carte", (ML, "Élan, à la carte", "ml-en", [])),
         (None, EN, (None, EN, "ml-en", [])),
     ],
 )
 def test_speech_with_english_is_judged_on_its_malayalam_side(text, translation, expected):
     found = sides(entry(SPEECH_WITH_ENGLISH), {"text": text, "translation": translation})
     assert (found.text, found.translation, found.direction, found.flags) == expected
+
+
+def test_a_manglish_source_stays_the_text_of_its_row():
+    manglish = "innu nalla mazha peythu"
+    assert indicst(EN, manglish, "malayalam", "english") == (manglish, EN, "ml-en", [])
 
 
 def test_a_dataset_of_one_side_has_a_text_alone():

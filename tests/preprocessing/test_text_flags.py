@@ -96,6 +96,19 @@ def test_comments_under_videos_are_told_by_their_label():
 
 @pytest.mark.parametrize(
     "text",
+    [
+        "super movie", "Super acting", "super", "best malayalam movie ever", "super hit", "the mole ran",
+        "kollam bus stand", "paisa vasool", "und so weiter", "dream team", "gorilla", "vanilla umbrella", "Priya",
+        "until April", "telegram program", "civil council", "Instagram stream", "email detail", "cricket stadium in Kochi",
+    ],
+)  # fmt: skip
+def test_words_that_malayalam_shares_with_others_or_merely_resembles_make_no_comment_romanised(text):
+    assert not is_romanised(text)
+    assert is_romanised(f"{text} njan kandu adipoli padam aanu")
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", "!!!", "ok", "bahut accha gaana hai", "semma padam bro", "Please send Ravi to Thiruvananthapuram today",
      "the menu is at the villa", "I have paid the bill"],
 )  # fmt: skip
@@ -112,7 +125,8 @@ def test_other_latin_text_is_not_romanised_malayalam(text):
         ("അവന്\u200d എൻ്റെ അതു്", 3 + 2 + 2, 7),
         ("<b>ശരി</b> 12", 2, 2),
         ('<a title="മലയാളം">ശരി</a>', 2, 6),
-        ("https://example.in/ശരി", 2, 2),  # an address ends where ASCII does
+        ("https://example.in/ശരി", 0, 2),  # the path of an address, which is not said
+        ("https://example.inശരി", 2, 2),
         ("à´®à´´", 2, 2),
         ("<breathing> അമ്മ", 2, 2),
     ],

@@ -51,17 +51,18 @@ _CODE = re.compile(r"[A-Za-z]{2}[ -]?\d")
 _BEFORE, _AFTER = r"(?<!\d)(?<!\d\.)", r"(?!\d|\.\d)"
 _LANDLINE = re.compile(
     rf"{_BEFORE}0[1-8]\d{{9}}{_AFTER}"
-    rf"|{_BEFORE}(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ .-]?[1-8]\d{{1,3}})"
+    # Four capitals and a zero begin the code of a bank's branch.
+    rf"|{_BEFORE}(?<![A-Z]{{4}})(?:\(0[1-8]\d{{1,3}}\)|0[1-8]\d{{1,3}}|\+91[ .-]?[1-8]\d{{1,3}})"
     rf"(?: ?[-–] ?|[/ .])?[2-9]\d{{1,3}}[ .-]?\d{{3,5}}{_AFTER}"
 )
 # Abroad: a plus and another country's code, or 00 and a code of the Gulf, where many callers have family.
 _ABROAD = re.compile(
     rf"(?<![\d+])\+(?!91)[1-9](?:[ .()-]{{0,2}}\d){{8,14}}{_AFTER}"
-    rf"|{_BEFORE}00(?:971|966|965|968|973|974)\d{{7,9}}{_AFTER}"
+    rf"|{_BEFORE}00(?:971|966|965|968|973|974)(?:[ .-]?\d){{7,9}}{_AFTER}"
 )
 _ACCOUNT = re.compile(
-    r"(?:അക്കൗണ്ട|അക്കൌണ്ട|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?(\d(?:[ -]?\d){8,17})"
-    r"(?!\d|[ .,/:_-]\d)"
+    r"(?:അക്കൗണ്ട|അക്കൌണ്ട|\b[aA](?:[cC]{2}(?:OUNT|ount|t|T)?\b|/[cC]\b))[^\d]{0,24}?"
+    r"(\d{9,18}(?!\d|[.,]\d)|\d(?:[ -]?\d){8,17}(?!\d|[ .,/:_-]\d))"
 )
 _PAN = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]|[a-z]{3}[abcfghljpt][a-z]\d{4}[a-z])(?![A-Za-z0-9])"

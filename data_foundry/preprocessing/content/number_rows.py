@@ -26,7 +26,9 @@ from data_foundry.preprocessing.content.rule import Found
 # A dot with a blank after it ends a sentence, and the row.
 _ROW = re.compile(r"(?:\(?\+|\()?\d+(?:(?!\. )[ ()._/·•–-]{1,3}\d+)*")
 _GROUP = re.compile(r"\d+")
-_BY_DIGIT = re.compile(r"(?<!\d)(?<!\d,)(?<!\d, )[6-9](?:, ?\d){9}(?!,? ?\d)")
+_BY_DIGIT = re.compile(r"(?<!\d)(?<!\d,)(?<!\d, )(?:(?:\+|00)?91[ -]?|0)?[6-9](?:, ?\d){9}(?!\d|, ?\d)")
+_BRANCH = re.compile(r"[A-Z]{4}0\d{6}$")
+"""The code of a bank's branch, whose digits are no part of a number beside it."""
 _INSIDE = re.compile(r" ?[-–·•] ?|\)?[ ._/]|\)|[ .-]?\(|\)[.-]")
 """What may stand between two groups of one number."""
 _PLAIN = frozenset(" -_·•")
@@ -73,9 +75,11 @@ def find_row_numbers(text: str) -> list[Found]:
     """Return the card, Aadhaar and mobile numbers of a text, none overlapping another, in no order."""
     found: list[Found] = []
     for match in _ROW.finditer(text):
-        if sum(map(str.isdecimal, match[0])) < 10:
+        if len(match[0]) < 10 or sum(map(str.isdecimal, match[0])) < 10:
             continue
         groups = [_Group(*group.span(), group[0]) for group in _GROUP.finditer(text, *match.span())]
+        if _BRANCH.search(text, max(0, match.start() - 4), groups[0].end):
+            del groups[0]
         rest: list[_Group] = []
         checked = dict(_checked_numbers(_Part(text, groups)))
         place = 0
@@ -175,14 +179,17 @@ def _mobiles(part: _Part) -> list[Found]:
         for last in _windows(part, first):
             after = last + 1 + _shares_digits(part, last)
             alone = after == len(groups) or after in starts
-            if _is_mobile(part, first, last, 0 if alone else len(groups[after].digits)):
+            if _is_mobile(part, first, last, 0 if alone else _beside(part, first, last, after)):
                 starts[first] = last
                 break
     found = []
     place, done = 0, 0
     while place < len(groups):
-        before = len(groups[place - 1].digits) if place > done else 0
-        if place not in starts or not _is_mobile(part, place, starts[place], before):
+        if place not in starts:
+            place += 1
+            continue
+        before = _beside(part, place, starts[place], place - 1) if place > done else 0
+        if not _is_mobile(part, place, starts[place], before):
             place += 1
             continue
         end = starts[place] + _shares_digits(part, starts[place])
@@ -205,6 +212,13 @@ def _windows(part: _Part, first: int) -> Iterator[int]:
     yield from reversed(found)
 
 
+def _beside(part: _Part, first: int, last: int, near: int) -> int:
+    """Return how many digits the group next to some has; none where a wider mark sets it apart: 98-470-123-45 500."""
+    mark = part.mark(max(near, first))
+    inside = [part.mark(place) for place in range(first + 1, last + 1)]
+    return len(part.groups[near].digits) if mark in inside or " " not in mark else 0
+
+
 def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
     """Return whether groups with the digits of a mobile are one; `beside` has so many digits the group next to them.
 
@@ -220,14 +234,15 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
         return not _is_decimal(text, start, end)
     if are_counts(text, start, end) or _is_not_grouped(text, start, end):
         return False
+    prefixed = _is_prefixed(part, first, last)
+    if beside and (lengths not in _COMMON or beside in lengths) and not prefixed:
+        return False
     proved = (
-        _is_prefixed(part, first, last)
+        prefixed
         or any(group.digits[0] == "0" for group in part.groups[first + 1 : last + 1])
         or calls(text, start, end)
         or not _LETTER.search(text)
     )
-    if beside and (lengths not in _COMMON or beside in lengths):
-        return False
     if beside and not proved and (lengths != (5, 5) or not _stands_out(part, first, last)):
         return False
     if set(lengths) == {1}:
@@ -236,7 +251,7 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
     weak = (
         len(digits) > 10  # the code of the country is not set apart
         or lengths == (2,) * 5
-        or not _PLAIN.issuperset(marks)
+        or not (_PLAIN.issuperset(marks) or (lengths in _COMMON and len(lengths) == 3))
         or (1 in lengths and (max(lengths) < 5 or len(lengths) > 3))
         or (lengths == (5, 5) and marks != {" "} and _goes_on(part, first, last))
     )
@@ -250,22 +265,22 @@ def _goes_on(part: _Part, first: int, last: int) -> bool:
 
 
 def _stands_out(part: _Part, first: int, last: int) -> bool:
-    """Return whether two groups of five are no part of a list: their mark joins at most one group of another length."""
+    """Return whether two groups of five are no part of a list: their mark joins at most two of other lengths."""
     groups, mark, others = part.groups, part.mark(last), 0
     for step, end in ((-1, first), (1, last)):
         place = end + step
-        while 0 <= place < len(groups) and part.mark(max(place, place - step)) == mark and others < 2:
+        while 0 <= place < len(groups) and part.mark(max(place, place - step)) == mark and others < 3:
             others += len(groups[place].digits) != 5
             place += step
-    return others < 2
+    return others < 3
 
 
 def _is_prefixed(part: _Part, first: int, last: int) -> bool:
-    """Return whether a country code or a zero stands before ten digits: by itself, behind a plus, or as a zero."""
+    """Return whether a zero or the code of the country, behind a plus or by itself, stands before ten digits."""
     group = part.groups[first]
     if len(part.digits(first, last)) == 10:
         return False
-    apart = group.digits in ("0", "91", "0091") or len(group.digits) > 10
+    apart = group.digits == "91" or len(group.digits) > 10
     return apart or group.digits[0] == "0" or part.text[group.start - 1 : group.start] == "+"
 
 
