@@ -18,6 +18,7 @@ from data_foundry.ingestion import ingest
 from data_foundry.lake import Lake
 from data_foundry.preprocessing import standardize
 from data_foundry.report import Outcome
+from data_foundry.training_config import TrainingConfig
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [

@@ -85,6 +85,8 @@ _SHARE = 0.25
 def is_romanised(text: str) -> bool:
     """Return whether the Latin words of a text are Malayalam, at least a quarter of them and more than any rival's.
 
+    Words of both languages tell nothing. Without a word of Malayalam or a sound of its own it takes two words that look
+    like Malayalam, which two English ones may ("email detail"); one alone is missed ("sugamano").
     A text of English nouns in Malayalam grammar counts as Malayalam, as its speakers would say. Expects text without
     web addresses; other scripts are not looked at.
     """

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+
 import pytest
 
 from data_foundry.preprocessing import rule_sets
+
+from . import rule_probe
+
+PINNED = {
+}  # fmt: skip
+"""What the rules of each version make of the probes. A lake that silver was made in by a version keeps that silver for
+as long as the version stands: two behaviours under one version are a dataset that is half old and half new."""
 
 
 def test_the_libraries_that_make_samples_count_where_there_is_audio_and_nowhere_else():
@@ -36,3 +46,32 @@ def test_a_missing_program_or_package_is_said_to_be_none(monkeypatch):
         assert rule_sets.library_version("no-such-package") == "none"
     finally:
         rule_sets.library_version.cache_clear()
+
+
+@pytest.mark.parametrize("name", rule_sets.RULE_SETS)
+def test_rules_that_make_something_else_of_the_probes_have_another_version(name):
+    version, found = rule_sets.RULE_SETS[name].version, rule_probe.digest(name)
+    assert PINNED[name] == (version, found), (
+        f"The rules {name} make something else of the probes than {PINNED[name][0]} did, or have a version that is not "
+        f"pinned. Raise their version, unless it was raised since the last release, and pin {(version, found)} here."
+    )
+
+
+def test_every_rule_set_is_probed_and_pinned():
+    assert set(PINNED) == set(rule_probe.PROBES) == set(rule_sets.RULE_SETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "constant", "other"),
+    [
+        ("text", "text_flags", "_MIXED", 0.2), ("segmentation", "segmentation", "_MIN_SILENCE", 0.2),
+        ("content", "content.identifiers", "_MOBILE", None), ("duplicate_text", "duplicates", "_SIGN_OF_NUMBER", None),
+        ("duplicate_audio", "duplicates", "_MEANING", ("audio_group", "text_group")), ("rows", "utterance", "_JUDGED_LETTERS", 99),
+        ("labels", "labels", "_NOTHING", frozenset()), ("quality", "loudness", "_HANGOVER", 0.4),
+    ],
+)  # fmt: skip
+def test_the_probes_see_a_rule_that_changed(name, module, constant, other, monkeypatch):
+    changed = importlib.import_module(f"data_foundry.preprocessing.{module}")
+    before = rule_probe.digest(name)
+    monkeypatch.setattr(changed, constant, re.compile("$^") if other is None else other)
+    assert rule_probe.digest(name) != before

@@ -98,8 +98,8 @@ def test_comments_under_videos_are_told_by_their_label():
     "text",
     [
         "super movie", "Super acting", "super", "best malayalam movie ever", "super hit", "the mole ran",
-        "kollam bus stand", "paisa vasool", "und so weiter", "dream team", "gorilla", "vanilla umbrella", "Priya",
-        "until April", "telegram program", "civil council", "Instagram stream", "email detail", "cricket stadium in Kochi",
+        "kollam bus stand", "paisa vasool", "und so weiter", "dream team", "gorilla", "vanilla", "Priya",
+        "until April", "telegram program", "civil council", "Instagram", "cricket stadium in Kochi",
     ],
 )  # fmt: skip
 def test_words_that_malayalam_shares_with_others_or_merely_resembles_make_no_comment_romanised(text):
