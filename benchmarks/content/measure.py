@@ -20,7 +20,7 @@ from data_foundry.preprocessing.content.rule import Measured
 from data_foundry.preprocessing.content.rules import MAX_FALSE_POSITIVES_PER_10K, RULES
 from data_foundry.preprocessing.text import normalize
 
-SEEDS, CLEAN, PLANTED = range(6), 20_000, 100
+SEEDS, CLEAN, PLANTED = range(6), 20_000, 200
 UNNAMED = 10_000
 ROUNDS = 7
 

@@ -13,7 +13,7 @@ from data_foundry.preprocessing.readers import encodable
 from data_foundry.records import Rejected, Seconds
 
 _START = ("start", "start_time", "begin", "from", "onset")
-_END = ("end", "end_time", "finish", "until", "to")
+_END = ("end", "end_time", "finish", "stop", "until", "to")
 _BOTH = ("timestamp", "timestamps", "time", "times", "segment")
 _LENGTH = ("duration", "dur", "length")
 _TEXT = ("text", "transcript", "sentence", "transcription", "normalized", "verbatim", "utterance")

@@ -33,22 +33,23 @@ def group(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-_SIGN_OF_NUMBER = re.compile(r"(?<=\d)[^\w\s]+(?=\d)|(?<![\w.])[-\u2212](?=\d)")
-_NUMBER = re.compile(r"(?:(?<![\w.])[-\u2212])?\d+(?:[^\w\s]+\d+)*")
+_SIGN_OF_NUMBER = re.compile(r"(?<=\d)(?:[^\w\s]+(?=\d)| ?%)|(?<![\w.])[-\u2212.](?=\d)|[₹$€£] ?(?=\d)")
+_NUMBER = re.compile(r"(?:(?<![\w.])[-\u2212.]|[₹$€£] ?)?\d+(?:[^\w\s]+\d+)*(?: ?%)?")
 _THOUSANDS = re.compile(r"(?<=\d),(?=(?:\d\d,)*\d{3}(?!\d))")
 
 
 def text_group(text: str | None) -> str | None:
     """Return the group of a normalised text, or None where there is nothing in it to compare.
 
-    Punctuation inside numbers and a minus before them count (1.5, 5-10, 2:30, -5); a comma between thousands does not.
+    Punctuation inside numbers counts, and so do a minus, a point or the sign of a currency before them and a per cent
+    sign after them (1.5, 5-10, 2:30, -5, .5, ₹5, 5%); a comma between thousands does not.
     To be asked of the masked text: by the group of an unmasked one, trying out numbers would find the masked one.
     """
     form = scoring_form(text or "")
     if not form:
         return None
     plain = _THOUSANDS.sub("", text or "")
-    numbers = _NUMBER.findall(plain) if _SIGN_OF_NUMBER.search(plain) else ()
+    numbers = [found.replace(" ", "") for found in _NUMBER.findall(plain)] if _SIGN_OF_NUMBER.search(plain) else ()
     return group("\0".join((form, *numbers)).encode())
 
 

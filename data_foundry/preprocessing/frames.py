@@ -27,6 +27,7 @@ _AMR_BYTES = {  # bytes a frame by mode, RFC 4867 s5.3; modes without a length a
 }
 _AMR_ZERO_BITS = 0x83
 _FLAC_BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+_FLAC_SAMPLE_SIZES = {8: 1, 12: 2, 16: 4, 20: 5, 24: 6, 32: 7}
 _FLAC_FRAME = re.compile(rb"\xff[\xf8\xf9]")
 _FLAC_START = re.compile(rb"fLaC[\0\x80]\0\0\x22")
 _FLAC_TAIL = 1 << 16
@@ -184,7 +185,10 @@ def check_flac(payload: Payload, at: int) -> bool:
     """
     if len(payload) < at + 42:
         raise Rejected("audio_truncated", "the header is cut off")
-    declared = read(">Q", payload, at + 18)[0] & (1 << 36) - 1
+    form = read(">Q", payload, at + 18)[0]
+    declared, bits, channels = form & (1 << 36) - 1, (form >> 36 & 31) + 1, (form >> 41 & 7) + 1
+    layouts = (1, 8, 9, 10) if channels == 2 else (channels - 1,)
+    fourths = {layout << 4 | size << 1 for layout in layouts for size in (0, _FLAC_SAMPLE_SIZES.get(bits, 0))}
     block_size = read(">H", payload, at + 10)[0]
     longest = int.from_bytes(payload[at + 15 : at + 18])
     other = find(_FLAC_START, payload, at + 4)
@@ -192,14 +196,15 @@ def check_flac(payload: Payload, at: int) -> bool:
         raise Rejected("audio_corrupt", f"another FLAC file starts at byte {other} of {len(payload)}")
     tail = payload[max(at + 42, len(payload) - (longest + _TAGS if longest else _FLAC_TAIL)) :]
     places = [found.start() for found in _FLAC_FRAME.finditer(tail)]
-    ends = (_flac_end(tail[place : place + 16], block_size) for place in reversed(places))
+    heads = (tail[place : place + 16] for place in reversed(places))
+    ends = (_flac_end(head, block_size) for head in heads if head[3:4] and head[3] in fourths)
     # What looks like a header within a frame, and has its checksum too, rarely has its number.
     return declared > 0 and next((end for end in ends if end >= declared), 0) <= declared
 
 
 def _flac_end(head: bytes, block_size: int) -> int:
     """Return the sample after a FLAC frame by its header (RFC 9639 s9.1), 0 for what is none, by its checksum."""
-    if len(head) < 16 or head[3] & 1 or head[4] == 0xFF:
+    if len(head) < 16 or head[4] == 0xFF:
         return 0
     # The number of the frame, or of its sample, is coded like a character of UTF-8, in up to 7 bytes.
     length = max(1, 8 - (head[4] ^ 0xFF).bit_length())

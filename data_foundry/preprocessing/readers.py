@@ -32,6 +32,10 @@ _ONE_LINE = ("label", "dialect", "gender", "district", "speaker")
 """Roles whose cells have no line break, but where a stray quote swallowed one."""
 
 
+class UnknownColumns(Rejected):
+    """A table of which no column holds a text or a recording: none of its rows is read."""
+
+
 @dataclass(slots=True)
 class RawRow:
     """One row as the dataset holds it.
@@ -77,7 +81,7 @@ def read_rows(
         unknown = []
         for path in tables:
             for row in _table_rows(entry, path, folder / path):
-                if row.fault is not None and row.fault.reason == "unknown_columns":
+                if isinstance(row.fault, UnknownColumns):
                     unknown.append(row.fault.detail)
                 yield row
         if len(unknown) == len(tables):
@@ -125,6 +129,8 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path, start: int = 0) -
         with pa.OSFile(str(local), "rb") as handle:
             # A buffered reader holds a batch; the default holds whole row groups, several times over.
             file = pq.ParquetFile(handle, buffer_size=1 << 20, pre_buffer=False)
+            if any("dictionary<" in str(kind) for kind in file.schema_arrow.types):
+                file = pq.ParquetFile(handle, metadata=_plain_metadata(handle), buffer_size=1 << 20, pre_buffer=False)
             schema = file.schema_arrow
             columns = _columns(entry, schema.names)
             audio = _audio_column(entry, schema)
@@ -158,6 +164,23 @@ def _parquet_rows(entry: DatasetEntry, path: str, local: Path, start: int = 0) -
         raise FoundryError(f"{path} can't be read as Parquet: {error}.", "Ingest the dataset again.") from None
 
 
+def _plain_metadata(handle: Any) -> Any:
+    """Return a file's metadata without the Arrow schema, so that strings are read as strings, not as dictionaries.
+
+    Arrow refuses a whole dictionary for one entry that is no UTF-8. The schema stands under a key in the footer, which
+    gets another name here: 4 bytes with the footer's length and the magic number end a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    size = handle.size()
+    handle.seek(size - 8)
+    length = int.from_bytes(handle.read(4), "little") + 8
+    handle.seek(size - length)
+    footer = handle.read(length).replace(b"ARROW:schema", b"ARROW:ignore")
+    return pq.read_metadata(pa.BufferReader(b"PAR1" + footer))
+
+
 def _from_group(metadata: Any, start: int) -> tuple[int, list[int]]:
     """Return the number of the first row of the row group that holds row `start`, and that group with all after it."""
     number = 0
@@ -179,11 +202,9 @@ def _cells(column: Any) -> list[Any]:
 
 
 def _undecoded(kind: Any) -> Any:
-    """Return an Arrow type with bytes where it has strings, and with the values of a dictionary instead of that."""
+    """Return an Arrow type with bytes where it has strings."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        return _undecoded(kind.value_type)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return pa.large_binary()
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -305,7 +326,7 @@ def _table_row(entry: DatasetEntry, path: str, number: int, record: Mapping[str,
 
 
 def _records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[str, Any] | Rejected]:
-    """Yield the records of a table, or instead of them all one Rejected(unknown_columns) where none can hold a row."""
+    """Yield the records of a table, or instead of them all one UnknownColumns where none can hold a row."""
     records = _delimited_records(entry, path, local) if _is_delimited(path) else json_records(path, local)
     first: list[Mapping[str, Any] | Rejected] = []
     names: dict[str, None] = {}
@@ -317,7 +338,7 @@ def _records(entry: DatasetEntry, path: str, local: Path) -> Iterator[Mapping[st
         if known or len(first) == _JUDGED_RECORDS:
             break
     if names and not known:
-        yield Rejected("unknown_columns", _unknown_columns(path, [*names]))
+        yield UnknownColumns("malformed_row", _unknown_columns(path, [*names]))
         return
     yield from first
     yield from records

@@ -7,8 +7,7 @@ from typing import get_args
 from data_foundry.config import ContentRuleName
 
 REASONS = {
-    "malformed_row": "the line or record can't be read as a row of its table",
-    "unknown_columns": "a table of which no column holds a text or a recording; none of its rows is read",
+    "malformed_row": "the line or record can't be read as a row, or a whole table has no column that is known",
     "no_metadata": "an audio file that no row of the metadata names",
     "left_out_by_selection": "its audio file was left on the Hub by hub.max_bytes_per_dataset or its like",
     "unknown_label": "a label or dialect that is not in the dataset's table; nothing is guessed",

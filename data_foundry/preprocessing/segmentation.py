@@ -61,14 +61,3 @@ def _quietest(samples: Samples) -> int:
     frames = max(1, len(samples) // _FRAME)
     power = np.square(samples[: frames * _FRAME], dtype=np.float64)
     return int(power.reshape(frames, -1).sum(axis=1).argmin()) * _FRAME + min(_FRAME, len(samples)) // 2
-
-
-def segments(samples: Samples, max_seconds: Seconds) -> list[tuple[int, int]]:
-    """Cover a 16 kHz clip with (start, end) sample ranges of at most `max_seconds`, end to end; see `cut`."""
-    longest = int(max_seconds * SAMPLE_RATE)
-    ranges, start = [], 0
-    while len(samples) - start > longest:
-        end = start + cut(samples[start : start + longest])
-        ranges.append((start, end))
-        start = end
-    return [*ranges, (start, len(samples))]

@@ -12,7 +12,11 @@ from data_foundry.preprocessing.romanised import is_romanised
 from data_foundry.preprocessing.text import malayalam_ratio, normalize, script_counts
 
 _MALAYALAM_NAMES = frozenset({"ml", "mal", "mal_mlym", "ml-in", "ml_in", "malayalam"})
+_NOTHING = frozenset(("n/a", "nan", "null"))
+"""What writers leave for a missing cell; none of them translates anything, as "none" or "unknown" may."""
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_ENGLISH = re.compile(r"\b(?:the|The|of|and|is|are|was)\b")
+"""Words without which few English sentences do, and which nobody writes in Manglish."""
 _MALAYALAM_SIDE = 0.5
 """A side is Malayalam when at least half of its letters are; the gate on the accepted text is stricter."""
 
@@ -71,7 +75,7 @@ def _from_source_and_target(target: str | None, source: str | None, values: Mapp
 
 def _pair(text: str | None, translation: str | None, direction: str, flags: list[str]) -> Sides:
     normal = normalize(translation or "").text
-    if not normal:
+    if not normal or normal.lower() in _NOTHING:
         return Sides(text, flags=[*flags, "no_translation"])
     if not _is_english(normal):
         return Sides(text, flags=[*flags, "translation_not_english"])
@@ -103,7 +107,9 @@ def _is_english(text: str) -> bool:
     """Return whether a normalised text may be English: at least half of its letters are Latin, and not Manglish."""
     malayalam, other = script_counts(text)
     latin = other if text.isascii() else len(_LATIN.findall(text))
-    return 0 < latin >= _MALAYALAM_SIDE * (malayalam + other) and not is_romanised(text)
+    if not 0 < latin >= _MALAYALAM_SIDE * (malayalam + other):
+        return False
+    return _ENGLISH.search(text) is not None or not is_romanised(text)
 
 
 def _named_malayalam(language: Any) -> bool:

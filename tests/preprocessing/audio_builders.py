@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from data_foundry.preprocessing.audio import decode
+from data_foundry.preprocessing.segmentation import cut
 from data_foundry.records import Rejected
 
 SOUNDFILE_FORMATS = {
@@ -85,3 +86,14 @@ def bursts(spoken: float, silent: float, times: int) -> np.ndarray:
     voice = voice * (1 + 0.5 * tone(spoken, frequency=4, amplitude=1.0))
     pause = np.random.default_rng(0).normal(0, 1e-4, int(silent * 16_000)).astype(np.float32)
     return np.concatenate([np.concatenate([voice, pause]) for _ in range(times)]).astype(np.float32)
+
+
+def segments(samples: np.ndarray, max_seconds: float) -> list[tuple[int, int]]:
+    """A whole 16 kHz clip as (start, end) ranges of at most `max_seconds`, cut one after the other."""
+    longest = int(max_seconds * 16_000)
+    ranges, start = [], 0
+    while len(samples) - start > longest:
+        end = start + cut(samples[start : start + longest])
+        ranges.append((start, end))
+        start = end
+    return [*ranges, (start, len(samples))]

@@ -1,7 +1,8 @@
 """PROBES: what each rule set makes of a fixed corpus, so that a rule that changed is seen in what it does.
 
-Texts, numbers, tables and tones are made here, by examples of the rules themselves and by a seed. Figures that depend
-on how a machine adds are rounded; how a detail is worded is left out. No native speaker checked the Malayalam.
+Texts, numbers, tables and tones are made here, by examples of the text rules and by a seed. Figures that depend on how
+a machine adds are rounded; how a detail is worded is left out. `python -m tests.preprocessing.rule_probe` prints
+versions and digests as `test_rule_sets` pins them. No native speaker checked the Malayalam.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -23,7 +25,7 @@ from data_foundry.preprocessing import labels, speech, text
 from data_foundry.preprocessing.chunks import Chunk
 from data_foundry.preprocessing.codec_tokens import check_codes
 from data_foundry.preprocessing.content import Reviewer
-from data_foundry.preprocessing.content.rules import RULES as CONTENT
+from data_foundry.preprocessing.content.politeness import find_impolite
 from data_foundry.preprocessing.duplicates import SeenRows, group, text_group
 from data_foundry.preprocessing.fingerprint import fingerprint
 from data_foundry.preprocessing.quality import check_measures, check_speaking_rate, measure, measure_flags
@@ -108,9 +110,24 @@ def _numbers() -> list[str]:
     return found
 
 
+_PERSONAL = (
+    "വിളിക്കൂ 90000 00001", "+91-90000-12045", "(+91) 9000012045", "൯൦൦൦൦൧൨൦൪൫", "0471-2345678", "2345 6789 0124",
+    "1800 425 1234", "4111 1111 1111 1111 12/28 123", "378282246310005", "അക്കൗണ്ട് നമ്പർ 12345678901",
+    "A/c no. 1234 5678 901", "abcpe1234f",
+    "PAN ABCDE1234F", "IFSC SBIN0070123", "KL-07-AB-1234", "NH 66 AB 1234", "a.b@example.in", "a@b", "rani@okaxis",
+    "UPI: rani@newbank", "rani@newbank", "ഒൻപത് പൂജ്യം രണ്ട് എട്ട് നാല് ഏഴ് ഒന്ന് ആറ്", "ഡബിൾ എട്ട് ട്രിപ്പിൾ നാല് ഏഴ് ഒന്ന് ആറ്",
+    "onpathu poojyam randu ettu naalu ezhu onnu aaru", "മാർക്ക് 78 85 90 67 88", "സ്കോർ 78-91-65-88-72", "നായിന്റെ മോൻ",
+    "നായിന്റെ വാൽ", "Thayoli", "മണ്ടൻ", "മണ്ട", "വിഡ്ഢികൾ",
+)  # fmt: skip
+_MANNERS = (
+    "നിന്റെ ബിൽ അടച്ചോ", "നീ കാത്തിരിക്കുക", "താങ്കളുടെ ബിൽ", "നീല നിറം", "ഒന്ന് അമർത്ത്", "നമ്പർ പറയ്.", "അമർത്തുക", "അമർത്തൂ",
+    "ദയവായി കാത്തിരിക്കണം", "താങ്കളുടെ ബിൽ നിങ്ങൾക്ക് അടയ്ക്കാം", "താങ്കളുടെ ബിൽ താങ്കൾക്ക് അടയ്ക്കാം",
+)  # fmt: skip
+
+
 def _content() -> Iterator[Any]:
     reviewer = Reviewer(ContentChecks())
-    for given in [*(each for rule in CONTENT for each in rule.finds + rule.passes), *_numbers()]:
+    for given in (*_PERSONAL, *_numbers()):
         row = {"text": given, "text_raw": f"{given} ", "translation": given, "flags": [], "content": []}
         reviewer.review(row, spoken=False)
         reviewer.review_translation(row)
@@ -118,9 +135,9 @@ def _content() -> Iterator[Any]:
 
 
 def _prompts() -> Iterator[Any]:
-    reviewer = Reviewer(ContentChecks())
-    for given in (each for rule in CONTENT for each in rule.finds + rule.passes):
-        yield [(one.rule, one.start, one.end) for one in reviewer.check(given, prompt=True)]
+    for given in _MANNERS:
+        counts: Counter[str] = Counter()
+        yield find_impolite(given, counts), sorted(counts.items())
 
 
 def _coarse(values: np.ndarray) -> list[str]:
@@ -152,9 +169,16 @@ def _audio() -> Iterator[Any]:
         yield _outcome(_heard, encoded(np.stack(mixed, axis=1), rate, "float"))
     for level in (0.9, 1.0, 1.3, 40.0):
         yield _outcome(_heard, encoded(tone(2.0, amplitude=level), 16_000, "float"))
-    two_bytes_wrong = bytearray(encoded(tone(4.0), 16_000, "vorbis"))
-    two_bytes_wrong[len(two_bytes_wrong) // 2] ^= 0x55
-    yield _outcome(lambda payload: bool(_heard(payload)), bytes(two_bytes_wrong))
+    for form in ("vorbis", "opus", "flac"):
+        payload = encoded(tone(4.0, 48_000), 48_000, form)
+        yield _outcome(lambda payload: len(_heard(payload)), payload * 2)
+        for place in range(5, 95, 10):
+            wrong = bytearray(payload)
+            wrong[len(wrong) * place // 100] ^= 0x55
+            yield _outcome(lambda payload: len(_heard(payload)), bytes(wrong))
+    shorter = bytearray(encoded(tone(2.0), 16_000))
+    shorter[40:44] = (16_000).to_bytes(4, "little")
+    yield _outcome(_heard, bytes(shorter))
 
 
 def _segmentation() -> Iterator[Any]:
@@ -173,7 +197,8 @@ def _sounds() -> dict[str, np.ndarray]:
     noise = np.random.default_rng(5).normal(0, 0.01, 48_000).astype(np.float32)
     return {
         "tone": tone(3.0), "quiet": tone(3.0, amplitude=0.001), "silent": np.zeros(48_000, np.float32),
-        "short": tone(0.2), "bursts": bursts(0.7, 0.3, 4), "noisy": bursts(0.7, 0.3, 3) + noise,
+        "short": tone(0.2), "bursts": bursts(0.7, 0.3, 4),
+        "sparse": bursts(0.1, 0.35, 7), "noisy": bursts(0.7, 0.3, 3) + noise,
         "clipped": np.clip(tone(3.0, amplitude=1.6), -1, 1), "offset": tone(3.0) + np.float32(0.1), "noise": noise,
     }  # fmt: skip
 
@@ -181,7 +206,7 @@ def _sounds() -> dict[str, np.ndarray]:
 def _quality() -> Iterator[Any]:
     for name, samples in _sounds().items():
         measures = measure(samples, samples, 16_000, text=TEXT)
-        figures = {key: None if value is None else f"{value:.2g}" for key, value in measures.columns().items()}
+        figures = {key: None if value is None else f"{value:.3g}" for key, value in measures.columns().items()}
         yield name, figures, _outcome(check_measures, measures, AudioGates()), measure_flags(measures, AudioGates())
 
 
@@ -323,7 +348,7 @@ def _tables() -> dict[str, dict[str, bytes | str]]:
 _OF_ROWS = (
     "row_id", "source_file", "source_row", "source_split", "text", "text_raw", "translation", "direction", "label",
     "dialect",
-    "district", "gender", "speaker", "document", "segment_start", "segment_end", "codec", "reason",
+    "district", "gender", "speaker", "document", "segment_start", "segment_end", "codec", "duration", "reason",
 )  # fmt: skip
 _FLAGS_OF_ROWS = (
     "no_text", "text_unaligned", "no_translation", "translation_not_english", "sides_swapped", "lone_surrogate",
@@ -349,3 +374,9 @@ PROBES: dict[str, Callable[[], Iterator[Any]]] = {
     "segmentation": _segmentation, "quality": _quality, "fingerprint": _fingerprint, "speaking_rate": _speaking_rate,
     "codec": _codec, "labels": _labels, "duplicate_text": _duplicate_text, "duplicate_audio": _duplicate_audio,
 }  # fmt: skip
+
+if __name__ == "__main__":
+    from data_foundry.preprocessing.rule_sets import RULE_SETS
+
+    for probed in PROBES:
+        print(f"    {probed!r}: {(RULE_SETS[probed].version, digest(probed))},".replace("'", '"'))

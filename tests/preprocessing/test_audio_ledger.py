@@ -131,7 +131,8 @@ def test_a_row_that_is_kept_for_its_text_alone_does_not_hide_the_recording_that_
 )
 def test_texts_and_codec_tokens_are_no_recordings(name, files, run, lake):
     run(name, files)
-    assert (audio_of(lake, name)["recordings"], audio_of(lake, name)["undecoded"]) == (0, {})
+    found = audio_of(lake, name)
+    assert (found["recordings"], found["undecoded"], found["accepted"]) == (0, {}, 0)
 
 
 def test_sound_that_gets_lost_on_the_way_stops_the_run_before_anything_is_published(run, lake, monkeypatch):

@@ -62,24 +62,26 @@ def test_every_rule_that_may_refuse_rows_keeps_to_five_false_positives_in_ten_th
 
 
 def test_the_figures_of_the_rules_hold_on_a_part_of_the_lines_measured_again():
-    for name, got in measure(seeds=(7,), clean=2_000, planted=60).items():
+    for name, got in measure(seeds=(7,), clean=2_000, planted=120).items():
         stated = BY_NAME[name].measured
         low, _ = wilson(got.false_positives, got.clean)
         assert low * 10_000 <= stated.false_positives_per_10k, f"{name}: {got} has more false positives than {stated}"
         low, high = wilson(got.found, got.planted)
-        assert low <= stated.recall <= high, f"{name}: recall {got.recall:.3f}, the table says {stated.recall:.3f}"
+        assert low <= stated.recall <= high + 1e-9, (
+            f"{name}: recall {got.recall:.3f}, the table says {stated.recall:.3f}"
+        )
 
 
 def test_the_benchmarks_readme_states_the_figures_of_the_table():
     rows = [line.split("|")[1:-1] for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     stated = {name.strip(): [float(cell) for cell in cells] for name, *cells in rows[1:]}
     others = [rule for rule in RULES if rule.name not in stated]
-    assert len(others) == 13
+    assert len(others) == 12
     for rule in RULES:
         got = rule.measured
         figures = [got.false_positives, round(got.false_positives_per_10k, 2), got.found, round(got.precision, 3)]
-        assert stated.get(rule.name, stated["the thirteen others"]) == figures, rule.name
-        assert (got.clean, got.planted) == (60_000, 600)
+        assert stated.get(rule.name, stated["the twelve others"]) == figures, rule.name
+        assert (got.clean, got.planted) == (120_000, 1_200)
 
 
 def test_the_clean_lines_hold_what_a_careless_rule_would_trip_over():
@@ -130,10 +132,62 @@ def test_a_digit_of_any_script_and_an_invisible_character_hide_no_number():
 
 
 def test_several_numbers_in_a_row_are_found_whole():
-    assert found("90000 12045 9000012046") == [("mobile_number", "90000 12045 9000012046")]
-    assert found("90000 12045, 90000 12046") == [("mobile_number", "90000 12045, 90000 12046")]
+    both = [("mobile_number", "90000 12045"), ("mobile_number", "90000 12046")]
+    assert found("90000 12045 90000 12046") == found("90000 12045, 90000 12046") == both
+    assert found("90000 12045 9000012046") == [both[0], ("mobile_number", "9000012046")]
     text = "0471-2345678 / 9000012045"
     assert [rule for rule, _ in found(text)] == ["landline", "mobile_number"]
+
+
+def test_a_number_beside_short_ones_in_its_row_is_found_and_they_are_not():
+    for before, after in (("വാർഡ് 12 ", ""), ("", " 2026"), ("പിൻ 695001 ", " 12/28 123"), ("5 ", " 500 രൂപ")):
+        for said, rule in (
+            ("4111 1111 1111 1111", "card"), ("2345 6789 0124", "aadhaar"), ("98470 12345", "mobile_number"),
+            ("9847 012 345", "mobile_number"), ("0471 2345678", "landline"),
+        ):  # fmt: skip
+            assert found(f"{before}{said}{after}") == [(rule, said)], f"{before}{said}{after}"
+
+
+def test_several_kinds_of_numbers_in_one_row_are_told_apart():
+    assert found("4111 1111 1111 1111 2345 6789 0124 98470 12345 0471 2345678") == [
+        ("card", "4111 1111 1111 1111"), ("aadhaar", "2345 6789 0124"), ("mobile_number", "98470 12345"),
+        ("landline", "0471 2345678"),
+    ]  # fmt: skip
+
+
+def test_a_window_of_a_list_of_fours_is_no_number_unless_a_word_names_it_or_only_years_stand_beside_it():
+    assert found("2345 6789 0124 5678 9011") == []
+    assert found("ആധാർ 2345 6789 0124 5678 9011") == [("aadhaar", "2345 6789 0124")]
+    assert found("2026 2345 6789 0124 1999") == [("aadhaar", "2345 6789 0124")]
+
+
+def test_lists_of_equally_long_numbers_are_a_persons_only_where_something_speaks_of_calling():
+    for said in (
+        "78 85 90 67 88",
+        "78-91-65-88-72",
+        "66301/66302",
+        "90-60-90-60-90",
+        "78456.65432",
+        "61234-71234-81234-91234",
+    ):
+        assert found(f"മഴ {said} ആയി") == [], said
+        assert [rule for rule, _ in found(f"{said} ൽ വിളിക്കൂ")][:1] == ["mobile_number"], said
+    for said in ("ട്രെയിൻ നമ്പർ 66301 66302", "65/70/75/80/85", "64999/74999"):
+        assert found(said) == [], said
+
+
+def test_a_multiplication_table_said_aloud_is_no_number_and_tens_take_the_one_after_them():
+    for said in (
+        "അഞ്ച് നാല് ഇരുപത്, അഞ്ച് അഞ്ച് ഇരുപത്തിയഞ്ച്, അഞ്ച് ആറ് മുപ്പത്",
+        "two one three two two four two three five two four six",
+    ):
+        assert found(said) == []
+    assert found("twenty one thirty two forty three fifty four") == []
+    assert found("ninety eight forty seven sixty one twenty four thirty five") != []
+
+
+def test_toll_free_numbers_are_public_behind_the_code_of_the_country_too():
+    assert found("+91 1800 39 1500") == found("1800 391 5000") == found("+911860500100") == []
 
 
 def test_twelve_digits_behind_a_country_code_are_a_telephone_number_whatever_their_check_digit():
@@ -195,6 +249,9 @@ def test_hostile_text_takes_no_more_than_linear_steps():
         "98.",
         "98/",
         "9000012045 ",
+        "2345 6789 0124 ",
+        "9000 012 045; ",
+        "9, ",
         "9000012045 രൂപ; ",
         "a@b1 ",
         "kl 07 ",

@@ -70,3 +70,9 @@ def test_a_translation_is_masked_flagged_and_can_refuse_its_row():
     (row,) = rows(PAIRS, values, exclude=("mobile_number",))
     assert row["reason"] == "content_mobile_number"
     assert NUMBER not in says(row)
+
+
+def test_a_link_in_a_text_that_is_otherwise_empty_is_masked_and_said():
+    (row,) = rows(NEWS, {"text": f"<a href='tel:{NUMBER}'></a>", "label": "business"})
+    assert (row["reason"], NUMBER in says(row)) == ("empty_text", False)
+    assert "personal_data_in_raw" in row["flags"]

@@ -38,6 +38,9 @@ def test_texts_that_differ_in_punctuation_alone_are_one_group_and_nothing_is_non
         ("12/5 തീയതി", "125 തീയതി"),
         ("1.5 രൂപ, 15 രൂപ", "15 രൂപ, 1.5 രൂപ"),
         ("1.52", "15.2"),
+        ("₹500 വില", "$500 വില"),
+        ("5% വില", "5 വില"),
+        (".5 ലിറ്റർ", "5 ലിറ്റർ"),
     ],
 )
 def test_texts_with_other_numbers_are_not_one_group(one, other):
@@ -51,6 +54,7 @@ def test_texts_with_other_numbers_are_not_one_group(one, other):
         ("2,500,000", "2500000"),
         ("വില 1.5, ശരി", "വില: 1.5 ശരി!"),
         ("7-ാം വാർഡ്", "7ാം വാർഡ്"),
+        ("₹ 500, 5 %", "₹500, 5%"),
         ("ഇൻറർനെറ്റ്", "ഇന്റർനെറ്റ്"),
     ],
 )

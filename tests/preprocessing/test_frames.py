@@ -1,4 +1,4 @@
-"""Frames follow each other to the end of a payload; what a decoder would pass over is refused, or decoded by another."""
+"""Frames follow each other to the end of a payload; what a decoder passes over is refused, or decoded by another."""
 
 from __future__ import annotations
 

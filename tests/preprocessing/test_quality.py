@@ -258,6 +258,19 @@ def test_the_round_top_of_a_low_tone_is_not_flat_and_a_dithered_flat_top_is(freq
     assert clipping_share(decode(encoded(dithered, 48_000)).samples) == pytest.approx(0.41, abs=0.06)
 
 
+@pytest.mark.parametrize("codec", ["mulaw", "alaw", "wav8"])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+@pytest.mark.parametrize("amplitude", [0.3, 0.5, 0.9, 0.97])
+def test_the_steps_of_a_coarse_coding_make_no_flat_top_of_a_round_one(codec, rate, amplitude):
+    for frequency in (50, 60, 100, 150, 200, 250, 313, 400, 500, 1_000):
+        clip = decode(encoded(tone(1.0, rate, frequency, amplitude), rate, codec)).samples
+        assert clipping_share(clip) < 0.01, frequency
+    for factor in (1.5, 3.0):
+        cut = np.clip(tone(1.0, rate, 313, factor), -1, 1) * np.float32(amplitude)
+        share = 1 - 2 / np.pi * np.arcsin(1 / factor)
+        assert clipping_share(decode(encoded(cut, rate, codec)).samples) == pytest.approx(share, abs=0.1)
+
+
 def test_what_resampling_pushes_beyond_full_scale_is_clipping():
     square = np.sign(tone(1.0, 48_000, 300, 1.0)).astype(np.float32)
     clip = soxr.resample(square, 48_000, 16_000)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tracemalloc
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.readers import read_rows
+from data_foundry.preprocessing.readers import _cells, read_rows
 
 from .audio_builders import encoded, tone
 from .raw_builders import (
@@ -314,7 +315,7 @@ def test_a_table_without_any_known_column_beside_others_is_one_rejected_row(tmp_
     files = {"a.csv": "text,dialect\nമഴ,malabar\n", "b.csv": "word,count\nx,1\ny,2\n", "c.csv": "text,dialect\n"}
     rows = rows_of(DIALECTS, tmp_path, files)
     assert [(row.source_file, row.fault and row.fault.reason) for row in rows] == [
-        ("a.csv", None), ("b.csv", "unknown_columns"),
+        ("a.csv", None), ("b.csv", "malformed_row"),
     ]  # fmt: skip
 
 
@@ -346,6 +347,32 @@ def test_strings_that_are_no_utf8_and_half_characters_are_repaired(tmp_path):
     assert row.values["text"] == "a\ufffdb"
     (row,) = rows_of(NEWS, tmp_path / "b", {"malayalam-train.jsonl": '{"news": "a\\ud83d", "class": 1}'})
     assert (row.values["text"], row.flags) == ("a\ufffd", ("lone_surrogate",))
+
+
+@pytest.mark.parametrize("shape", ["list", "struct", "list of structs"])
+def test_a_byte_that_is_no_utf8_costs_its_own_cell_whatever_the_column_is_made_of(shape):
+    offsets = pa.py_buffer(np.array([0, 3, 5], np.int32).tobytes())
+    broken = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"a\xffbok")])
+    with_time = pa.StructArray.from_arrays([broken, pa.array([0.5, None])], ["text", "start"])
+    bad, good = ({"text": "a\ufffdb", "start": 0.5}, {"text": "ok", "start": None})
+    column, cells = {
+        "list": (pa.ListArray.from_arrays([0, 1, 1, 2], broken), [["a\ufffdb"], [], ["ok"]]),
+        "struct": (with_time, [bad, good]),
+        "list of structs": (pa.ListArray.from_arrays([0, 2], with_time), [[bad, good]]),
+    }[shape]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"cell": column}), sink)
+    (batch,) = pq.ParquetFile(pa.BufferReader(sink.getvalue())).iter_batches()
+    assert _cells(batch.column("cell")) == cells
+
+
+def test_a_text_column_of_a_dictionary_with_a_broken_entry_is_read_to_its_end(tmp_path):
+    offsets = pa.py_buffer(np.array([0, 3, 5], np.int32).tobytes())
+    broken = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"a\xffbok")])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"transcript": pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), broken)}), sink)
+    rows = rows_of(STT, tmp_path, {"data/train-0.parquet": sink.getvalue().to_pybytes()})
+    assert [row.values["text"] for row in rows] == ["ok", "a\ufffdb", "ok"]
 
 
 def test_a_recording_that_a_size_limit_left_on_the_hub_is_told_from_one_that_is_missing(tmp_path):

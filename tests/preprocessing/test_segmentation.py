@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from data_foundry.preprocessing.segmentation import cut, segments
+from data_foundry.preprocessing.segmentation import cut
 
-from .audio_builders import bursts, tone
+from .audio_builders import bursts, segments, tone
 
 
 def test_a_long_clip_is_cut_in_its_pauses_end_to_end():

@@ -65,6 +65,7 @@ def test_two_english_sides_leave_no_malayalam_to_accept():
         (ML, " ", (ML, None, None, ["no_translation"])),
         (LEGACY, EN, (LEGACY, EN, "ml-en", [])),
         (ML, "<br>", (ML, None, None, ["no_translation"])),
+        (ML, "N/A", (ML, None, None, ["no_translation"])),
         *((ML, other, (ML, None, None, ["translation_not_english"])) for other in NOT_ENGLISH),
         (ML, "Élan, à la carte", (ML, "Élan, à la carte", "ml-en", [])),
         (None, EN, (None, EN, "ml-en", [])),

@@ -12,11 +12,10 @@ from data_foundry.config import AudioGates
 from data_foundry.preprocessing import audio
 from data_foundry.preprocessing.audio import decode, length_at_16k, to_16k
 from data_foundry.preprocessing.chunks import Chunk, timed_chunks
-from data_foundry.preprocessing.segmentation import segments
 from data_foundry.preprocessing.speech import Piece, pieces
 from data_foundry.records import SAMPLE_RATE, Rejected
 
-from .audio_builders import bursts, encoded, through_ffmpeg, tone
+from .audio_builders import bursts, encoded, segments, through_ffmpeg, tone
 
 GATES = AudioGates(max_segment_seconds=2.0)
 

@@ -326,7 +326,7 @@ def test_tokens_that_do_not_fit_their_codec_or_text_are_refused(run):
     _, (kept,), rejected = run(TOKENS, {"data/train-0.parquet": parquet_bytes(rows, types)})
     assert kept["codes"] == [[7] * 25] * 4
     assert kept["codec"].startswith("nvidia/nemo-nano-codec")
-    assert (kept["duration"], kept["audio"]) == (None, None)
+    assert (kept["duration"], kept["audio"]) == (2.0, None)
     assert [row["reason"] for row in rejected] == [
         "codec_unequal_layers", "codec_out_of_range", "codec_length", "empty_text", "low_malayalam_ratio",
         "transcript_too_long",

@@ -49,6 +49,8 @@ def test_an_unknown_profile_is_refused_by_name():
         ("123 \U0001f600 ...", 0.0),
         ("കേ\u0d3e", 1.0),
         ("മഴ https://example.in/very/long/path a@b.in <b>", 1.0),
+        ("മഴ <breathing> [laugh] <a href='x'>", 1.0),
+        ("മഴ <please pay now> ശരി", 5 / 17),  # no tag that a rule takes away, so its letters stay and count
         ("കൊ हिन्दी", 2 / 8),
         ("കൊ µ ½ \u0301", 1.0),
     ],

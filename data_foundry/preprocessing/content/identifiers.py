@@ -130,7 +130,8 @@ def _find(text: str, public_numbers: frozenset[str]) -> list[Found]:
 
 def is_public(number: str, public_numbers: frozenset[str] = frozenset()) -> bool:
     """Return whether the digits are a helpline's, toll-free, or among the numbers that may stand."""
-    if number in HELPLINES or (number.startswith(_PUBLIC_PREFIXES) and 10 <= len(number) <= 12):
+    national = re.sub("^(?:00)?91(?=.{9})", "", number)
+    if number in HELPLINES or (national.startswith(_PUBLIC_PREFIXES) and 10 <= len(national) <= 12):
         return True
     return bool(public_numbers) and any(
         number.removeprefix(prefix) in public_numbers for prefix in ("", "0", "91", "0091")
@@ -172,7 +173,7 @@ def _landline(text: str, match: re.Match[str], digits: str) -> str | None:
 
 
 def _abroad(text: str, match: re.Match[str], digits: str) -> str | None:
-    return None if is_amount(text, match.start() + 1, match.end()) else "country code and 7 to 12 digits"
+    return None if is_amount(text, match.start() + 1, match.end()) else "number behind the code of another country"
 
 
 def _account(text: str, match: re.Match[str], digits: str) -> str | None:

@@ -55,8 +55,8 @@ class _Group:
 class _Part:
     """Groups side by side in a text: a row, or what is left of one."""
 
-    def __init__(self, text: str, groups: list[_Group]) -> None:
-        self.text, self.groups = text, groups
+    def __init__(self, text: str, groups: list[_Group], wordless: bool) -> None:
+        self.text, self.groups, self.wordless = text, groups, wordless
 
     def mark(self, place: int) -> str:
         """Return what stands between a group and the one before it."""
@@ -74,6 +74,7 @@ class _Part:
 def find_row_numbers(text: str) -> list[Found]:
     """Return the card, Aadhaar and mobile numbers of a text, none overlapping another, in no order."""
     found: list[Found] = []
+    wordless = _LETTER.search(text) is None
     for match in _ROW.finditer(text):
         if len(match[0]) < 10 or sum(map(str.isdecimal, match[0])) < 10:
             continue
@@ -81,7 +82,7 @@ def find_row_numbers(text: str) -> list[Found]:
         if _BRANCH.search(text, max(0, match.start() - 4), groups[0].end):
             del groups[0]
         rest: list[_Group] = []
-        checked = dict(_checked_numbers(_Part(text, groups)))
+        checked = dict(_checked_numbers(_Part(text, groups, wordless)))
         place = 0
         while place < len(groups):
             if place not in checked:
@@ -89,9 +90,9 @@ def find_row_numbers(text: str) -> list[Found]:
                 place += 1
                 continue
             last, one = checked[place]
-            found += [one, *_mobiles(_Part(text, rest))]
+            found += [one, *_mobiles(_Part(text, rest, wordless))]
             rest, place = [], last + 1
-        found += _mobiles(_Part(text, rest))
+        found += _mobiles(_Part(text, rest, wordless))
     for match in _BY_DIGIT.finditer(text):
         values = [int(digit) for digit in match[0] if digit.isdecimal()]
         if not is_counting(values) and not are_counts(text, *match.span()):
@@ -118,26 +119,32 @@ def _checked_numbers(part: _Part) -> Iterator[tuple[int, tuple[int, Found]]]:
         first = end
 
 
-def _among_fours(part: _Part, first: int, end: int) -> list[tuple[int, tuple[int, Found]]]:
-    """Return the numbers that a row of groups of four is made of.
+def _among_fours(part: _Part, first: int, end: int) -> Iterator[tuple[int, tuple[int, Found]]]:
+    """Yield the numbers that a row of groups of four is made of.
 
     Besides them only years may stand there, unless a word names such a number: of a list of four-digit counts every
     tenth window passes a check digit.
     """
-    # From the right: how many groups are neither in a number nor a year, how many are in none, and the numbers.
-    best: list[tuple[int, int, list[tuple[int, tuple[int, Found]]]]] = [(0, 0, [])]
-    for place in range(end - 1, -1 + first, -1):
-        after = end - place - 1
-        odd, loose, numbers = best[after]
-        choice = (odd + (not _YEAR.fullmatch(part.groups[place].digits)), loose + 1, numbers)
+    # From the right: how many groups are neither in a number nor a year, how many in none, how many are a number.
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]
+    found: dict[int, tuple[int, Found]] = {}
+    for place in range(end - 1, first - 1, -1):
+        odd, loose, _ = best[-1]
+        choice = (odd + (not _YEAR.fullmatch(part.groups[place].digits)), loose + 1, 0)
         for count in (3, 4):
             if place + count <= end and (one := _checked(part, place, place + count - 1)):
-                odd, loose, numbers = best[after + 1 - count]
+                odd, loose, _ = best[-count]
                 if (odd, loose) <= choice[:2]:
-                    choice = (odd, loose, [(place, (place + count - 1, one)), *numbers])
+                    choice = (odd, loose, count)
+                    found[place] = (place + count - 1, one)
         best.append(choice)
-    odd, _, numbers = best[-1]
-    return numbers if not odd or part.named else []
+    if best[-1][0] and not part.named:
+        return
+    place = first
+    while place < end:
+        if best[end - place][2]:
+            yield place, found[place]
+        place += best[end - place][2] or 1
 
 
 def _checked(part: _Part, first: int, last: int) -> Found | None:
@@ -235,27 +242,33 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
     if are_counts(text, start, end) or _is_not_grouped(text, start, end):
         return False
     prefixed = _is_prefixed(part, first, last)
-    if beside and (lengths not in _COMMON or beside in lengths) and not prefixed:
+    if beside and lengths not in _COMMON and not prefixed:
         return False
     proved = (
         prefixed
         or any(group.digits[0] == "0" for group in part.groups[first + 1 : last + 1])
         or calls(text, start, end)
-        or not _LETTER.search(text)
+        or (part.wordless and not ("/" in text[start:end] and len(set(lengths)) == 1))
     )
-    if beside and not proved and (lengths != (5, 5) or not _stands_out(part, first, last)):
+    if beside and not proved and (lengths != (5, 5) or beside == 5 or not _stands_out(part, first, last)):
         return False
     if set(lengths) == {1}:
         return not is_counting([int(digit) for digit in digits])
     marks = {part.mark(place) for place in range(first + 1, last + 1)}
     weak = (
         len(digits) > 10  # the code of the country is not set apart
-        or lengths == (2,) * 5
-        or not (_PLAIN.issuperset(marks) or (lengths in _COMMON and len(lengths) == 3))
+        or (lengths == (2,) * 5 and not marks.isdisjoint(" -./"))
+        or not (_PLAIN.issuperset(marks) or (lengths in _COMMON and len(lengths) == 3) or _is_no_range(text[start:end]))
         or (1 in lengths and (max(lengths) < 5 or len(lengths) > 3))
         or (lengths == (5, 5) and marks != {" "} and _goes_on(part, first, last))
     )
     return proved or not weak
+
+
+def _is_no_range(said: str) -> bool:
+    """Return whether two groups of five beside a spaced hyphen fall, as the ends of a range do not."""
+    ends = re.fullmatch(r"(\d{5}) [-–] (\d{5})", said)
+    return ends is not None and ends[1] > ends[2]
 
 
 def _goes_on(part: _Part, first: int, last: int) -> bool:
