@@ -24,6 +24,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "config" / "data_foundry_config.json"
 ENVIRONMENT_PREFIX = "DATA_FOUNDRY_"
 
+
 class Storage(Section):
     """Where and how the lake keeps its files.
 

@@ -91,7 +91,10 @@ def test_an_override_changes_one_field_and_keeps_the_engines_own_defaults():
     settings = load_settings(flags={"training": {"engines": {"stt": {"epochs": 7}}}}, environ={})
     own = ENGINES[AIEngine.STT].training
     assert training_config(settings.training, AIEngine.STT, own) == own.model_copy(update={"epochs": 7})
-    assert training_config(settings.training, AIEngine.NLU, ENGINES[AIEngine.NLU].training) == ENGINES[AIEngine.NLU].training
+    assert (
+        training_config(settings.training, AIEngine.NLU, ENGINES[AIEngine.NLU].training)
+        == ENGINES[AIEngine.NLU].training
+    )
 
 
 def test_the_sample_profile_names_the_bundled_hub_and_bases_that_it_holds():

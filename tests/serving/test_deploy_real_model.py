@@ -99,7 +99,11 @@ def phase(hub: Path, with_settings: Callable[..., Settings]) -> Callable[..., Se
     def build(base: str, **changes: Any) -> Settings:
         learning = {"target_modules": ["query", "value", "dense"], "learning_rate": 0.01, "epochs": 8}
         only = {"label_kind": "topic"}
-        training = {"gpu_enabled": False, "mixed_precision": False, "engines": {"nlu": {"base": base, "only": only, **learning}}}
+        training = {
+            "gpu_enabled": False,
+            "mixed_precision": False,
+            "engines": {"nlu": {"base": base, "only": only, **learning}},
+        }
         settings = with_settings(engines=["nlu"], hub={"source": str(hub)}, training=training, **changes)
         write_gold(Lake(settings))
         return settings
