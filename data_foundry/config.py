@@ -137,7 +137,8 @@ class Routing(Section):
     """What becomes of a dataset of which its declared engine can use no row, or fewer than half.
 
     "reroute": its rows serve the engines that can use them, and the report says so. "fail": the declared engine's step
-    fails and publishes nothing; the other engines go on. Either is known only when the rows were read.
+    fails and publishes nothing, not even of its other datasets, and no other engine takes the dataset's rows; those
+    go on without it. Either is known only when the rows were read.
     """
 
     on_mismatch: Literal["reroute", "fail"] = "reroute"

@@ -6,7 +6,16 @@ import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from data_foundry.errors import FoundryError
 from data_foundry.mistakes import in_words
@@ -62,7 +71,10 @@ class DatasetEntry(BaseModel):
     canonical name. `splits` maps split or folder names as found (lower case) to ours, over the common ones.
     `headerless_columns`: the columns of a table file, in order, should it come without its header row; `quoted` says
     whether quote marks delimit fields in it. `text_group` names roles whose equal values must not stand in two splits;
-    the role `speaker` names the column that tells voices apart.
+    the role `speaker` names the column that tells voices apart. `label_kind`: what the labels say
+    of a text, a caller's intent or a topic, for which NLU learns them; None where they say neither.
+    `synthetic_reference`: whether the target side of a pair, in either language, is a machine's translation; None where
+    nobody states it.
 
     `licence` is what the licences of the `parents` ({corpus: its licence}) amount to, `licence_found` the tag on the
     Hub (None: no tag seen); of the three flags None means that nobody states it. `traps` are known ways to misread the
@@ -83,6 +95,7 @@ class DatasetEntry(BaseModel):
     roles: dict[str, tuple[str, ...]]
     required: tuple[str, ...] = ("text",)
     labels: dict[str, str] = {}
+    label_kind: Literal["intent", "topic"] | None = Field(default=None, validate_default=True)
     splits: dict[str, str] = {}
     evaluation_splits: tuple[str, ...] = ()
     headerless_columns: tuple[str, ...] = ()
@@ -90,7 +103,7 @@ class DatasetEntry(BaseModel):
     text_group: tuple[str, ...] = ("text",)
     ratio_policy: RatioPolicy = "per_utterance"
     direction: str | None = None
-    synthetic_reference: bool = False
+    synthetic_reference: bool | None = None
     codec: Codec | None = None
     licence_found: str | None = None
     licence: str = "unknown"
@@ -103,6 +116,13 @@ class DatasetEntry(BaseModel):
     traps: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     bundled: bool = False
+
+    @field_validator("label_kind")
+    @classmethod
+    def _kind_of_labels_is_stated(cls, kind: str | None, info: ValidationInfo) -> str | None:
+        if kind is None and info.data.get("declared_engine") is AIEngine.NLU and "label" in info.data.get("roles", {}):
+            raise ValueError("must say what the labels are that NLU is to learn, intent or topic")
+        return kind
 
     @model_validator(mode="wrap")
     @classmethod

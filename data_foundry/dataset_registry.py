@@ -97,7 +97,8 @@ _ENTRIES = (
         traps=(
             "`path` is a string that leads nowhere: there is no audio in this dataset. It names a row's recording.",
             "Which side is Malayalam depends on source_language and tar_lang; codes and names both occur.",
-            "The English side is machine translation (IndicTrans2): scores measure agreement with that system.",
+            "The side that was not spoken (English of ml-en, Malayalam of en-ml) is a machine's, IndicTrans2: "
+            "scores measure agreement with that system.",
             "The split kathbath is an evaluation set and must not be trained on.",
         ),
         fallbacks=("krutrim-ai-labs/IndicST",),
@@ -180,6 +181,7 @@ _ENTRIES = (
         priority="medium",
         roles={**NANO_CODEC_ROLES, "label": ("intent", "label", "class")},
         required=("text", "label"),
+        label_kind="intent",
         codec=NANO_CODEC,
         licence="cc-by-4.0",
         licence_note="The parent ai4bharat/Rasa is CC-BY-4.0 and gated; a third party lists it as CC-BY-ND-4.0.",
@@ -199,6 +201,7 @@ _ENTRIES = (
         roles={"text": ("news", "text", "article", "headline"), "label": ("class", "label", "category")},
         required=("text", "label"),
         labels=TOPICS,
+        label_kind="topic",
         licence_found="cc-by-nc-4.0",
         licence="cc-by-nc-sa-4.0",
         licence_note="The copy says CC-BY-NC-4.0, the corpus it comes from CC-BY-NC-SA-4.0: the stricter one holds.",
@@ -290,6 +293,7 @@ _ENTRIES = (
         roles={"text": ("text",), "label": ("intent",), "prompt": ("template",), "style": ("style",)},
         required=("text", "label"),
         labels={intent: intent for intent in INTENTS},
+        label_kind="intent",
         ratio_policy="code_mixed",
         licence_found="cc0-1.0",
         licence="cc0-1.0",

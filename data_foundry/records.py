@@ -21,7 +21,7 @@ SAMPLE_RATE: Hertz = 16_000
 
 
 class AIEngine(StrEnum):
-    """The six engines of the phone line that data is routed to."""
+    """The engines of the phone line that data is routed to."""
 
     STT = "stt"
     DIALECT = "dialect"

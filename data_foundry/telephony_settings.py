@@ -24,7 +24,8 @@ class Telephony(Section):
     dB (active speech level to noise), and, for the `lossy_share` of rows whose network loses packets, the share of
     packets lost and the mean length of a burst of losses, in packets of 20 ms. `concealment`: a lost packet is a
     repeated pitch period, or silence. The defaults are a judgement, not a measurement of any network; one's own line
-    may be measured and put here.
+    may be measured and put here. Not simulated: AMR, AMR-WB and EVS, the codecs of today's mobile calls, and two codecs
+    one after the other (see data_foundry/telephony); `gsm` stands in for them.
     """
 
     splits: tuple[Literal["train", "validation", "test"], ...] = ("test",)

@@ -5,7 +5,6 @@ import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from data_foundry import compute
 from data_foundry.compute import run_steps
 from data_foundry.errors import FoundryError
 from data_foundry.report import Action, Outcome, Step, StepResult
+from tests.processes import alive, wait_for
 
 
 def act(settings, step):
@@ -90,20 +90,6 @@ def test_workers_do_not_outlive_a_killed_run(with_settings):
 
 def pid(settings, name):
     return int((settings.base_path / name).read_text() or 0)
-
-
-def alive(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition, seconds=30):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_steps_that_no_worker_has_begun_when_a_pool_breaks_go_to_a_new_pool(with_settings, monkeypatch):

@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import run_data_foundry
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.lake import Lake
 from data_foundry.report import PHASES, PipelineReport
+from tests.processes import alive, wait_for
 
 GOOD = """
 import argparse, sys
@@ -194,20 +194,6 @@ def lingering(tmp_path):
     yield run, base, [int(pid) for pid in (base / "pids").read_text().split()]
     run.kill()
     run.communicate()
-
-
-def wait_for(condition):
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +96,10 @@ def compared(prints: list[bytes | None]) -> tuple[Near, set[tuple[int, int]]]:
     for found in prints:
         sounds.add(found)
     near = sounds.found()
-    a, b = near.row_pairs()
-    return near, set(zip(a.tolist(), b.tolist(), strict=True))
+    held = [np.flatnonzero(near.content == content).tolist() for content in range(len(near.name))]
+    pairs = {pair for a, b in zip(near.first, near.second, strict=True) for pair in product(held[a], held[b])}
+    pairs |= {pair for rows in held for pair in combinations(rows, 2)}
+    return near, {(min(pair), max(pair)) for pair in pairs}
 
 
 def sounds(folder: Path) -> None:

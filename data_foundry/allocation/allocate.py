@@ -22,7 +22,7 @@ from data_foundry.allocation.keys import (
     rule_sets,
     step_key,
 )
-from data_foundry.allocation.routing import mismatch
+from data_foundry.allocation.routing import USAGE, concerned, mismatch, usage
 from data_foundry.config import Settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
@@ -64,7 +64,8 @@ def _plan_engine(
     # A dataset that served it nothing is no reason to make it again either.
     known = {dataset: previous.inputs[dataset] for dataset in faults if dataset in previous.inputs} if previous else {}
     memory = None
-    key = step_key(settings, engine, inputs | known, before)
+    as_made = _policy_as_made(settings, engine, previous)
+    key = step_key(as_made, engine, inputs | known, before)
     if not previous or previous.key != key:
         same_rows = previous and previous.details.get("rows_key") == rows_key(settings, engine, inputs, before)
         memory = None if same_rows else assignments.remembered(lake, settings, engine)
@@ -87,6 +88,14 @@ def _plan_engine(
     )  # fmt: skip
 
 
+def _policy_as_made(settings: Settings, engine: AIEngine, previous: Manifest | None) -> Settings:
+    """Return the settings with the policy for mismatches that gold was made under, where none concerns the engine."""
+    if previous is None or concerned(engine, previous.details["routing"]):
+        return settings
+    policy = previous.settings.get("routing.on_mismatch", settings.routing.on_mismatch)
+    return settings.model_copy(update={"routing": settings.routing.model_copy(update={"on_mismatch": policy})})
+
+
 def run_step(settings: Settings, step: Step) -> StepResult:
     """Make one engine's gold. Raises FoundryError when silver changed since it was planned or can't be read."""
     lake, engine = Lake(settings), AIEngine(step.subject)
@@ -104,7 +113,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
         from data_foundry.allocation.gold_set import make_gold
 
         manifest = make_gold(lake, settings, engine, inputs, step.payload["missing"], step.key, memory)
-    for dataset, findings in dataset_findings([manifest]).items():
+    for dataset, findings in dataset_findings([manifest], of_all=False).items():
         for finding in findings:
             log.warning("%s: %s", dataset, finding["message"])
     return StepResult(
@@ -146,7 +155,7 @@ def _describe_engine(engine: AIEngine, manifest: Manifest | None) -> EngineRepor
     if manifest is None:
         return EngineReport(status="not allocated", primary_metric=metric)
     details = manifest.details
-    more = {name: details[name] for name in ("splits", "licences")}
+    more = {name: details[name] for name in ("splits", "licences", "phone_rows", "phone_without_audio")}
     more["routing"] = {
         dataset: {"rows": line["rows"], "declared": line["declared"], **_cell(manifest, line, engine, dataset)}
         for dataset, line in details["routing"].items()
@@ -160,19 +169,13 @@ def _describe_engine(engine: AIEngine, manifest: Manifest | None) -> EngineRepor
 
 def _cell(manifest: Manifest | None, line: dict[str, Any], engine: AIEngine, dataset: str) -> dict[str, Any]:
     """Return what the routing matrix says of a dataset and an engine; `used` is None where the engine has no gold."""
-    used: dict[str, int | None] = {"used": None, "used_for_domain": None}
-    if manifest and dataset in manifest.details["routing"]:
-        used = {"used": manifest.details["used"].get(dataset, 0), "used_for_domain": _domain(manifest, dataset)}
-    return {**line["engines"][engine], **used}
-
-
-def _domain(manifest: Manifest, dataset: str) -> int:
-    count: int = manifest.details["domain"].get(dataset, 0)
-    return count
+    known = manifest is not None and dataset in manifest.details["routing"]
+    found = usage(engine, manifest.details, dataset) if manifest and known else dict.fromkeys(USAGE)
+    return {**line["engines"][engine], **found}
 
 
 def _served(manifest: Manifest, dataset: str) -> bool:
-    return bool(manifest.details["used"].get(dataset) or _domain(manifest, dataset))
+    return bool(manifest.details["used"].get(dataset) or manifest.details["domain"].get(dataset))
 
 
 def _selected_datasets(settings: Settings) -> list[str]:
@@ -229,6 +232,8 @@ def _summary(engine: AIEngine, manifest: Manifest) -> str:
     sources = len(details["used"])
     text = ", ".join(f"{count} {split}" for split, count in rows.items())
     text = f"{text} rows from {sources} dataset{'s' if sources != 1 else ''}"
+    if phone := sum(details["phone_rows"].values()):
+        text += f", {phone} as heard on the phone"
     declared = {dataset: line for dataset, line in details["routing"].items() if line["declared"] == engine}
     mismatches = {dataset: finding for dataset, line in declared.items() if (finding := mismatch(dataset, line))}
     kept_out = [dataset for dataset in declared if not details["used"].get(dataset) and dataset not in mismatches]

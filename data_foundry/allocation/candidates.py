@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_foundry.allocation.groups import REJECTED
-from data_foundry.allocation.links import CODES_DIGEST, LINKS, TEXT_FORM, anchor, codes_digests, identity
+from data_foundry.allocation.assignments import Remembered
+from data_foundry.allocation.groups import REJECTED, UNKNOWN
+from data_foundry.allocation.links import CODES_DIGEST, LINKS, TEXT_FORM, anchor, codes_digests, digest, identity
 from data_foundry.allocation.near_audio import NearAudio
 from data_foundry.allocation.near_text import NearTexts
 from data_foundry.allocation.neighbours import Near
-from data_foundry.allocation.routing import RoutingMatrix, route
+from data_foundry.allocation.routing import NOT_REROUTED, RoutingMatrix, route
 from data_foundry.allocation.splits import LinkedRows, published_side
 from data_foundry.engines import ENGINES, AIEngine, engines_sharing_rows
 from data_foundry.engines.spec import EngineSpec, Row
@@ -67,7 +68,7 @@ class Codes:
 
 
 class Candidates:
-    """The rows that can serve an engine or one that it shares rows with, as arrays: about 150 bytes a row.
+    """The rows that can serve an engine or one that it shares rows with, as arrays: about 160 bytes a row.
 
     `file` and `offset` say where a row lies in silver; `own` whether the engine itself can use it (LABELLED, or
     UNLABELLED for adapting to the domain only; 0: it can't); `identity` is equal for rows that are one example twice.
@@ -88,7 +89,7 @@ class Candidates:
             for name, code in {
                 "file": "l", "offset": "q", "own": "b", "dataset": "l", "label": "l", "stratum": "l", "gender": "l",
                 "dialect": "l", "published": "b", "source": "l", "source_row": "q", "segment": "d", "licence": "l",
-                "anchor": "Q", "identity": "Q", "others": "B", **{f"link:{kind}": "Q" for kind in self.row_kinds},
+                "anchor": "Q", "row": "Q", "identity": "Q", "others": "B", **{f"link:{kind}": "Q" for kind in self.row_kinds},
             }.items()
         }  # fmt: skip
         self._near: dict[str, NearTexts | NearAudio] = {kind: NEAR[kind]() for kind in self.kinds if kind in NEAR}
@@ -108,8 +109,13 @@ class Candidates:
         column = self.columns[name]
         return np.frombuffer(column, column.typecode) if len(column) else np.array([], column.typecode)
 
-    def linked_rows(self, remembered: tuple[np.ndarray, np.ndarray] | None = None) -> LinkedRows:
-        """Return what the split is decided by; `remembered` are sorted anchors and the sides they were on."""
+    def linked_rows(self, memory: Remembered | None = None) -> LinkedRows:
+        """Return what the split is decided by; a row of which the anchor is not remembered has its own side of then."""
+        remembered = stood = None
+        if memory:
+            stood = memory.rows.look_up(self["row"], UNKNOWN)
+            remembered = memory.anchors.look_up(self["anchor"], REJECTED)
+            remembered = np.where(remembered == REJECTED, np.maximum(stood, REJECTED), remembered)
         gender = self.genders.ranks(self["gender"])
         return LinkedRows(
             dataset=self.datasets.ranks(self["dataset"]),
@@ -118,7 +124,8 @@ class Candidates:
             links={kind: self[f"link:{kind}"] for kind in self.kinds},
             anchor=self["anchor"],
             strata=(gender,),
-            remembered=None if remembered is None else _look_up(self["anchor"], *remembered),
+            remembered=remembered,
+            stood=stood,
             unlabelled=self["own"] == UNLABELLED,
             near=self.near,
             near_of_all=self.near_of_all,
@@ -168,6 +175,7 @@ class Candidates:
             "segment": row["segment_start"] or 0.0,
             "licence": self.licences[row["licence"]],
             "anchor": anchor(links),
+            "row": digest("row", row["row_id"]),
             "identity": identity(seen, self.spec.identity) if own == LABELLED else 0,
             "others": others,
             **{f"link:{kind}": key for kind, key in links.items()},
@@ -199,14 +207,6 @@ def _collect(near: NearTexts | NearAudio, row: Row, wanted: bool) -> None:
         near.add(row["audio_fingerprint"] if wanted else None)
 
 
-def _look_up(anchors: np.ndarray, known: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return the side of each anchor, REJECTED where it is not among the known ones, which are sorted."""
-    if not len(known):
-        return np.full(len(anchors), REJECTED, dtype=np.int8)
-    at = np.minimum(np.searchsorted(known, anchors), len(known) - 1)
-    return np.where(known[at] == anchors, sides[at], REJECTED).astype(np.int8)
-
-
 def _label(row: Row, family: Sequence[EngineSpec]) -> str:
     return "|".join(str(spec.view(row)[spec.stratum] or "") for spec in family if spec.stratum)
 
@@ -216,10 +216,12 @@ def scan(
     files: Sequence[Path],
     commercial_use: bool,
     reject: Callable[[str, str, str], None],
+    withheld: Set[str] = frozenset(),
 ) -> tuple[Candidates, RoutingMatrix]:
     """Read silver once and return the candidate rows of an engine and the routing of every row to every engine.
 
-    Each row that can't serve the engine, or whose licence forbids it, is told to `reject` (row id, dataset, reason).
+    Each row that can't serve the engine, whose licence forbids it, or whose dataset is `withheld` from all engines, is
+    told to `reject` (row id, dataset, reason).
     Audio is not read: its groups and fingerprints stand beside it.
     """
     candidates, matrix = Candidates(engine), RoutingMatrix()
@@ -236,6 +238,8 @@ def scan(
                 own = LABELLED if fit.able else UNLABELLED if fit.domain else 0
                 others = sum(1 << bit for bit, other in enumerate(candidates.others) if fits[other.engine].able)
                 forbidden = refused(row["dataset"], row["licence"]) if commercial_use else None
+                if row["dataset"] in withheld:
+                    forbidden = NOT_REROUTED
                 if not own or forbidden:
                     reject(row["row_id"], row["dataset"], fit.lacks[0] if not own else str(forbidden))
                 if not forbidden and (own or others):
@@ -243,6 +247,16 @@ def scan(
             offset += batch.num_rows
     candidates.compare()
     return candidates, matrix
+
+
+def measure(files: Sequence[Path]) -> RoutingMatrix:
+    """Read silver once and return the routing of every row to every engine."""
+    matrix = RoutingMatrix()
+    for path in files:
+        for batch in read_batches(path, [*SMALL_COLUMNS, "audio.path"], BATCH_ROWS):
+            for row in _rows(batch):
+                matrix.add(row["dataset"], route(row))
+    return matrix
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

@@ -24,8 +24,10 @@ MEANINGS = {
     "ivr_label": "what a phone line makes of the polarity (negative: frustration, positive: satisfaction, mixed and "
     "unknown: neutral, not_malayalam: nothing), this project's reading and not the corpus's",
     "code_mixed": "whether the text mixes Malayalam and English, or writes Malayalam in Latin letters",
-    "synthetic_reference": "whether the English side is a machine's translation: a score then measures agreement with "
-    "that machine",
+    "synthetic_reference": "whether the target side (the English of ml-en, the Malayalam of en-ml) is a machine's "
+    "translation: a score then measures agreement with that machine; empty where nobody states it",
+    "machine_translated": "whether the Malayalam is a machine's translation of English, and nobody's own words; empty "
+    "where nobody states it",
     "codes": "codec tokens, one list per layer of the codec",
     "channel": "`clean`, or `phone` for a row that was sent through a simulated phone line",
     "channel_parameters": "of a phone row, as JSON: the line's codec, band, noise and losses, and what they came to",
@@ -38,16 +40,19 @@ def dataset_card(spec: EngineSpec, details: Mapping[str, Any], commercial_use: b
     """
     rows = {**details["rows"], **details.get("phone_rows", {})}
     present = [split for split, count in rows.items() if count]
-    files = "".join(f"  - split: {split}\n    path: {split}/*.parquet\n" for split in present)
+    # Without any, the Hub's clients would take another file of the folder for rows; so they say what they lack.
+    listed = [f"  - split: {split}\n    path: {split}/*.parquet" for split in present or ["train"]]
     named = [licence_names(line["licence"]) or ["unknown"] for line in details["licences"]]
-    licences = sorted({_hub_licence(name) for names in named for name in names}) or ["unknown"]
+    licences = sorted({_hub_licence(name) for names in named for name in names})
     lines = [
         "---",
         "language:",
         "- ml",
-        "license:",
-        *[f"- {licence}" for licence in licences],
-        *(["configs:", "- config_name: default", "  data_files:", files.rstrip("\n")] if files else []),
+        *(["license:", *[f"- {licence}" for licence in licences]] if licences else []),
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        *listed,
         "---",
         "",
         f"# Gold: {spec.title}",

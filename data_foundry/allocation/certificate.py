@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 
 from data_foundry.allocation.candidates import NEAR, Candidates, Codes
-from data_foundry.allocation.groups import REJECTED, SIDES, SPLITS, TEST, TRAIN
+from data_foundry.allocation.groups import REJECTED, SIDES, SPLITS, TEST, TRAIN, UNKNOWN
 from data_foundry.allocation.links import LINKS, components
+from data_foundry.allocation.near_text import SHORTEST
 from data_foundry.allocation.splits import LEAKS, Assignment, LinkedRows
 from data_foundry.config import Splits
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What no method here could establish, by the kind of link that it concerns.
 LIMITS = {
     "speaker": "Speaker ids of two datasets do not tell of each other: one person under two ids is joined only through "
     "a text, a sound or a recording that both hold. A row without an id is `speaker: unverified`.",
     "prompt": "Prompts and documents are compared by their names within a dataset, across datasets by what they say.",
-    "near_text": "Nearly equal texts are found by what they share, not by what they mean: a paraphrase is none.",
-    "near_audio": "The same words spoken twice are two sounds: only copies of one recording are near.",
+    "near_text": "Nearly equal texts are found by what they share, not by what they mean: a paraphrase is none. A text "
+    f"under {SHORTEST} letters and signs is not compared, and in one under 23 a changed letter may be too much. What no "
+    "comparison was made of, for chains of thousands of texts, is counted: `pairs_not_compared`.",
+    "near_audio": "The same words spoken twice are two sounds: only copies of one recording are near. A clip with less "
+    "than half a second of speech is not compared.",
+    "translation": "English sides are compared for equality, not nearness.",
 }
 
 
@@ -33,6 +38,7 @@ def certificate(
     REJECTED otherwise.
     """
     gold = (split_of_gold >= TRAIN) & (split_of_gold <= TEST)
+    dialects = _balance(candidates.dialects, candidates["dialect"], split_of_gold)
     return {
         "schema_version": SCHEMA_VERSION,
         "engine": candidates.engine,
@@ -50,7 +56,7 @@ def certificate(
         "balance": {
             "label": _balance(candidates.strata, candidates["stratum"], split_of_gold),
             "gender": _balance(candidates.genders, candidates["gender"], split_of_gold),
-            "dialect": _balance(candidates.dialects, candidates["dialect"], split_of_gold),
+            **({} if candidates.spec.stratum == "dialect" else {"dialect": dialects}),
             "dataset": _balance(candidates.datasets, candidates["dataset"], split_of_gold),
         },
         "shares": {"validation": shares.validation, "test": shares.test, "seed": shares.seed},
@@ -63,38 +69,44 @@ def certificate(
 
 
 def changes(rows: LinkedRows, assignment: Assignment, own: np.ndarray) -> tuple[dict[str, int], np.ndarray]:
-    """Return how many own rows stand elsewhere than their anchor was before, by direction, and which."""
-    if rows.remembered is None:
+    """Return how many own rows stand elsewhere than they themselves did before, by direction, and which."""
+    if rows.stood is None:
         return {}, np.zeros(len(rows), dtype=bool)
-    # A row that was published as held out has its side from there: new text of a remembered row, say.
-    moved = own & (rows.published == TRAIN) & (rows.remembered != REJECTED) & (rows.remembered != assignment.side)
+    moved = own & (rows.stood != UNKNOWN) & (rows.stood != assignment.side)
     codes, counts = np.unique(
-        np.stack([rows.remembered[moved], assignment.side[moved], assignment.leak[moved]]), axis=1, return_counts=True
+        np.stack([rows.stood[moved], assignment.side[moved], assignment.leak[moved]]), axis=1, return_counts=True
     )
     table = {}
     for before, side, leak, count in zip(*codes.tolist(), counts.tolist(), strict=True):
-        table[f"{SPLITS[before]} to {LEAKS[leak] if side == REJECTED else SIDES[side]}"] = count
+        was = "left out" if before == REJECTED else SIDES[before]
+        table[f"{was} to {LEAKS[leak] if side == REJECTED else SIDES[side]}"] = count
     return dict(sorted(table.items())), moved
 
 
 def _check(
     candidates: Candidates, kind: str, rows: LinkedRows, assignment: Assignment, gold: np.ndarray
 ) -> dict[str, Any]:
-    keys = rows.links[kind]
-    known, in_all = gold & (keys != 0), int(gold.sum())
-    having, verified = int(known.sum()), "verified"
-    if kind in NEAR:
-        verified = "compared" if in_all else "unverified"
-    elif having < in_all:
-        verified = f"unverified for {in_all - having} of {in_all} rows" if having else "unverified"
+    keys, without = rows.links[kind], _without(candidates, kind)
+    known, in_all, lacking = gold & (keys != 0), int(gold.sum()), int((gold & without).sum())
+    verified = "compared" if kind in NEAR else "verified"
+    if lacking == in_all:
+        verified = "unverified"
+    elif lacking:
+        verified = f"{'not compared' if kind in NEAR else 'unverified'} for {lacking} of {in_all} rows"
     return {
         "method": candidates.methods.get(kind, LINKS[kind].method),
         "status": verified,
-        "rows_with_it": having,
+        "rows_with_it": in_all - lacking,
         "distinct_values": len(np.unique(keys[known])),
         "rows_on_two_sides": int(rows.on_two_sides(kind, assignment.side).sum()),
         **({"comparison": rows.near[kind].counts} if kind in rows.near else {}),
     }
+
+
+def _without(candidates: Candidates, kind: str) -> np.ndarray:
+    """Return which candidates have nothing that this kind of link could compare."""
+    near = candidates.near.get(kind)
+    return candidates[f"link:{kind}"] == 0 if near is None else near.content < 0
 
 
 def _tied(rows: LinkedRows, linked: np.ndarray) -> dict[str, dict[str, int]]:
@@ -106,8 +118,9 @@ def _tied(rows: LinkedRows, linked: np.ndarray) -> dict[str, dict[str, int]]:
     """
     table: dict[str, dict[str, int]] = {}
     before, left = [], int(linked.sum())
-    for kind in (kind for kind in LINKS if kind in rows.links):
-        keys = rows.links[kind][linked]
+    keys_of = rows.links_among(np.flatnonzero(linked))
+    for kind in (kind for kind in LINKS if kind in keys_of):
+        keys = keys_of[kind]
         _, counts = np.unique(keys[keys != 0], return_counts=True)
         several = counts[counts > 1].astype(np.int64)
         before.append(keys)
@@ -115,7 +128,9 @@ def _tied(rows: LinkedRows, linked: np.ndarray) -> dict[str, dict[str, int]]:
         table[kind] = {
             "groups": len(several),
             "linked_rows": int(several.sum()),
-            "pairs": len(rows.near[kind].first) if kind in rows.near else int((several * (several - 1) // 2).sum()),
+            "pairs": int((several * (several - 1) // 2).sum()) if kind not in rows.near else (
+                len(rows.near[kind].among(linked).first)
+            ),
             "joins": left - groups,
         }
         left = groups
@@ -155,10 +170,10 @@ def _balance(codes: Codes, column: np.ndarray, split_of_gold: np.ndarray) -> dic
 
 
 def _not_verified(candidates: Candidates, gold: np.ndarray) -> dict[str, dict[str, int]]:
-    """Return by kind of link that a row has by itself, and by dataset, how many gold rows have none."""
+    """Return by kind of link, and by dataset, how many gold rows have nothing to compare by."""
     table = {}
-    for kind in candidates.row_kinds:
-        lacking = candidates["dataset"][gold & (candidates[f"link:{kind}"] == 0)]
+    for kind in candidates.kinds:
+        lacking = candidates["dataset"][gold & _without(candidates, kind)]
         counts = zip(*np.unique(lacking, return_counts=True), strict=True)
         table[kind] = {candidates.datasets.names[code]: int(count) for code, count in counts}
     return {kind: by_dataset for kind, by_dataset in sorted(table.items()) if by_dataset}

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from data_foundry.allocation import assignments, card, gold
-from data_foundry.allocation.assignments import Memory
-from data_foundry.allocation.candidates import LABELLED, Candidates, scan
+from data_foundry.allocation.assignments import Memory, Remembered, Sides
+from data_foundry.allocation.candidates import LABELLED, UNLABELLED, Candidates, measure, scan
 from data_foundry.allocation.certificate import certificate, changes, sampling_weights
 from data_foundry.allocation.groups import DOMAIN, REJECTED, SIDES, SPLITS, TRAIN
 from data_foundry.allocation.keys import TRAINING_CONFIG, resolved_training, row_settings, rows_key, rule_sets
@@ -79,16 +79,17 @@ def make_gold(
     before = assignments.read_memory(lake, engine, memory.sha256) if memory else None
     with lake.commit(Layer.GOLD, engine, key) as commit:
         rejected = RejectedRows(commit)
-        candidates, matrix = scan(engine, files, settings.licensing.commercial_use, rejected.add)
+        strict = settings.routing.on_mismatch == "fail"
+        withheld = refuse_mismatch(engine, measure(files).table()) if strict else frozenset()
+        candidates, matrix = scan(engine, files, settings.licensing.commercial_use, rejected.add, withheld)
         routing = matrix.table()
-        refuse_mismatch(settings, engine, routing)
-        linked = candidates.linked_rows(before[1:] if before else None)
+        linked = candidates.linked_rows(before)
         assignment = assign(linked, settings.splits)
-        kept = _remember(commit, before, linked.anchor, assignment.side)
+        kept = _remember(commit, before, candidates, assignment.side)
         own = candidates["own"]
         repeated = candidates.duplicates((own != 0) & (assignment.side != REJECTED))
         chosen = np.where((own != 0) & ~repeated, assignment.side, REJECTED)
-        moves, moved = changes(linked, assignment, own == LABELLED)
+        moves, moved = changes(linked, assignment, (own == LABELLED) & ~repeated)
         weights = sampling_weights(candidates["stratum"], chosen == TRAIN, LARGEST_WEIGHT)
         copy = _Copy(settings, commit, candidates, assignment, chosen, moved, weights, rejected)
         for number, path in enumerate(files):
@@ -136,16 +137,18 @@ def make_gold(
         )
 
 
-def _remember(
-    commit: Commit, before: tuple[bytes, np.ndarray, np.ndarray] | None, anchors: np.ndarray, side: np.ndarray
-) -> int:
-    """Write which anchor is on which side, and keep what was remembered before; return how many anchors that was."""
-    kept = (side != REJECTED) & (side != DOMAIN)
-    known = before[1:] if before else (np.zeros(0, np.uint64), np.zeros(0, np.int8))
-    assignments.write_memory(commit.path(assignments.NOW), anchors[kept], side[kept], known)
+def _remember(commit: Commit, before: Remembered | None, candidates: Candidates, side: np.ndarray) -> int:
+    """Write which anchor and which row is on which side, and keep what was remembered before; return how many anchors
+    that was."""
+    kept, rows = (side != REJECTED) & (side != DOMAIN), candidates["own"] != UNLABELLED
+    memory = Remembered(
+        Sides.of(candidates["anchor"][kept], side[kept], before and before.anchors),
+        Sides.of(candidates["row"][rows], side[rows], before and before.rows),
+    )
+    assignments.write_memory(commit.path(assignments.NOW), memory)
     if before:
-        commit.path(assignments.BEFORE).write_bytes(before[0])
-    return len(known[0])
+        commit.path(assignments.BEFORE).write_bytes(before.content)
+    return len(before.anchors.key) if before else 0
 
 
 class _Copy:

@@ -15,6 +15,8 @@ SPLITS = ("train", "validation", "test")
 SIDES = (*SPLITS, "domain")
 TRAIN, VALIDATION, TEST, DOMAIN = range(4)
 REJECTED = -1
+# Of a row of which no side is remembered, not even that it left.
+UNKNOWN = -2
 LARGEST_GROUP_SHARE = 0.5
 
 Keys = Mapping[str, np.ndarray]
@@ -104,6 +106,26 @@ class Groups:
             found = {at: int(np.sum(self.side[members] == at)) for at in quota}
             if any(abs(found[at] - quota[at]) > tolerance * quota[at] or found[at] < min(1, quota[at]) for at in quota):
                 self._divide_by_rank(members, quota)
+
+    def hold_rows(self, sizes: np.ndarray) -> None:
+        """Bring a held-out side that got under half of its share of rows up to that, by the rank of groups of train.
+
+        `sizes`: rows per group. Groups are of one size mostly; where they are few and unequal, as speakers are, as many
+        groups as asked can be a tenth of the rows asked. A group that would take the side over its share is passed.
+        """
+        order = np.argsort(self.position, kind="stable")
+        for at, share, line in ((TEST, self.shares.test, order), (VALIDATION, self.shares.validation, order[::-1])):
+            able = self.allowed[at] | (self.bound & (self.side == at))
+            asked, found = share * sizes[able].sum(), sizes[self.side == at].sum()
+            for group in line.tolist():
+                if 2 * found >= asked:
+                    break
+                free = self.side[group] == TRAIN and not self.bound[group] and self.allowed[at, group]
+                if free and found + sizes[group] <= max(asked, 1):
+                    self.side[group] = at
+                    found += sizes[group]
+                    move = f"{SPLITS[TRAIN]} to {SPLITS[at]}"
+                    self.placed[move] = self.placed.get(move, 0) + 1
 
     def _quota(self, members: np.ndarray, held: set[int]) -> dict[int, int]:
         """Return how many groups each held-out side should get: its share, at least one if train keeps one.

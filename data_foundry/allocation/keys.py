@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_foundry.allocation.phone_rows import RULE_SET, phone_settings, phone_splits
+from data_foundry.allocation.phone_rows import phone_rules, phone_settings
 from data_foundry.config import Settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
@@ -12,14 +12,14 @@ from data_foundry.lake import fingerprint
 from data_foundry.training_config import training_config
 
 # Sides are remembered by anchors: of another version they are forgotten.
-ANCHORS = "anchors-1"
-RULE_SETS = {"routing": "routing-2", "links": "links-2", "anchors": ANCHORS, "splits": "splits-2", "gold": "gold-2"}
+ANCHORS = "anchors-2"
+RULE_SETS = {"routing": "routing-3", "links": "links-3", "anchors": ANCHORS, "splits": "splits-3", "gold": "gold-3"}
 TRAINING_CONFIG = "training_config.json"
 
 
 def rule_sets(settings: Settings, engine: AIEngine) -> dict[str, str]:
     """Return the versions of the rules that an engine's gold is made by."""
-    return {**RULE_SETS, **(RULE_SET if phone_splits(settings, engine) else {})}
+    return {**RULE_SETS, **phone_rules(settings, engine)}
 
 
 def row_settings(settings: Settings, engine: AIEngine) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def rows_key(settings: Settings, engine: AIEngine, inputs: dict[str, str], memor
             entry.licence_note,
             entry.synthetic_reference,
             sorted({*entry.labels.values()}),
+            entry.label_kind,
             entry.codec.model_dump() if entry.codec else None,
         ]
         for dataset in inputs

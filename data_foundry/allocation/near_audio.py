@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -77,18 +77,6 @@ class NearAudio:
             "pairs": len(first),
         }
         return Near(rank[rows], first, second, name, counts)
-
-    def keys(self) -> np.ndarray:
-        """Return a uint64 key per row, see `Near.keys`."""
-        return self.found().keys
-
-
-def near_audio_keys(fingerprints: Iterable[bytes | None]) -> np.ndarray:
-    """Return a uint64 key per row: equal for clips that sound nearly the same, by any chain of them; 0 for no such."""
-    sounds = NearAudio()
-    for fingerprint in fingerprints:
-        sounds.add(fingerprint)
-    return sounds.keys()
 
 
 def _name(content: bytes) -> int:

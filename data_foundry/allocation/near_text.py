@@ -3,12 +3,12 @@
 Two texts are near when their sets of three letters in a row, spaces left out, have a Jaccard similarity of at least
 LEAST_SIMILARITY, and both say the same numbers in the same order and deny equally often. Candidates come from MinHash
 and locality sensitive hashing (A. Broder 1997; J. Leskovec, A. Rajaraman and J. Ullman, "Mining of Massive Datasets",
-chapter 3); each is then compared itself, so that no two texts are near by chance. One changed letter is always within
-the limit from 23 letters and signs on; a shorter text may be too different by it, and one under SHORTEST is near none.
+chapter 3); each is then compared itself, so that no two texts are near by chance. From 23 letters and signs on one changed letter is
+within the limit, unless the text repeats itself; a shorter text may be too different by it, and one under SHORTEST is
+near none.
 
-Sentences made from one template form chains (each a word from the next) that could tie a whole corpus together. So
-where more than LARGEST_GROUP texts hang together, they have to be more alike, step by step: STRICTER. What that left
-out is counted.
+Neighbours in a bucket make the chains (each text a word from the next, say); within a chain all texts are then compared
+with each other, the shortest chains first, until MOST_PAIRS pairs. What lies beyond is counted, not hidden.
 
 The MinHash is rensa's, a hundredth of datasketch's time; the limits were chosen on measured texts (benchmarks/near).
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import re
 from array import array
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,8 +25,8 @@ from data_foundry.allocation.neighbours import Near, chained, distinct, equal_ne
 from data_foundry.preprocessing.text import scoring_form
 
 LEAST_SIMILARITY = 0.75
-LARGEST_GROUP = 50
-STRICTER = (0.85, 0.95, 1.0)
+MOST_PAIRS = 1 << 23
+"""How many pairs of texts are compared for being in one chain; a chain of 4,000 texts alone has as many."""
 SHORTEST = 12
 """Letters and signs, spaces left out, below which a text is near no other: in "അതെ" and "അല്ല" each one counts."""
 
@@ -35,7 +34,7 @@ _SHINGLE = 3
 _BANDS = 24
 _ROWS = 5
 _SEED = 20020610
-_NEXT_IN_BUCKET = 8
+_NEXT_IN_BUCKET = 16
 _FEWEST_BANDS = 2
 _CHUNK = 1 << 12
 _PAIRS = 1 << 22
@@ -94,18 +93,6 @@ class NearTexts:
         counts = {"rows": len(names), "compared": len(compared), "contents": len(name), **counts}
         return Near(content, first, second, name, counts)
 
-    def keys(self) -> np.ndarray:
-        """Return a uint64 key per row, see `Near.keys`."""
-        return self.found().keys
-
-
-def near_text_keys(texts: Iterable[str | None]) -> np.ndarray:
-    """Return a uint64 key per row: equal for texts that say nearly the same, by any chain of them; 0 for no such."""
-    collected = NearTexts()
-    for text in texts:
-        collected.add(text)
-    return collected.keys()
-
 
 class _Texts:
     """The different texts, ordered by the hash of their form."""
@@ -145,14 +132,29 @@ class _Texts:
     def near_pairs(self) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
         """Return the numbers of the texts that are near, first < second, and what was counted."""
         candidates = self._candidates()
-        codes, similarity = self._similar(candidates)
-        first, second = codes // max(1, len(self)), codes % max(1, len(self))
-        kept = np.ones(len(first), dtype=bool)
-        for least in STRICTER:
-            groups = chained(first[kept], second[kept], len(self))
-            kept &= (np.bincount(groups, minlength=len(self))[groups[first]] <= LARGEST_GROUP) | (similarity >= least)
-        counts = {"candidates": len(candidates), "pairs": int(kept.sum()), "pairs_left_in_chains": int((~kept).sum())}
-        return first[kept], second[kept], counts
+        codes = self._similar(candidates)
+        chains, left = self._in_chains(codes)
+        codes = distinct(np.concatenate((codes, self._similar(chains))))
+        counts = {"candidates": len(candidates) + len(chains), "pairs": len(codes), "pairs_not_compared": left}
+        return codes // max(1, len(self)), codes % max(1, len(self)), counts
+
+    def _in_chains(self, codes: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the codes of all pairs of texts that a chain of the pairs `codes` ties, and how many were too many."""
+        groups = chained(codes // max(1, len(self)), codes % max(1, len(self)), len(self))
+        sizes = np.bincount(groups, minlength=len(self)).astype(np.int64)
+        heads = np.flatnonzero(sizes > 2)
+        heads = heads[np.argsort(sizes[heads], kind="stable")]
+        pairs = np.cumsum(sizes[heads] * (sizes[heads] - 1) // 2)
+        fitting = int(np.searchsorted(pairs, MOST_PAIRS, side="right"))
+        members = np.argsort(groups, kind="stable")
+        starts = np.searchsorted(groups[members], heads[:fitting])
+        found = [np.zeros(0, dtype=np.int64)]
+        for start, size in zip(starts.tolist(), sizes[heads[:fitting]].tolist(), strict=True):
+            chain = members[start : start + size]
+            first, second = np.triu_indices(size, 1)
+            found.append(chain[first] * len(self) + chain[second])
+        left = int(pairs[-1] - (pairs[fitting - 1] if fitting else 0)) if len(pairs) else 0
+        return np.concatenate(found), left
 
     def _candidates(self) -> np.ndarray:
         """Return sorted codes (first * texts + second) of the pairs that are alike in several bands."""
@@ -173,11 +175,11 @@ class _Texts:
                 found = [distinct(np.concatenate(found))]
         return distinct(np.concatenate(found))
 
-    def _similar(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the codes of the pairs that are near, and the Jaccard similarity of each."""
+    def _similar(self, codes: np.ndarray) -> np.ndarray:
+        """Return the codes of the pairs that are near."""
         from scipy.sparse import csr_array
 
-        kept, similarities = [codes[:0]], [np.zeros(0)]
+        kept = [codes[:0]]
         if len(codes):
             asked = np.zeros(len(self), dtype=bool)
             asked[codes // len(self)] = True
@@ -195,11 +197,9 @@ class _Texts:
         for at in range(0, len(codes), _CHUNK):
             first, second = np.divmod(codes[at : at + _CHUNK], len(self))
             both = np.diff(sets[first].multiply(sets[second]).tocsr().indptr)
-            similarity = both / (self._sizes[first] + self._sizes[second] - both)
-            near = similarity >= LEAST_SIMILARITY
+            near = both >= LEAST_SIMILARITY * (self._sizes[first] + self._sizes[second] - both)
             kept.append(codes[at : at + _CHUNK][near])
-            similarities.append(similarity[near])
-        return np.concatenate(kept), np.concatenate(similarities)
+        return np.concatenate(kept)
 
 
 def _meaning(form: str) -> int:

@@ -7,7 +7,7 @@ nothing here depends on the order in which rows were met.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,14 @@ class Near:
         rows = np.bincount(groups[self.content[self.content >= 0]], minlength=len(self.name))
         return self._by_row(np.where(rows[groups] < 2, np.uint64(0), self.name[groups]))
 
+    def among(self, rows: np.ndarray) -> Near:
+        """Return the comparison of some rows alone: `rows` are their numbers or a mask; pairs of which both stay."""
+        content = self.content[rows]
+        held = np.zeros(len(self.name), dtype=bool)
+        held[content[content >= 0]] = True
+        both = held[self.first] & held[self.second]
+        return replace(self, content=content, first=self.first[both], second=self.second[both])
+
     def touched(self, rows: np.ndarray) -> np.ndarray:
         """Return which rows hold a content that some of `rows` (bool per row) hold too, or one directly near it."""
         held = np.zeros(len(self.name), dtype=bool)
@@ -46,23 +54,6 @@ class Near:
         near[self.second[held[self.first]]] = True
         near[self.first[held[self.second]]] = True
         return self._by_row(near)
-
-    def row_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the row numbers (int64) of near rows, the smaller first, sorted.
-
-        Each pair of contents by the first row of each, and each further row of a content with its first: a chain of
-        these pairs ties what a chain of contents ties.
-        """
-        rows = np.flatnonzero(self.content >= 0)
-        contents, at, inverse = np.unique(self.content[rows], return_index=True, return_inverse=True)
-        head = np.full(len(self.name), -1, dtype=np.int64)
-        head[contents] = rows[at]
-        more = rows != rows[at][inverse]
-        a = np.concatenate((head[self.first], rows[at][inverse][more]))
-        b = np.concatenate((head[self.second], rows[more]))
-        a, b = np.minimum(a, b), np.maximum(a, b)
-        order = np.lexsort((b, a))
-        return a[order], b[order]
 
     def _by_row(self, values: np.ndarray) -> np.ndarray:
         """Return each row's value of its content, 0 for a row without one."""

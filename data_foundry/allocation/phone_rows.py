@@ -8,18 +8,18 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.errors import FoundryError
 from data_foundry.records import SAMPLE_RATE
-from data_foundry.telephony import TELEPHONY_RULES
+from data_foundry.telephony import LIBRARIES, TELEPHONY_RULES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RULE_SET = {"telephony": TELEPHONY_RULES}
 PHONE = "phone"
 SUFFIX = "_phone"
 
@@ -28,6 +28,13 @@ def phone_splits(settings: Settings, engine: AIEngine) -> tuple[str, ...]:
     """Return the names of an engine's phone splits; none for an engine that hears nothing."""
     hears = "channel" in ENGINES[engine].gold_columns
     return tuple(split + SUFFIX for split in settings.telephony.splits) if hears else ()
+
+
+def phone_rules(settings: Settings, engine: AIEngine) -> dict[str, str]:
+    """Return the versions of the rules and libraries that make an engine's phone rows."""
+    if not phone_splits(settings, engine):
+        return {}
+    return {"telephony": TELEPHONY_RULES, **{name: f"{name} {version(name)}" for name in LIBRARIES}}
 
 
 def phone_settings(settings: Settings, engine: AIEngine) -> dict[str, Any]:
@@ -42,7 +49,8 @@ def phone_versions(settings: Settings, engine: AIEngine, split: str, table: pa.T
 
     The rows are the same but for `audio` and the channel columns: `channel_parameters` is JSON of two objects,
     `channel` (a telephony.PhoneChannel, with which anyone can make the row again) and `applied` (what it came to: gain
-    and SNR in dB, packets, packets lost). Raises FoundryError for audio that is not silver's.
+    and SNR in dB, the speech level at the codec in dBov, bits per second, packets, packets lost). Raises FoundryError
+    for audio that is not silver's.
     """
     import pyarrow as pa
 
@@ -72,6 +80,7 @@ def _phoned(row_id: str, wav: bytes, settings: Settings) -> tuple[bytes, str]:
     import soundfile
 
     from data_foundry.telephony.channel import draw
+    from data_foundry.telephony.codecs import BITS_PER_SECOND
     from data_foundry.telephony.line import transmit
 
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
@@ -84,7 +93,9 @@ def _phoned(row_id: str, wav: bytes, settings: Settings) -> tuple[bytes, str]:
     sent = transmit(samples, channel)
     applied = {
         "gain_db": round(sent.gain_db, 2),
+        "speech_level_db": None if sent.speech_level_db is None else round(sent.speech_level_db, 2),
         "snr_db": sent.snr_db,
+        "bits_per_second": BITS_PER_SECOND[channel.codec],
         "frames": sent.frames,
         "lost_frames": sent.lost_frames,
     }

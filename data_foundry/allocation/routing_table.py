@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data_foundry.allocation.routing import usage
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.engines.spec import EngineSpec
 
@@ -15,7 +16,8 @@ def routing_section(spec: EngineSpec, details: Mapping[str, Any]) -> list[str]:
     What another engine used of a dataset stands in its own gold: it is not known when this one is made, and would
     make the same rows another card.
     """
-    routing, used, domain = details["routing"], details["used"], details.get("domain", {})
+    routing = details["routing"]
+    usages = {dataset: usage(spec.engine, details, dataset) for dataset in routing}
     rejected: dict[str, int] = {}
     for reasons in details["rejected"].values():
         for reason, count in reasons.items():
@@ -23,11 +25,15 @@ def routing_section(spec: EngineSpec, details: Mapping[str, Any]) -> list[str]:
     return [
         "## Where the rows come from",
         "",
-        "| dataset | declared for | silver rows | able | used | without a target | why not |",
-        "|---|---|---|---|---|---|---|",
+        "Rows that can serve are used, serve without a target, or are kept out for a reason that lies not in the row: "
+        "its licence, a row it repeats, or a side it may not stand on. *Why not* counts what the other rows lack.",
+        "",
+        "| dataset | declared for | silver rows | able | used | without a target | kept out | why not |",
+        "|---|---|---|---|---|---|---|---|",
         *[
             f"| {dataset} | {line['declared'] or '?'} | {line['rows']} | {line['engines'][spec.engine]['able']} "
-            f"| {used.get(dataset, 0)} | {domain.get(dataset, 0)} | {_lacks(line['engines'][spec.engine])} |"
+            f"| {usages[dataset]['used']} | {usages[dataset]['used_for_domain']} "
+            f"| {_counted(usages[dataset]['kept_out'])} | {_counted(line['engines'][spec.engine]['why_not'])} |"
             for dataset, line in routing.items()
         ],
         "",
@@ -49,7 +55,9 @@ def routing_section(spec: EngineSpec, details: Mapping[str, Any]) -> list[str]:
         "Why not:",
         "",
         *[
-            f"- {dataset}: " + "; ".join(f"{engine} {_lacks(line['engines'][engine])}" for engine in unable) + "."
+            f"- {dataset}: "
+            + "; ".join(f"{engine} {_counted(line['engines'][engine]['why_not'])}" for engine in unable)
+            + "."
             for dataset, line in routing.items()
             if (unable := [engine for engine in ENGINES if line["engines"][engine]["why_not"]])
         ],
@@ -63,5 +71,5 @@ def _able(line: Mapping[str, Any], engine: AIEngine) -> str:
     return able + (f" + {cell['domain']}" if cell["domain"] else "")
 
 
-def _lacks(cell: Mapping[str, Any]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in cell["why_not"].items()) or "-"
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "-"

@@ -4,7 +4,7 @@ The order of decisions, each counted:
 1. Published test rows, and every evaluation split (such as kathbath), are test. They are never moved.
 2. A published validation or train row that shares a link with a test row leaves: `leaks_into_test`. A published train
    row that shares a link with a validation row leaves: `leaks_into_validation`. Only direct links count, so a speaker's
-   other rows stay.
+   other rows stay; but a voice stands for all its ids, where two of them share a sound.
 3. The train rows that are left are grouped by every chain of links. A group of which rows were on a side before
    (`remembered`) goes there; should they have been on several, to that of most of them, of equals to the held-out one.
 4. Of the other groups a share is taken for test and validation where a dataset publishes none, by a hash of the
@@ -61,7 +61,8 @@ class LinkedRows:
     `dataset`, `label` and `strata` (further columns that every side should hold alike, such as gender): codes, for
     `strata` -1 where unknown; `published`: index into SPLITS of the side the source puts the row on (an evaluation
     split counts as test); `links`: uint64 keys per kind of link; `anchor`: uint64 key (see links.anchor); `remembered`:
-    the side a row's anchor was on before, REJECTED where it was on none; `unlabelled`: which rows only adapt;
+    the side a row's anchor (of an anchor that is new: the row) was on before, REJECTED where it was on none; `stood`: the
+    side the row itself was on, REJECTED if it left, UNKNOWN if it is new; `unlabelled`: which rows only adapt;
     `links_of_all`: keys of kinds that unlabelled rows would change for the others.
     """
 
@@ -72,6 +73,7 @@ class LinkedRows:
     anchor: np.ndarray
     strata: tuple[np.ndarray, ...] = ()
     remembered: np.ndarray | None = None
+    stood: np.ndarray | None = None
     unlabelled: np.ndarray | None = None
     near: Mapping[str, Near] = field(default_factory=dict)
     near_of_all: Mapping[str, Near] = field(default_factory=dict)
@@ -94,17 +96,24 @@ class LinkedRows:
                 found |= (side >= TRAIN) & (side < at) & self.sharing(kind, side == at)
         return found
 
+    def links_among(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the keys of these rows by kind of link; what is near is chained anew, through these rows alone."""
+        return {
+            kind: self.near[kind].among(rows).keys if kind in self.near else keys[rows]
+            for kind, keys in self.links.items()
+        }
+
     def take(self, rows: np.ndarray) -> LinkedRows:
         """Return these rows alone."""
         return LinkedRows(
             dataset=self.dataset[rows],
             label=self.label[rows],
             published=self.published[rows],
-            links={kind: keys[rows] for kind, keys in self.links.items()},
+            links=self.links_among(rows),
             anchor=self.anchor[rows],
             strata=tuple(values[rows] for values in self.strata),
             remembered=None if self.remembered is None else self.remembered[rows],
-            near={kind: replace(near, content=near.content[rows]) for kind, near in self.near.items()},
+            near={kind: near.among(rows) for kind, near in self.near.items()},
         )
 
 
@@ -173,15 +182,17 @@ def _assign_labelled(rows: LinkedRows, shares: Splits) -> Assignment:
     assignment = Assignment(side, leak, np.zeros(len(rows), dtype=np.uint64))
     test = rows.published == TEST
     into_test = assignment.reject(INTO_TEST, _touching(rows, test), ~test)
+    into_test |= assignment.reject(INTO_TEST, _same_person(rows, test), ~test & ~into_test)
     validation = (rows.published == VALIDATION) & ~into_test
     free = (rows.published == TRAIN) & ~into_test
     free &= ~assignment.reject(INTO_VALIDATION, _touching(rows, validation), free)
+    free &= ~assignment.reject(INTO_VALIDATION, _same_person(rows, validation), free)
     side[test], side[validation] = TEST, VALIDATION
     if free.any():
         _assign_free(rows, np.flatnonzero(free), shares, assignment)
     kept = np.flatnonzero(side != REJECTED)
     verify(rows, side)
-    labels = components([keys[kept] for keys in rows.links.values()], len(kept))
+    labels = components(rows.links_among(kept).values(), len(kept))
     assignment.group[kept] = smallest_by(labels, rows.anchor[kept])
     return assignment
 
@@ -208,9 +219,21 @@ def _touching(rows: LinkedRows, held_out: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+def _same_person(rows: LinkedRows, held_out: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which rows are spoken by a voice that is held out, maybe under another id: two ids that share a sound.
+
+    A speaker's rows are tied by the id, two ids by a recording, or by the same or nearly the same sound in both.
+    """
+    if "speaker" not in rows.links or not held_out.any():
+        return {}
+    voices = [keys for kind, keys in rows.links.items() if kind in ("speaker", "recording", "audio", "near_audio")]
+    person = components(voices, len(rows))
+    return {"speaker": np.isin(person, person[held_out])}
+
+
 def _assign_free(rows: LinkedRows, free: np.ndarray, shares: Splits, assignment: Assignment) -> None:
     """Give each row that no published split decides a side, group by group."""
-    links = {kind: keys[free] for kind, keys in rows.links.items()}
+    links = rows.links_among(free)
     labels, came_apart = cut(links, len(free))
     assignment.cut = len(np.unique(labels[came_apart])) if came_apart.any() else 0
     keys = smallest_by(labels, rows.anchor[free])
@@ -235,10 +258,11 @@ def _assign_free(rows: LinkedRows, free: np.ndarray, shares: Splits, assignment:
         for at, value in set(zip(assignment.side[fixed].tolist(), values[fixed].tolist(), strict=True)):
             held[value].add(at)
         groups.hold_every(majority(values[free], inverse), held, fewest=2, tolerance=SHARE_TOLERANCE)
-    # And no dataset is missing on a side, whose own published sides its groups may not join anyway.
-    groups.hold_every(
-        majority(dataset * (int(rows.label.max()) + 1) + label, inverse), {}, fewest=3, tolerance=math.inf
-    )
+    # And no dataset, nor a label in it, is missing on a side; its groups may not join sides that it publishes anyway.
+    labelled = np.where(label < 0, -1, dataset * (int(rows.label.max(initial=0)) + 1) + label)
+    for values in (labelled, dataset):
+        groups.hold_every(majority(values, inverse), {}, fewest=3, tolerance=math.inf)
+    groups.hold_rows(np.bincount(inverse))
     assignment.placed = groups.placed
     assignment.side[free] = side[inverse]
     if came_apart.any():
@@ -248,20 +272,39 @@ def _assign_free(rows: LinkedRows, free: np.ndarray, shares: Splits, assignment:
 def _reject_straddling(rows: LinkedRows, cut: np.ndarray, assignment: Assignment, seed: int) -> None:
     """Reject rows of cut groups so that nothing said stands on two sides.
 
-    Of equal keys a hash of the key says which side keeps it, so that neither side loses all that is said often; of rows
-    that are only near those of the less careful side leave.
+    Of equal keys the side keeps its rows that has most of them, of equals the held-out one, unless that side would
+    lose more than half of what it had; of rows that are only near those of the less careful side leave.
     """
     side = assignment.side
-    for kind in (kind for kind in rows.links if LINKS[kind].weak):
+    had = np.bincount(side[side >= TRAIN], minlength=3)
+    # What is equal first: as it is near as well, all of it would leave the less careful side otherwise.
+    for kind in sorted((kind for kind in rows.links if LINKS[kind].weak), key=lambda kind: kind in rows.near):
         leaving = rows.on_two_sides(kind, side)
         if kind not in rows.near and leaving.any():
             keys = rows.links[kind]
             here = cut[np.isin(keys[cut], keys[leaving]) & (side[cut] != REJECTED)]
             values, inverse = np.unique(keys[here], return_inverse=True)
-            there = np.zeros((len(values), 3), dtype=bool)
-            there[inverse, side[here]] = True
-            nth = np.floor(positions(values, seed) * there.sum(axis=1)).astype(np.int64)
-            keeps = np.argmax(np.cumsum(there, axis=1) > nth[:, None], axis=1)
+            there = np.bincount(inverse * 3 + side[here], minlength=3 * len(values)).reshape(-1, 3)
+            keeps = _keeping(
+                there, np.argsort(positions(values, seed)), np.bincount(side[side >= TRAIN], minlength=3), had
+            )
             leaving = np.zeros(len(rows), dtype=bool)
             leaving[here[side[here] != keeps[inverse]]] = True
         assignment.reject(STRADDLES, {kind: leaving}, leaving)
+
+
+def _keeping(there: np.ndarray, order: np.ndarray, left: np.ndarray, had: np.ndarray) -> np.ndarray:
+    """Return which side keeps each key: `there` counts its rows by side, `left` and `had` all rows of the sides, now
+    and at first; the keys are decided in `order`."""
+    keeps = np.zeros(len(there), dtype=np.int8)
+    for key in order.tolist():
+        rows = there[key]
+        # The held-out side wins among equals: the last of the largest.
+        best = TEST - int(np.argmax(rows[::-1]))
+        for at in (TEST, VALIDATION):
+            if rows[at] and 2 * (left[at] - rows[at]) < had[at]:
+                best = at
+                break
+        keeps[key] = best
+        left -= np.where(np.arange(3) == best, 0, rows)
+    return keeps

@@ -12,11 +12,12 @@ from data_foundry.bundled.intent import FILLINGS, Intent, Template
 from data_foundry.bundled.intent_card import intent_card
 from data_foundry.bundled.intents_billing import BILLING
 from data_foundry.bundled.intents_dialogue import DIALOGUE
+from data_foundry.bundled.intents_office import OFFICE
 from data_foundry.bundled.intents_service import SERVICE
 from data_foundry.bundled.slots import SLOTS
 
 REPO_ID = "data-foundry/malayalam-ivr-intents"
-INTENTS: dict[str, Intent] = {**BILLING, **SERVICE, **DIALOGUE}
+INTENTS: dict[str, Intent] = {**BILLING, **SERVICE, **OFFICE, **DIALOGUE}
 
 
 class Utterance(NamedTuple):

@@ -19,7 +19,7 @@ c ബാലൻസ് ഒന്ന് നോക്കി പറയാമോ
 c {amount} രൂപ ഇട്ടിരുന്നു, ഇപ്പോ എത്ര ബാക്കിയുണ്ട്
 c ഫോണിൽ വിളിക്കാൻ ഇനി എത്ര പൈസയുണ്ട്
 c പെൻഷൻ കയറിയോ എന്നറിയണം, അക്കൗണ്ടിൽ എത്രയുണ്ട്
-c ശമ്പളം വന്നോ, {account_in} ഇപ്പോ എത്രയായി
+c ശമ്പളം വന്നോ, {bank_in} ഇപ്പോ എത്രയായി
 c {account_in} കാശ് വല്ലതും ബാക്കിയുണ്ടോ
 c നെറ്റ് എത്ര ജി ബി കൂടി ഉപയോഗിക്കാം
 m account balance ഒന്ന് check ചെയ്യണം
@@ -37,6 +37,19 @@ m എന്റെ wallet ൽ ഇനി എത്ര ഉണ്ട്
 r walletil ini ethra bakki undu
 r {card_r} limit ini ethra bakki undu
 r ini ethra GB data bakkiyundu
+f {account_in} നിലവിലുള്ള തുക ഒന്ന് അറിയിക്കാമോ
+f പണം എടുത്ത ശേഷം {bank_in} എത്ര രൂപ ശേഷിക്കുന്നു
+f എന്റെ നമ്പറിൽ ശേഷിക്കുന്ന തുകയും കാലാവധിയും പറയാമോ
+f {plan} പ്ലാനിൽ ഇനി എത്ര എസ് എം എസ് ബാക്കിയുണ്ട്
+c {amount} രൂപയെങ്കിലും {account_in} കാണുമോ
+c ഡേറ്റ തീരാറായോ, ഇനി എത്രയുണ്ട് ബാക്കി
+c പൈസയെല്ലാം തീർന്നോ അതോ വല്ലതും ബാക്കിയുണ്ടോ
+m {card_e} ൽ available balance എത്രയാണ്
+m validity എന്ന് തീരും, balance എത്രയുണ്ട്
+m salary credit ആയ ശേഷമുള്ള balance ഒന്ന് പറയൂ
+r savings accountil balance ethrayanu
+r {whose_r} phonil ethra balance undu
+r netinte bakki ethra undennu parayu
 """,
     ),
     "recharge": Intent(
@@ -46,7 +59,7 @@ f {amount} രൂപയ്ക്ക് റീചാർജ് ചെയ്യണ�
 f ഈ നമ്പറിലേക്ക് {amount} രൂപയുടെ റീചാർജ് ചെയ്തുതരുമോ
 f {pay_card} ഉപയോഗിച്ച് റീചാർജ് ചെയ്യാൻ സാധിക്കുമോ
 f {plan} പ്ലാൻ വീണ്ടും റീചാർജ് ചെയ്യാനാണ് വിളിച്ചത്
-f {prepaid} {amount} രൂപയ്ക്ക് പുതുക്കണം
+f {prepaid} {amount} രൂപയ്ക്ക് റീചാർജ് ചെയ്തുതരണം
 f മറ്റൊരാളുടെ നമ്പർ റീചാർജ് ചെയ്യാൻ എന്ത് ചെയ്യണം
 c ഫോണിലെ കാശ് തീർന്നു, ഒന്ന് കയറ്റിത്തരുമോ
 c {whose} ഫോണിൽ {amount} രൂപ കയറ്റണം
@@ -64,12 +77,24 @@ r {whose_r} numberil {amount_r} roopa idanam
 r data theernnu poyi, vere pack ittu tharamo
 f {prepaid} റീചാർജ് ചെയ്യാനുള്ള നടപടി എന്താണ്
 c {amount} രൂപയുടെ ഓഫർ റീചാർജ് ഉണ്ടോ, അത് ചെയ്തുതരൂ
-c കോൾ പോകുന്നില്ല, റീചാർജ് തീർന്നെങ്കിൽ ഒന്ന് ചെയ്തോളൂ
+c കാലാവധി ഇന്ന് തീരും, അതിന് മുമ്പ് റീചാർജ് ചെയ്തോളൂ
 m {amount_e} രൂപയുടെ data pack ഇട്ടുതരൂ
 m DTH recharge ചെയ്യാനാണ് വിളിച്ചത്
-r {amount_r} roopakku top up cheyyanam
+r {amount_r} roopaykku top up cheyyanam
 r ente number recharge cheythu tharumo
 r oru masathe net pack venam
+f എന്റെ നമ്പറിന്റെ കാലാവധി തീർന്നു, റീചാർജ് ചെയ്തുതരുമോ
+f {day_from} മൂന്ന് മാസത്തേക്ക് റീചാർജ് ചെയ്യണം
+f {whose} നമ്പറിൽ {plan} പ്ലാൻ റീചാർജ് ചെയ്യാമോ
+c {prepaid} റീചാർജ് തീർന്നു, {amount} രൂപ ഇട്ടേക്കൂ
+c പഴയ റീചാർജ് തന്നെ ഒന്നുകൂടി ഇട്ടാൽ മതി
+c വൈകുന്നേരം യാത്രയുണ്ട്, {amount} രൂപയുടെ റീചാർജ് ഇട്ടോളൂ
+m validity തീർന്നു, {amount_e} രൂപയുടെ pack recharge ചെയ്യൂ
+m {plan_e} pack ഒന്നുകൂടി recharge ചെയ്യണം
+m FASTag ൽ {amount_e} രൂപ add ചെയ്യണം
+r {whose_r} phone recharge cheythu tharanam
+r validity theernnu, {amount_r} roopa kayattanam
+r {plan_r} pack recharge cheyyamo
 """,
     ),
     "pay_bill": Intent(
@@ -96,11 +121,26 @@ r kudissika ellam adachu theerkkanam
 f {bill_of} പണം ഇപ്പോൾ സ്വീകരിക്കുമോ
 c {bill} ഇന്ന് അടച്ചാൽ മതിയല്ലോ, അടച്ചേക്കാം
 c പൈസ റെഡിയാണ്, {bill} എങ്ങനെയാ അടയ്ക്കേണ്ടത്
-m {card_e} വെച്ച് bill payment നടത്തണം
+m {pay_card_e} വെച്ച് bill payment നടത്തണം
 m pending bill മുഴുവൻ clear ചെയ്യണം
 r {bill_r} adakkan enthu cheyyanam
 r phone vazhi {bill_r} adakkamo
 r {amount_r} roopa ippo adakkam
+f {bill} അടയ്ക്കാനുള്ള ലിങ്ക് മെസേജായി അയയ്ക്കാമോ
+f {bill} മുൻകൂറായി അടയ്ക്കാൻ ആഗ്രഹിക്കുന്നു
+f കുടിശ്ശികയിൽ {amount} രൂപ ഇപ്പോൾ അടയ്ക്കാനാണ്
+f രണ്ട് മാസത്തെ {bill} ഒന്നിച്ച് അടയ്ക്കാമോ
+c {whose} പേരിലുള്ള {bill} ഞാൻ അടച്ചോളാം
+c {bill} ഇതുവരെ അടച്ചില്ല, ഇപ്പോ അടച്ചാലോ
+c ഇനി നീട്ടുന്നില്ല, {bill} ഇന്നുതന്നെ തീർത്തേക്കാം
+m {bill_e} ന്റെ payment link അയയ്ക്കൂ
+m {pay_card_e} ഉപയോഗിച്ച് {bill_e} അടയ്ക്കാൻ സാധിക്കുമോ
+m {amount_e} രൂപ ഇപ്പോൾ pay ചെയ്യാം, ബാക്കി അടുത്ത ആഴ്ച
+m last month ലെ {bill_e} pay ചെയ്തിട്ടില്ല, ഇപ്പോൾ ചെയ്യാം
+r {bill_r} adakkan marannu, ippo adakkatte
+r randu masathe {bill_r} onnichu adakkanam
+r UPI vazhi {bill_r} adakkan pattumo
+r bill paisa adakkan link ayakkumo
 """,
     ),
     "bill_amount": Intent(
@@ -134,6 +174,18 @@ m {bill_e} due എത്ര രൂപയുണ്ട്
 r ethra roopayanu njan adakkendathu
 r {bill_r} thuka onnu parayamo
 r kudissika ethrayundu
+f {bill_of} അവസാന തീയതിയും തുകയും അറിയിക്കാമോ
+f കഴിഞ്ഞ രണ്ട് മാസത്തെ {bill} എത്ര വീതമായിരുന്നു
+f {bill} ഇനത്തിൽ ആകെ എത്ര രൂപ നൽകാനുണ്ട്
+c {bill} അടയ്ക്കേണ്ടത് നാളെയാണോ, എത്ര രൂപയാ
+c {bill} വന്ന മെസേജ് കണ്ടില്ല, എത്രയാ വന്നത്
+c ഇത്തവണത്തെ ബിൽ {amount} കടന്നോ
+m {bill_e} ന്റെ last date എന്നാണ്
+m total due amount ഒന്ന് പറയാമോ
+m bill generate ആയോ, amount എത്രയാ
+r {bill_r} adakkan ennu vare samayam undu
+r {bill_r} ethra vannennu message ayakkamo
+r ithavana bill ethra roopayanu
 """,
     ),
     "bill_dispute": Intent(
@@ -167,6 +219,18 @@ m double payment ആയിപ്പോയി, refund വേണം
 r {bill_r} ithra koodiyathu engane
 r randu thavana paisa poyi, thirichu tharanam
 r meter reading thettanu
+f {bill_of} തുക തെറ്റാണെന്ന് കരുതുന്നു, വിശദീകരണം വേണം
+f അടച്ച {bill} കുടിശ്ശികയായി കാണിക്കുന്നത് ശരിയല്ല
+f {bill_in} അനുവദിച്ച ഇളവ് ചേർത്തിട്ടില്ല
+c മീറ്ററിൽ കാണുന്നതല്ല ബില്ലിൽ എഴുതിയിരിക്കുന്നത്
+c {bill_in} {amount} രൂപ കൂട്ടിയിട്ടിരിക്കുന്നു, അത് കുറയ്ക്കണം
+c ഒറ്റ ഫാനേയുള്ളൂ, എന്നിട്ട് ഇത്ര ബില്ലോ
+m {bill_e} ൽ calculation mistake ഉണ്ട്
+m late fee എന്തിനാ ഇട്ടത്, ഞാൻ time ൽ അടച്ചതാണ്
+m {amount_e} രൂപ wrong ആയി debit ആയി, തിരികെ വേണം
+r {bill_r} adachathanu, pinneyum vannathu enthinanu
+r {amount_r} roopa veruthe pidichu, thirike venam
+r ithrayum upayogichittilla, {bill_r} sheriyalla
 """,
     ),
     "block_card": Intent(
@@ -175,7 +239,7 @@ r meter reading thettanu
 f {card} നഷ്ടപ്പെട്ടു, ഉടൻ ബ്ലോക്ക് ചെയ്യണം
 f {card} ആരോ മോഷ്ടിച്ചു, പ്രവർത്തനം നിർത്തണം
 f ഞാനറിയാതെ അക്കൗണ്ടിൽ നിന്ന് {amount} രൂപ പോയി, കാർഡ് തടയണം
-f എന്റെ {card} താൽക്കാലികമായി തടഞ്ഞുവയ്ക്കണം
+f എന്റെ {card} താൽക്കാലികമായി ബ്ലോക്ക് ചെയ്യണം
 f മൊബൈൽ നഷ്ടപ്പെട്ടതിനാൽ സിം നിർത്തലാക്കണം
 f തട്ടിപ്പ് നടന്നെന്ന് സംശയമുണ്ട്, അക്കൗണ്ട് മരവിപ്പിക്കണം
 c {card} എവിടെയോ കളഞ്ഞുപോയി, അതൊന്ന് പൂട്ടണം
@@ -197,7 +261,21 @@ m {card_e} കാണുന്നില്ല, immediately block ചെയ്യ�
 m fraud call വന്നു, account lock ചെയ്യണം
 r {card_r} moshanam poyi, udane block cheyyu
 r phone kanunnilla, SIM block cheyyanam
-r OTP paranju poyi, account pootanam
+r OTP paranju poyi, account block cheyyanam
+f {card} കൈമോശം വന്നു, ഉടൻ പ്രവർത്തനരഹിതമാക്കണം
+f സിം മറ്റാരോ ഉപയോഗിക്കുന്നു, ഉടൻ നിർത്തിവയ്ക്കണം
+f {card_of} വിവരങ്ങൾ ചോർന്നു, ഇടപാടുകൾ തടയണം
+f അറിയാത്ത ഒരിടത്ത് {pay_card} ഉപയോഗിച്ചതായി സന്ദേശം വന്നു, തടയണം
+c {card} എവിടെ വെച്ചെന്ന് ഓർമയില്ല, തൽക്കാലം ബ്ലോക്കാക്കണം
+c ബാഗ് ആരോ തട്ടിപ്പറിച്ചു, {card} അതിലുണ്ട്, നിർത്തിക്കോളൂ
+c ഏതോ ലിങ്കിൽ തൊട്ടു, പൈസ പോകും മുമ്പ് അക്കൗണ്ട് പൂട്ടണം
+c {amount} രൂപ പോയെന്ന് മെസേജ് വന്നു, ഞാനല്ല എടുത്തത്, കാർഡ് ബ്ലോക്കാക്കൂ
+m {card_e} stolen ആണ്, ഉടനെ deactivate ചെയ്യണം
+m wallet theft ആയി, {card_e} stop ചെയ്യൂ
+m {pay_card_e} ആരോ misuse ചെയ്യുന്നുണ്ട്, block ആക്കണം
+r {card_r} kaananilla, udan block cheyyamo
+r ariyatha transaction kandu, {card_r} thadayanam
+r mobile moshanam poyi, number cut cheyyanam
 """,
     ),
 }

@@ -1,14 +1,16 @@
 """What stands in the slots of the intents' templates, in the case that the templates need.
 
-Written for this project; no native speaker has checked it. A name ends in its case where that is not the nominative
-(`_in` locative, `_of` genitive, `_to` dative or "towards", `_with` sociative, `_acc` accusative), and in `_e` for
-English words in code-mixed lines, `_r` for romanised ones.
+Written for this project; no native speaker has checked it. A name says the case where that is not the nominative:
+`_in` locative, `_of` genitive, `_to` dative or "towards", `_with` sociative, `_acc` accusative. After it stands `_e`
+for English words in code-mixed lines, `_r` for romanised ones. Times (`day`, `since`, `clock`) and owners (`whose`)
+have the one form in which they are used.
 """
 
 SLOTS: dict[str, tuple[str, ...]] = {
     name: tuple(value.strip() for value in values.split(";"))
     for name, values in {
         "account_in": "അക്കൗണ്ടിൽ; വാലറ്റിൽ; പ്രീപെയ്ഡ് നമ്പറിൽ; സേവിങ്സ് അക്കൗണ്ടിൽ",
+        "bank_in": "അക്കൗണ്ടിൽ; സേവിങ്സ് അക്കൗണ്ടിൽ; സാലറി അക്കൗണ്ടിൽ",
         "bill": "വൈദ്യുതി ബിൽ; വെള്ളക്കരം; ഫോൺ ബിൽ; ഗ്യാസ് ബിൽ; ഇന്റർനെറ്റ് ബിൽ; കേബിൾ ബിൽ",
         "bill_in": "വൈദ്യുതി ബില്ലിൽ; വെള്ളക്കരത്തിൽ; ഫോൺ ബില്ലിൽ; ഇന്റർനെറ്റ് ബില്ലിൽ",
         "bill_of": "വൈദ്യുതി ബില്ലിന്റെ; ഫോൺ ബില്ലിന്റെ; ഗ്യാസ് ബില്ലിന്റെ; കേബിൾ ബില്ലിന്റെ",
@@ -20,6 +22,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "card": "എ ടി എം കാർഡ്; ക്രെഡിറ്റ് കാർഡ്; ഡെബിറ്റ് കാർഡ്; മെട്രോ കാർഡ്",
         "card_of": "എ ടി എം കാർഡിന്റെ; ക്രെഡിറ്റ് കാർഡിന്റെ; ഡെബിറ്റ് കാർഡിന്റെ; മെട്രോ കാർഡിന്റെ",
         "pay_card": "എ ടി എം കാർഡ്; ക്രെഡിറ്റ് കാർഡ്; ഡെബിറ്റ് കാർഡ്",
+        "pay_card_e": "ATM card; credit card; debit card",
         "card_e": "ATM card; credit card; debit card; metro card",
         "card_r": "ATM card; credit card; debit card; metro card",
         "prepaid": "ഡിഷ് ടിവി; ഫാസ്ടാഗ്; മെട്രോ കാർഡ്; ഡേറ്റ കാർഡ്",
@@ -31,11 +34,12 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "supply": "കറന്റ്; വെള്ളം; ഇന്റർനെറ്റ്; ഫോൺ സിഗ്നൽ; കേബിൾ",
         "line": "കറന്റ്; നെറ്റ്; ഫോൺ സിഗ്നൽ; കേബിൾ",
         "supply_r": "current; vellam; net; cable",
-        "place": "തൃശ്ശൂരിൽ; കോഴിക്കോട്ട്; കൊല്ലത്ത്; ആലപ്പുഴയിൽ; ഞങ്ങളുടെ ഭാഗത്ത്; ഈ വാർഡിൽ",
-        "town": "തൃശ്ശൂരിൽ; കോഴിക്കോട്ട്; കൊല്ലത്ത്; ആലപ്പുഴയിൽ",
+        "place_in": "തൃശ്ശൂരിൽ; കോഴിക്കോട്ട്; കൊല്ലത്ത്; ആലപ്പുഴയിൽ; ഞങ്ങളുടെ ഭാഗത്ത്; ഈ വാർഡിൽ",
+        "town_in": "തൃശ്ശൂരിൽ; കോഴിക്കോട്ട്; കൊല്ലത്ത്; ആലപ്പുഴയിൽ",
         "town_to": "തൃശ്ശൂരിലേക്ക്; കോഴിക്കോട്ടേക്ക്; കൊല്ലത്തേക്ക്; ആലപ്പുഴയിലേക്ക്",
-        "place_r": "thrissuril; kozhikode; kollathu; alappuzhayil",
+        "place_in_r": "thrissuril; kozhikkottu; kollathu; alappuzhayil",
         "since": "ഇന്നലെ മുതൽ; രാവിലെ മുതൽ; രണ്ട് ദിവസമായി; ഒരാഴ്ചയായി; കുറേ നേരമായി",
+        "since_day": "ഇന്നലെ മുതൽ; രാവിലെ മുതൽ; രണ്ട് ദിവസമായി; ഒരാഴ്ചയായി; കുറേ ദിവസമായി",
         "since_r": "innale muthal; ravile muthal; randu divasamayi; kure neramayi",
         "device": "മോഡം; റൗട്ടർ; മീറ്റർ; സെറ്റ് ടോപ് ബോക്സ്; ലാൻഡ്‌ലൈൻ",
         "box": "മോഡം; റൗട്ടർ; സെറ്റ് ടോപ് ബോക്സ്; ഡോങ്കിൾ",
@@ -45,10 +49,10 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "connection": "വൈദ്യുതി; ഗ്യാസ്; ഇന്റർനെറ്റ്; കേബിൾ; കുടിവെള്ള",
         "connection_e": "broadband; electricity; gas; cable",
         "connection_r": "current; gas; net; cable",
-        "topic": "ബിൽ തുക; കുടിവെള്ളം; ഇന്റർനെറ്റ് വേഗം; മീറ്റർ റീഡിങ്",
-        "topic_of": "ബില്ലിന്റെ; വെള്ളത്തിന്റെ; നെറ്റിന്റെ; മീറ്ററിന്റെ",
-        "topic_e": "billing; network; water supply; street light",
-        "topic_r": "bill; current; network; vellam",
+        "topic": "തെരുവുവിളക്ക്; കുടിവെള്ളം; ഇന്റർനെറ്റ് വേഗം; മീറ്റർ റീഡിങ്",
+        "topic_of": "സർവീസിന്റെ; വെള്ളത്തിന്റെ; നെറ്റിന്റെ; മീറ്ററിന്റെ",
+        "topic_e": "customer service; network; water supply; street light",
+        "topic_of_r": "serviceinte; currentinte; networkinte; vellathinte",
         "staff": "ഏജന്റ്; ലൈൻമാൻ; ടെക്നീഷ്യൻ; മീറ്റർ റീഡർ",
         "staff_of": "ജീവനക്കാരന്റെ; ഏജന്റിന്റെ; ലൈൻമാന്റെ; ടെക്നീഷ്യന്റെ",
         "request": "പരാതി; അപേക്ഷ; ബുക്കിങ്; റീഫണ്ട്",
@@ -63,16 +67,18 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "desk_acc": "മാനേജരെ; ഏജന്റിനെ; സൂപ്പർവൈസറെ; എൻജിനീയറെ",
         "desk_to": "മാനേജർക്ക്; സൂപ്പർവൈസർക്ക്; സാങ്കേതിക വിഭാഗത്തിന്; ബില്ലിങ് വിഭാഗത്തിന്",
         "desk_e": "agent; manager; supervisor; executive",
-        "desk_r": "agentinodu; managerodu; supervisorodu; engineerodu",
+        "desk_with_r": "agentinodu; managerodu; supervisorodu; engineerodu",
+        "desk_acc_r": "agentine; managere; supervisore; engineere",
         "visit_acc": "ഡോക്ടറെ; മാനേജരെ; ഓഫീസറെ; കൗൺസിലറെ",
-        "visit_r": "doctore; managere; officere",
+        "visit_acc_r": "doctore; managere; officere",
         "fitter": "ടെക്നീഷ്യൻ; ലൈൻമാൻ; ഇലക്ട്രീഷ്യൻ; പ്ലംബർ",
         "day": "നാളെ; മറ്റന്നാൾ; തിങ്കളാഴ്ച; വെള്ളിയാഴ്ച; അടുത്ത ആഴ്ച",
+        "one_day": "നാളെ; മറ്റന്നാൾ; തിങ്കളാഴ്ച; വെള്ളിയാഴ്ച",
         "day_of": "നാളത്തെ; മറ്റന്നാളത്തെ; തിങ്കളാഴ്ചത്തെ; വെള്ളിയാഴ്ചത്തെ",
         "day_to": "മറ്റന്നാളത്തേക്ക്; തിങ്കളാഴ്ചത്തേക്ക്; വെള്ളിയാഴ്ചത്തേക്ക്; അടുത്ത ആഴ്ചയിലേക്ക്",
         "day_from": "നാളെ മുതൽ; തിങ്കളാഴ്ച മുതൽ; ഒന്നാം തീയതി മുതൽ; അടുത്ത മാസം മുതൽ",
         "day_r": "naale; mattannal; thinkalazhcha; velliyazhcha",
-        "day_to_r": "naalekku; thinkalazhchayilekku; adutha aazhchayilekku",
+        "day_to_r": "naalekku; thinkalazhchathekku; velliyazhchathekku; adutha azhchayilekku",
         "clock": "രാവിലെ പത്ത് മണിക്ക്; പതിനൊന്നരയ്ക്ക്; ഉച്ചയ്ക്ക് രണ്ട് മണിക്ക്; വൈകുന്നേരം നാല് മണിക്ക്",
         "office": "ഓഫീസ്; സേവനകേന്ദ്രം; ബ്രാഞ്ച്; കൗണ്ടർ; അക്ഷയ കേന്ദ്രം",
         "office_of": "ഓഫീസിന്റെ; സേവനകേന്ദ്രത്തിന്റെ; ബ്രാഞ്ചിന്റെ; അക്ഷയ കേന്ദ്രത്തിന്റെ",
@@ -84,7 +90,8 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "language_in": "മലയാളത്തിൽ; ഇംഗ്ലീഷിൽ; ഹിന്ദിയിൽ; തമിഴിൽ",
         "language_to": "മലയാളത്തിലേക്ക്; ഇംഗ്ലീഷിലേക്ക്; ഹിന്ദിയിലേക്ക്; തമിഴിലേക്ക്",
         "language_e": "Malayalam; English; Hindi; Tamil",
-        "language_r": "malayalathil; englishil; hindiyil; thamizhil",
+        "language_r": "malayalam; english; hindi; thamizh",
+        "language_in_r": "malayalathil; englishil; hindiyil; thamizhil",
         "detail": "തുക; തീയതി; നമ്പർ; വിലാസം",
         "detail_e": "amount; date; number; address",
         "detail_r": "thuka; date; number; address",

@@ -130,32 +130,34 @@ def _hash(value: str | bytes) -> int:
 def split_faults(lake: Lake, engines: Sequence[AIEngine]) -> tuple[dict[str, dict[str, int]], list[Fault]]:
     """Return the rows by split of each of these engines' gold sets, and what is wrong with their splits.
 
-    Engines that share rows are checked together, too. Raises FoundryError for a file that can't be read.
+    Engines that share rows are checked together, too, named or not: what they both hold must stand alike in both. Of the
+    others only what concerns a named one is told. Raises FoundryError for a file that can't be read.
     """
     counted: dict[str, dict[str, int]] = {}
     faults: list[Fault] = []
-    for family in _families(engines):
+    for family in _families(lake, engines):
         rows = _Rows()
+        found: list[Fault] = []
         for number, engine in enumerate(family):
-            counted[engine] = _read(lake.folder(Layer.GOLD, engine), rows, number)
-            faults += _against_certificate(lake.folder(Layer.GOLD, engine), engine, counted[engine])
-        faults += _repeated_ids(rows, family)
-        if rows.published:
-            faults.append(
-                _fault(
-                    rows, family[0], "published", rows.published, "is published as held out and does not stand there"
-                )
-            )
+            counts = _read(lake.folder(Layer.GOLD, engine), rows, number)
+            if engine in engines:
+                counted[engine] = counts
+                found += _against_certificate(lake.folder(Layer.GOLD, engine), engine, counts)
+        found += _repeated_ids(rows, family)
+        found += _published(rows, family)
         for kind, sharing in rows.checks():
-            faults += _straddling(rows, family, kind, sharing)
+            found += _straddling(rows, family, kind, sharing)
+        unasked = {str(engine) for engine in family if engine not in engines}
+        faults += [fault for fault in found if fault.engine not in unasked]
     return counted, list(dict.fromkeys(faults))
 
 
-def _families(engines: Sequence[AIEngine]) -> Iterator[list[AIEngine]]:
-    left = list(engines)
+def _families(lake: Lake, engines: Sequence[AIEngine]) -> Iterator[list[AIEngine]]:
+    """Yield the engines of which gold is to be read together: those asked for, and those with gold they share rows with."""
+    left, there = list(engines), lake.names(Layer.GOLD)
     while left:
-        sharing = {spec.engine for spec in engines_sharing_rows(left[0])}
-        yield [engine for engine in left if engine in sharing]
+        sharing = sorted(spec.engine for spec in engines_sharing_rows(left[0]))
+        yield [engine for engine in sharing if engine in left or engine in there]
         left = [engine for engine in left if engine not in sharing]
 
 
@@ -202,6 +204,14 @@ def _straddling(rows: _Rows, family: Sequence[AIEngine], kind: str, sharing: Sha
         if found.any():
             sides = " and ".join(SIDES[at] for at in np.unique(side[found]).tolist())
             yield _fault(rows, name, kind, np.flatnonzero(found).tolist(), f"the same on two sides ({sides})")
+
+
+def _published(rows: _Rows, family: Sequence[AIEngine]) -> Iterator[Fault]:
+    """Yield a fault for each engine in which rows that are published as held out stand elsewhere."""
+    for number, name in enumerate(family):
+        found = [at for at in rows.published if rows.engine[at] == number]
+        if found:
+            yield _fault(rows, name, "published", found, "is published as held out and does not stand there")
 
 
 def _repeated_ids(rows: _Rows, family: Sequence[AIEngine]) -> Iterator[Fault]:

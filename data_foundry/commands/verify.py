@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 
 from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
 from data_foundry.figures import counted, readable_size
 from data_foundry.lake import Lake, Layer
 from data_foundry.records import AIEngine
@@ -38,6 +39,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     lake, damages, seen = Lake(settings), [], Counter[str]()
     names = [*arguments.names, *(arguments.datasets or ()), *(arguments.engines or ())]
     if arguments.splits:
+        if arguments.repair or arguments.layer:
+            asked = "--repair" if arguments.repair else "--layer"
+            raise FoundryError(
+                f"verify --splits reads gold and changes nothing: {asked} does not go with it.",
+                f"Leave out {asked}, or --splits.",
+            )
         return _verify_splits(lake, names, arguments.json)
     with lake.lock("verify --repair") if arguments.repair else nullcontext():
         folders = chosen(lake, [Layer(name) for name in arguments.layer or Layer], names)

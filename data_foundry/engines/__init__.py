@@ -1,4 +1,4 @@
-"""The six engines. A new one is a file, a member of AIEngine, and a line in ENGINES."""
+"""The engines. A new one is a file, a member of AIEngine, and its place in _SPECS."""
 
 from data_foundry.engines.dialect import DIALECT
 from data_foundry.engines.nlu import NLU
@@ -9,7 +9,8 @@ from data_foundry.engines.translation import TRANSLATION
 from data_foundry.engines.tts import TTS
 from data_foundry.records import AIEngine
 
-ENGINES: dict[AIEngine, EngineSpec] = {spec.engine: spec for spec in (STT, DIALECT, NLU, SENTIMENT, TRANSLATION, TTS)}
+_SPECS = (STT, DIALECT, NLU, SENTIMENT, TRANSLATION, TTS)
+ENGINES: dict[AIEngine, EngineSpec] = {spec.engine: spec for spec in _SPECS}
 
 
 def engines_sharing_rows(engine: AIEngine) -> tuple[EngineSpec, ...]:

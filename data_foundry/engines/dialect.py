@@ -4,17 +4,11 @@ Where a source names only the speaker's district, the district's historical regi
 marked as such in `label_source`. A row of text alone serves a classifier of text; one that hears leaves it out.
 """
 
-from data_foundry.engines.channel import CHANNEL_COLUMNS, as_recorded
-from data_foundry.engines.regions import REGION_COLUMNS, REGION_SOURCES, with_region
-from data_foundry.engines.spec import SPEECH_LINKS, EngineSpec, Requirement, Row
+from data_foundry.engines.heard import CHANNEL_COLUMNS, HEARD_COLUMNS, HEARD_SOURCES, as_heard
+from data_foundry.engines.regions import REGION_COLUMNS
+from data_foundry.engines.spec import SPEECH_LINKS, EngineSpec, Requirement
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
-
-
-def derive(row: Row) -> Row:
-    """Return the region of a row's speaker and the channel it is heard through."""
-    return {**with_region(row), **as_recorded(row)}
-
 
 DIALECT = EngineSpec(
     engine=AIEngine.DIALECT,
@@ -29,9 +23,9 @@ DIALECT = EngineSpec(
     identity=("audio", "dialect"),
     links=SPEECH_LINKS,
     stratum="dialect",
-    derive=derive,
-    derived={**REGION_COLUMNS, **CHANNEL_COLUMNS},
-    derived_from=(*REGION_SOURCES, "duration"),
+    derive=as_heard,
+    derived=HEARD_COLUMNS,
+    derived_from=HEARD_SOURCES,
     primary_metric="macro_f1",
     score="macro-averaged F1 over the dialects",
     training=TrainingConfig(

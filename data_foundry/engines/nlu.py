@@ -1,7 +1,8 @@
 """Understanding: Malayalam text with what its caller wants, or with a topic.
 
 What the public data offers is a news topic; intents of callers come from the set that was written for this project.
-Both serve, told apart by `label_kind`. Other Malayalam text has no target and serves to adapt a base to the language.
+Both serve, told apart by `label_kind`, which the registry states of a dataset. Other Malayalam text has no target and
+serves to adapt a base to the language; `machine_translated` marks what no person wrote.
 """
 
 from data_foundry.config import TextGates
@@ -10,21 +11,25 @@ from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement, Row
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
 
-TOPIC, INTENT, DOMAIN = "topic", "intent", "domain"
-
-# The labels of each kind are those that the registry knows of these datasets.
-_LABELLED = {TOPIC: "Sakshamrzt/IndicNLP-Malayalam", INTENT: "data-foundry/malayalam-ivr-intents"}
-LABELS = {kind: frozenset(DATASET_REGISTRY[dataset].labels.values()) for kind, dataset in _LABELLED.items()}
-_KIND_OF = {label: kind for kind, labels in LABELS.items() for label in labels}
+INTENT, DOMAIN = "intent", "domain"
 
 # Phase 2 lets less Malayalam than this pass where a corpus is code-mixed; the language is not to be learned from that.
 MIN_MALAYALAM_RATIO: float = TextGates.model_fields["min_malayalam_ratio"].default
 
 
 def derive(row: Row) -> Row:
-    """Return a row's topic or intent and which of them it is; no label, for the domain, with any other label."""
-    kind = _KIND_OF.get(row["label"], DOMAIN)
-    return {"label": None if kind == DOMAIN else row["label"], "label_kind": kind}
+    """Return a row's topic or intent and which of them it is, no label, for the domain, where its dataset's labels are
+    neither; and whether its Malayalam is a machine's translation, None where nobody states it.
+    """
+    entry = DATASET_REGISTRY.get(row["dataset"])
+    kind = entry.label_kind if entry and row["label"] else None
+    # Of a pair, the Malayalam is the translation only where English was its source.
+    translated = (entry.synthetic_reference if entry else None) if row["direction"] == "en-ml" else False
+    return {
+        "label": row["label"] if kind else None,
+        "label_kind": kind or DOMAIN,
+        "machine_translated": translated,
+    }
 
 
 NLU = EngineSpec(
@@ -32,13 +37,13 @@ NLU = EngineSpec(
     title="understanding: intent or topic of a text",
     task="text-classification",
     requirements=(HAS_TEXT, Requirement("no_intent_or_topic", lambda row: bool(row["label"]))),
-    columns=("text", "label", "label_kind", "malayalam_ratio"),
+    columns=("text", "label", "label_kind", "malayalam_ratio", "machine_translated"),
     label="label",
     identity=("text", "label"),
     stratum="label",
     derive=derive,
-    derived={"label": "string", "label_kind": "string"},
-    derived_from=("label",),
+    derived={"label": "string", "label_kind": "string", "machine_translated": "bool"},
+    derived_from=("dataset", "label", "direction"),
     unlabelled=(
         HAS_TEXT,
         Requirement("too_little_malayalam", lambda row: (row["malayalam_ratio"] or 0.0) >= MIN_MALAYALAM_RATIO),

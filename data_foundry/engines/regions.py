@@ -10,20 +10,16 @@ from data_foundry.engines.spec import Kind, Row
 DECLARED = "declared"
 DISTRICT_PROXY = "district proxy"
 
-# The fourteen districts of Kerala by the princely state or district of Madras they mostly belonged to before 1956,
-# with older and English spellings.
+# The fourteen districts of Kerala, as silver spells them, by the region that their speech is usually counted to. That
+# is coarser than history and than speech: five of Ernakulam's seven taluks were Travancore's, and Kasaragod was South
+# Canara's, no part of Malabar; Thrissur's speech is a kind of its own, and Palakkad's and Kasaragod's border on Tamil,
+# and on Kannada and Tulu.
 REGIONS: dict[str, tuple[str, ...]] = {
-    "travancore": (
-        "thiruvananthapuram", "trivandrum", "kollam", "quilon", "pathanamthitta", "alappuzha", "alleppey", "kottayam",
-        "idukki",
-    ),
-    "cochin": ("ernakulam", "kochi", "thrissur", "trichur"),
-    "malabar": (
-        "palakkad", "palghat", "malappuram", "kozhikode", "calicut", "wayanad", "wynad", "kannur", "cannanore",
-        "kasaragod", "kasargod",
-    ),
-}  # fmt: skip
-_REGION_OF = {name: region for region, names in REGIONS.items() for name in (region, *names)}
+    "travancore": ("Thiruvananthapuram", "Kollam", "Pathanamthitta", "Alappuzha", "Kottayam", "Idukki"),
+    "cochin": ("Ernakulam", "Thrissur"),
+    "malabar": ("Palakkad", "Malappuram", "Kozhikode", "Wayanad", "Kannur", "Kasaragod"),
+}
+_REGION_OF = {district: region for region, districts in REGIONS.items() for district in districts}
 
 # What `with_region` derives, and from which silver columns.
 REGION_COLUMNS: dict[str, Kind] = {"dialect": "string", "label_source": "string"}
@@ -31,17 +27,14 @@ REGION_SOURCES = ("dialect", "district")
 
 
 def region_of(district: str | None) -> str | None:
-    """Return the region (travancore, cochin or malabar) of a district of Kerala or of a region's own name, or None.
-
-    Case, spaces at the ends and a trailing "district" do not matter.
-    """
-    return _REGION_OF.get((district or "").strip().casefold().removesuffix("district").strip())
+    """Return the region (travancore, cochin or malabar) of a district as silver spells it, None for any other place."""
+    return None if district is None else _REGION_OF.get(district)
 
 
 def with_region(row: Row) -> Row:
     """Return `dialect` and `label_source` of a silver row: as declared, or else the region of the district."""
     if row["dialect"]:
-        region, source = region_of(row["dialect"]), DECLARED
+        region, source = row["dialect"] if row["dialect"] in REGIONS else None, DECLARED
     else:
         region, source = region_of(row["district"]), DISTRICT_PROXY
     return {"dialect": region, "label_source": source if region else None}

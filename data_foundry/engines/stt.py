@@ -4,17 +4,11 @@ Rows carry the region of their speaker where it is known, so that an adapter for
 same gold (`only: {"dialect": "malabar"}`).
 """
 
-from data_foundry.engines.channel import CHANNEL_COLUMNS, as_recorded
-from data_foundry.engines.regions import REGION_COLUMNS, REGION_SOURCES, with_region
-from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec, Row
+from data_foundry.engines.heard import CHANNEL_COLUMNS, HEARD_COLUMNS, HEARD_SOURCES, as_heard
+from data_foundry.engines.regions import REGION_COLUMNS
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
-
-
-def derive(row: Row) -> Row:
-    """Return the region of a row's speaker and the channel it is heard through."""
-    return {**with_region(row), **as_recorded(row)}
-
 
 STT = EngineSpec(
     engine=AIEngine.STT,
@@ -35,9 +29,9 @@ STT = EngineSpec(
     label="text",
     identity=("audio", "text"),
     links=SPEECH_LINKS,
-    derive=derive,
-    derived={**REGION_COLUMNS, **CHANNEL_COLUMNS},
-    derived_from=(*REGION_SOURCES, "duration"),
+    derive=as_heard,
+    derived=HEARD_COLUMNS,
+    derived_from=HEARD_SOURCES,
     primary_metric="cer",
     score="1 - CER of the Malayalam-safe scoring form over the whole test set, not below 0",
     training=TrainingConfig(

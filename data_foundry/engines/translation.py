@@ -1,7 +1,8 @@
 """Translation: a Malayalam text with its English side and a direction.
 
-`synthetic_reference` says whether the English side is a machine's, as the registry knows it of the dataset: a score
-against such a reference measures agreement with that machine. None: nobody states it.
+`synthetic_reference` says whether the target side (the English of ml-en, the Malayalam of en-ml) is a machine's, as the
+registry knows it of the dataset: a score against such a reference measures agreement with that machine. None: nobody
+states it.
 """
 
 from data_foundry.dataset_registry import DATASET_REGISTRY

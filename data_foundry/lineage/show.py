@@ -93,6 +93,8 @@ def _engine(line: Lines) -> Iterator[str]:
 
 def verdict_shown(verdict: Verdict) -> Iterator[str]:
     """Yield the lines of a check, what changed since first."""
+    for change in verdict.settings:
+        yield f"made with other settings than now: {change}; derived again with those it was made with"
     for change in verdict.expected:
         yield f"made otherwise than now: {change}; a difference is expected"
     for fault in verdict.broken:

@@ -13,6 +13,7 @@ from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.lineage.find import Found, Place, read, rows_where
 from data_foundry.lineage.origin import Origin, recording_file
 from data_foundry.lineage.routes import routes
+from data_foundry.lineage.settings_then import settings_then
 from data_foundry.preprocessing.standardize import FILES
 from data_foundry.records import AIEngine
 
@@ -163,22 +164,21 @@ def _licence(dataset: str, licence: str) -> Lines:
 
 def _engines(lake: Lake, settings: Settings, found: Found, silver: pa.Table) -> list[Lines]:
     """Return for every engine its gold rows of this row, or why it has none."""
-    open_to = routes(silver, settings)
     lines = []
     for engine in ENGINES:
         places = [place for place in found.gold if place.name == engine]
         taken = [_gold(lake, place) for place in places if not place.rejected]
         refused = [read(lake, place)["reason"][0].as_py() for place in places if place.rejected]
+        held = lake.readable(Layer.GOLD, engine)
+        then = settings if held is None else settings_then(settings, held.settings)
+        lacks = routes(silver, then)[engine].reasons
         line: Lines = {"engine": engine, "took": bool(taken)}
         if taken:
             line |= {"rows": taken}
-        elif lake.readable(Layer.GOLD, engine) is None:
-            line |= {"reasons": ["its gold is not made"], "lacks": open_to[engine].reasons}
+        elif held is None:
+            line |= {"reasons": ["its gold is not made"], "lacks": lacks}
         else:
-            line |= {
-                "reasons": refused or ["it is not in gold: silver was made anew since"],
-                "lacks": open_to[engine].reasons,
-            }
+            line |= {"reasons": refused or ["it is not in gold: silver was made anew since"], "lacks": lacks}
         lines.append(line)
     return lines
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from data_foundry.telephony_settings import PhoneCodec
 
 PHONE_RATE: Hertz = 8000
-OPUS_BITS_PER_SECOND = 12_000
+BITS_PER_SECOND: dict[PhoneCodec, int] = {"alaw": 64_000, "ulaw": 64_000, "gsm": 13_000, "opus_nb": 12_000}
+"""What each codec sends; Opus, whose rate is variable, is asked for it on average."""
 
 _OPUS_SLOWEST, _OPUS_FASTEST = 6_000, 256_000
 """The bit rates that libsndfile's compression levels 1 and 0 stand for, for one channel."""
-_OPUS_LEVEL = (_OPUS_FASTEST - OPUS_BITS_PER_SECOND) / (_OPUS_FASTEST - _OPUS_SLOWEST)
+_OPUS_LEVEL = (_OPUS_FASTEST - BITS_PER_SECOND["opus_nb"]) / (_OPUS_FASTEST - _OPUS_SLOWEST)
 
 _FORMATS: dict[PhoneCodec, dict[str, Any]] = {
     "alaw": {"format": "WAV", "subtype": "ALAW"},

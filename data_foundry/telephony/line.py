@@ -37,13 +37,15 @@ _SKIRT: Hertz = 40
 class Transmission(NamedTuple):
     """What came out of a channel, and what became of its parameters with these samples.
 
-    `gain_db`: the level change, less what it took to keep the peaks under full scale. `snr_db`: None where no noise was
-    added, because the channel has none or because the clip holds no speech to set it by. `frames`, `lost_frames`: how
-    many packets there were, and how many were lost.
+    `gain_db`: the level change, less what it took to keep the peaks under full scale. `speech_level_db`: the active
+    speech level (ITU-T P.56, dBov) that the codec was given, without the noise; None for a clip that holds no speech.
+    `snr_db`: None where no noise was added, because the channel has none or because the clip holds no speech to set it
+    by. `frames`, `lost_frames`: how many packets there were, and how many were lost.
     """
 
     samples: Samples
     gain_db: Decibels
+    speech_level_db: Decibels | None
     snr_db: Decibels | None
     frames: int
     lost_frames: int
@@ -75,9 +77,11 @@ def transmit(samples: Samples, channel: PhoneChannel) -> Transmission:
     speech = _fitted(soxr.resample(samples, SAMPLE_RATE, PHONE_RATE, quality="HQ"), -(-size // 2))
     speech = _in_band(speech, channel)
     speech *= _amplitude(channel.level_db)
-    snr_db = _add_noise(speech, channel)
+    level = _speech_level(speech)
+    snr_db = _add_noise(speech, level, channel)
     peak = float(max(speech.max(initial=0.0), -speech.min(initial=0.0)))
     turned_down = min(1.0, CEILING / peak) if peak else 1.0
+    turned_down_db = 20 * float(np.log10(turned_down))
     speech *= np.float32(turned_down * 32768)
     heard = round_trip(np.rint(speech).astype(np.int16), channel.codec).astype(np.float32)
     heard /= 32768
@@ -87,27 +91,31 @@ def transmit(samples: Samples, channel: PhoneChannel) -> Transmission:
     heard = _fitted(soxr.resample(heard, PHONE_RATE, SAMPLE_RATE, quality="HQ"), size)
     return Transmission(
         samples=np.clip(heard, -1, 1),
-        gain_db=channel.level_db + 20 * float(np.log10(turned_down)),
+        gain_db=channel.level_db + turned_down_db,
+        speech_level_db=None if level is None else level + turned_down_db,
         snr_db=snr_db,
         frames=len(lost),
         lost_frames=int(lost.sum()),
     )
 
 
-def _add_noise(speech: Samples, channel: PhoneChannel) -> Decibels | None:
-    """Add the channel's noise to 8 kHz speech in place; return the SNR, or None where none was added."""
-    if channel.snr_db is None:
-        return None
+def _speech_level(speech: Samples) -> Decibels | None:
+    """Return the active level of 8 kHz speech."""
     # Each sample twice: 16 kHz with the power and the envelope that the speech has at 8 kHz.
     level = active_level(np.repeat(speech, SAMPLE_RATE // PHONE_RATE))
-    if level is None:
+    return None if level is None else level.level
+
+
+def _add_noise(speech: Samples, level: Decibels | None, channel: PhoneChannel) -> Decibels | None:
+    """Add the channel's noise to 8 kHz speech of an active level, in place; return the SNR, None without noise."""
+    if channel.snr_db is None or level is None:
         return None
     noise = babble(speech, channel.seed) if channel.noise == "babble" else line_noise(len(speech), channel.seed)
     noise = _in_band(noise, channel)
     present = power(noise)
     if present <= 0:
         return None
-    noise *= np.float32(_amplitude(level.level - channel.snr_db) / present**0.5)
+    noise *= np.float32(_amplitude(level - channel.snr_db) / present**0.5)
     speech += noise
     return channel.snr_db
 

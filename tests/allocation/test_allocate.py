@@ -11,11 +11,13 @@ import pytest
 from allocation.silver_builders import (
     CODEC_TOKENS,
     COMMENTS,
+    DISTRICTS,
     NINE_ROWS,
     SPEECH,
     SPEECH_WITH_SPLITS,
     TEXT_PAIRS,
     TOPICS,
+    corpus,
     labelled_texts,
     publish_silver,
     silver_row,
@@ -31,7 +33,7 @@ from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, Outcome
 
-DISTRICTS = {f"s{n}": ["Kollam", "Thrissur", "Kannur"][n % 3] for n in range(18)}
+INTENTS = "data-foundry/malayalam-ivr-intents"
 SPLITS = ("train", "validation", "test")
 
 
@@ -46,22 +48,6 @@ def split_of(found: dict) -> dict[str, str]:
 
 def hashes(settings: Settings) -> dict[str, list]:
     return {m.name: [(f.path, f.sha256) for f in m.files] for m in Lake(settings).manifests(Layer.GOLD)}
-
-
-def corpus() -> list[dict]:
-    """Six engines' worth of rows, unpublished splits but for one dataset, with duplicates, leaks and useless rows."""
-    rows = labelled_texts(60) + spoken_rows(DISTRICTS)
-    rows += [silver_row(COMMENTS, n, label=["positive", "negative"][n % 2], text=f"kollam poli {n}") for n in range(40)]
-    rows += [
-        silver_row(TEXT_PAIRS, n, split, translation=f"line {n}", direction="ml-en")
-        for n, split in enumerate(["train"] * 20 + ["test"] * 5 + ["validation"] * 5 + ["kathbath"] * 5)
-    ]
-    rows += [
-        silver_row(CODEC_TOKENS, n, codes=[[n, 1], [n, 2]], codec="c", licence="cc-by-sa-4.0", text=words(5000 + n))
-        for n in range(30)
-    ]
-    rows += [silver_row(NINE_ROWS, n) for n in range(9)]
-    return rows
 
 
 def test_every_silver_row_is_in_gold_once_or_rejected_with_a_reason(research, run_phase3, read_gold):
@@ -171,7 +157,7 @@ def test_duplicates_keep_the_first_by_dataset_file_and_row(research, run_phase3,
     rows = [
         silver_row(TOPICS, 9, label="sports", text="ഒന്ന്"),
         first,
-        silver_row(COMMENTS, 1, label="sports", text="ഒന്ന്"),
+        silver_row(INTENTS, 1, label="sports", text="ഒന്ന്"),
         silver_row(TOPICS, 4, label="business", text="ഒന്ന്"),
         silver_row(TOPICS, 5, label="sports", text="രണ്ട്"),
     ]
@@ -213,7 +199,7 @@ def test_without_the_firewall_the_card_lists_what_the_licences_oblige_to(researc
     run_phase3(research)
     text = (Lake(research).folder(Layer.GOLD, "nlu") / "README.md").read_text(encoding="utf-8")
     assert "no commercial use, attribution, share alike" in text and "**not** for commercial use" in text
-    assert f"| {TOPICS} | nlu | 30 | 30 | 30 | 0 | - |" in text and "license:\n- cc-by-nc-sa-4.0\n" in text
+    assert f"| {TOPICS} | nlu | 30 | 30 | 30 | 0 | - | - |" in text and "license:\n- cc-by-nc-sa-4.0\n" in text
 
 
 def test_the_same_silver_gives_the_same_bytes_whatever_the_workers(with_settings, tmp_path, run_phase3):
@@ -375,7 +361,9 @@ def test_the_report_shows_intent_and_what_was_done_instead(research, run_phase3)
     assert datasets[SPEECH].served_engines == ["stt", "dialect"] and datasets[SPEECH].findings == []
     assert engines["translation"].rows == {"train": 20, "validation": 5, "test": 10}
     assert engines["stt"].status == "allocated"
-    line = {"able": 0, "domain": 0, "used": 0, "used_for_domain": 0, "why_not": {"no_dialect_label": 9}}
+    line = {
+        "able": 0, "domain": 0, "used": 0, "used_for_domain": 0, "kept_out": {}, "why_not": {"no_dialect_label": 9},
+    }  # fmt: skip
     assert engines["dialect"].routing[NINE_ROWS] == {"rows": 9, "declared": "dialect", **line}
     matrix = datasets[SPEECH].routing
     assert list(matrix) == list(ENGINES) and matrix["dialect"] == {**line, "able": 72, "used": 72, "why_not": {}}
@@ -416,8 +404,8 @@ def test_text_without_a_target_alone_is_nothing_to_train_an_engine_on(research, 
     assert allocate.describe(research, Lake(research))[1]["nlu"].status == "refused"
 
 
-def test_where_a_mismatch_is_to_fail_the_declared_engine_publishes_nothing_and_the_others_go_on(
-    with_settings, run_phase3
+def test_where_a_mismatch_is_to_fail_its_engine_publishes_nothing_and_its_rows_serve_no_other(
+    with_settings, run_phase3, read_gold
 ):
     settings = with_settings(licensing={"commercial_use": False}, routing={"on_mismatch": "fail"})
     publish_silver(Lake(settings), corpus())
@@ -431,11 +419,35 @@ def test_where_a_mismatch_is_to_fail_the_declared_engine_publishes_nothing_and_t
     assert {engine: Lake(settings).manifest(Layer.GOLD, engine) is None for engine in ENGINES} == {
         engine: engine in failed for engine in ENGINES
     }
+    # The 35 pairs are translation's own kind of rows, the codec rows speech synthesis's: neither is rerouted.
+    assert results["translation"].outcome is results["tts"].outcome is Outcome.REFUSED
+    assert results["translation"].rejected["not_rerouted"] == 35 and results["tts"].rejected["not_rerouted"] == 30
+    assert {row["dataset"] for row in read_gold(settings, "sentiment")["train"]} == {COMMENTS}
+    datasets, _ = allocate.describe(settings, Lake(settings))
+    kept = next(finding for finding in datasets[TEXT_PAIRS].findings if finding["kind"] == "not_rerouted")
+    assert kept["message"].startswith("35 rows kept out of translation") and "is fail" in kept["message"]
     lenient = settings.model_copy(update={"routing": settings.routing.model_copy(update={"on_mismatch": "reroute"})})
-    assert {result.outcome for result in run_phase3(lenient).values()} == {Outcome.DONE}
+    before = hashes(settings)["sentiment"]
+    again = run_phase3(lenient)
+    assert set(again) == set(ENGINES) - {"sentiment"} and {result.outcome for result in again.values()} == {
+        Outcome.DONE
+    }
+    assert hashes(lenient)["sentiment"] == before
     strict_again = {step.subject: step for step in allocate.plan(settings, Lake(settings))}
-    assert strict_again["stt"].action is Action.RUN
+    assert {name for name, step in strict_again.items() if step.action is Action.SKIP} == {"sentiment"}
     assert "setting routing.on_mismatch changed (reroute -> fail)" in strict_again["stt"].reason
+
+
+def test_gold_without_a_row_is_never_opened_as_something_else(with_settings, run_phase3, tmp_path):
+    import datasets
+
+    settings = with_settings(licensing={"commercial_use": True})
+    publish_silver(Lake(settings), [dict(row, licence="unknown") for row in spoken_rows(DISTRICTS)])
+    assert run_phase3(settings)["stt"].outcome is Outcome.REFUSED
+    folder = Lake(settings).folder(Layer.GOLD, "stt")
+    with pytest.raises(FileNotFoundError, match=r"No \(supported\) data files found in .*gold/stt"):
+        datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert "license:" not in (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
 
 
 def test_a_dataset_whose_manifest_is_damaged_stops_the_engines_it_serves_and_no_other(research, run_phase3):

@@ -26,7 +26,6 @@ from data_foundry.allocation import gold
 from data_foundry.allocation.licences import obligations
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
-from data_foundry.engines.nlu import LABELS
 from data_foundry.lake import Lake, Layer
 from data_foundry.licence_terms import refusal
 from data_foundry.records import SilverRow, arrow_schema
@@ -55,7 +54,7 @@ def card_of(settings, engine: str) -> tuple[dict, str]:
 
 def intents(count: int = 64) -> list[dict]:
     """Return rows as the bundled intents become in silver: an intent, a template, its licence."""
-    names = sorted(LABELS["intent"])
+    names = sorted({*DATASET_REGISTRY[INTENTS].labels.values()})
     licence = DATASET_REGISTRY[INTENTS].licence
     return [
         silver_row(
@@ -140,7 +139,7 @@ def test_speech_to_text_gold_and_its_certificate_count_the_dialects(research, ru
 
 def test_for_commercial_use_the_bundled_intents_alone_train_understanding(with_settings, run_phase3, read_gold):
     settings = with_settings(licensing={"commercial_use": True})
-    unknown = [dict(row, licence="unknown", label="sports") for row in spoken_rows(SPEAKERS)]
+    unknown = [silver_row(CODEC_TOKENS, n, label="recharge", licence="unknown") for n in range(72)]
     publish_silver(Lake(settings), [*intents(), *labelled_texts(30), *unknown])
     result = run_phase3(settings)["nlu"]
     assert result.rejected == {"licence_non_commercial": 30, "licence_unknown": 72} and result.rows_out == 64
@@ -211,4 +210,4 @@ def test_the_card_holds_the_whole_routing_matrix(research, run_phase3):
         assert f"| {NINE_ROWS} | 9 | 0 | **0** | 0 + 9 | 0 | 0 | 0 |" in card
         assert f"| {SPEECH} | 72 | **72** | 72 | 0 | 0 | 0 | 0 |" in card
         assert f"- {NINE_ROWS}: stt no_audio 9; dialect no_dialect_label 9; nlu no_intent_or_topic 9; " in card
-    assert f"| {NINE_ROWS} | dialect | 9 | 0 | 0 | 9 | no_intent_or_topic 9 |" in card
+    assert f"| {NINE_ROWS} | dialect | 9 | 0 | 0 | 9 | - | no_intent_or_topic 9 |" in card

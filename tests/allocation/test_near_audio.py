@@ -1,12 +1,14 @@
 """Clips of one recording are tied by their fingerprints, and no others."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_foundry.allocation import near_audio
-from data_foundry.allocation.near_audio import FEWEST_WORDS, LARGEST_ERROR, NearAudio, near_audio_keys
-from data_foundry.allocation.neighbours import equal_neighbours
+from data_foundry.allocation.near_audio import FEWEST_WORDS, LARGEST_ERROR, NearAudio
+from data_foundry.allocation.neighbours import Near, equal_neighbours
 from data_foundry.preprocessing import fingerprint as fingerprints
 from tests.preprocessing.voices import voice
 
@@ -28,7 +30,14 @@ def changed(words: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
 
 
 def keys_of(*clips: np.ndarray | None) -> list[int]:
-    return near_audio_keys([None if words is None else words.tobytes() for words in clips]).tolist()
+    return compared(None if words is None else words.tobytes() for words in clips).keys.tolist()
+
+
+def compared(fingerprints: Iterable[bytes | None]) -> Near:
+    sounds = NearAudio()
+    for words in fingerprints:
+        sounds.add(words)
+    return sounds.found()
 
 
 OTHERS = [clip(120, seed) for seed in range(100, 140)]
@@ -95,7 +104,7 @@ def test_what_is_compared_in_small_parts_is_compared_the_same(monkeypatch):
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=200).map(lambda data: data[: len(data) // 4 * 4])), max_size=8))
 def test_any_fingerprints_have_keys(contents):
-    keys = near_audio_keys(contents)
+    keys = compared(contents).keys
     assert keys.dtype == np.uint64 and len(keys) == len(contents)
     assert not any(key for key, content in zip(keys.tolist(), contents, strict=True) if not content)
 
@@ -104,12 +113,9 @@ def test_the_sound_itself_is_found_by_another_road_and_another_sound_is_not():
     random = np.random.default_rng(2)
     sounds = [voice(3.0, seed) for seed in range(30)]
     copies = [0.3 * sound[900:] + random.normal(0, 1e-3, len(sound) - 900).astype(np.float32) for sound in sounds[:10]]
-    collected = NearAudio()
-    for sound in [*sounds, *copies]:
-        collected.add(fingerprints.fingerprint(sound.astype(np.float32)))
-    near = collected.found()
-    a, b = near.row_pairs()
-    assert list(zip(a.tolist(), b.tolist(), strict=True)) == [(place, 30 + place) for place in range(10)]
+    near = compared(fingerprints.fingerprint(sound.astype(np.float32)) for sound in [*sounds, *copies])
+    for place in range(10):
+        assert np.flatnonzero(near.touched(np.arange(40) == place)).tolist() == [place, 30 + place]
     assert near.counts["pairs"] == 10
 
 

@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from data_foundry.allocation import allocate, gold
+from data_foundry.allocation import allocate, gold, phone_rows
 from data_foundry.allocation.phone_rows import phone_splits, phone_versions
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.errors import FoundryError
 from data_foundry.lake import Lake, Layer
 from data_foundry.preprocessing.audio import wav_bytes
 from data_foundry.report import Action
+from data_foundry.telephony import LIBRARIES
 from data_foundry.telephony.channel import PhoneChannel, draw
+from data_foundry.telephony.codecs import BITS_PER_SECOND
 from data_foundry.telephony.line import through, transmit
 from data_foundry.telephony_settings import Telephony
 from tests.allocation.silver_builders import SPEECH, labelled_texts, publish_silver, silver_row, spoken_rows, words
@@ -128,8 +130,13 @@ def test_anyone_can_make_a_phone_row_again_from_the_clean_row_and_its_parameters
         sent = transmit(samples, channel)
         assert wav_bytes(sent.samples) == row["audio"]["bytes"]
         assert said["applied"] == {
-            "gain_db": round(sent.gain_db, 2), "snr_db": sent.snr_db, "frames": 65, "lost_frames": sent.lost_frames
-        }  # fmt: skip
+            "gain_db": round(sent.gain_db, 2),
+            "speech_level_db": round(sent.speech_level_db, 2),
+            "snr_db": sent.snr_db,
+            "bits_per_second": BITS_PER_SECOND[channel.codec],
+            "frames": 65,
+            "lost_frames": sent.lost_frames,
+        }
 
 
 def test_training_on_the_fly_hears_what_the_rows_hold(settings):
@@ -175,6 +182,19 @@ def test_a_changed_phone_setting_makes_only_the_gold_that_is_heard_again(with_se
     for row in rows_of(changed, "stt", "test_phone"):
         one, other = (json.loads(text)["channel"] for text in (before[row["row_id"]], row["channel_parameters"]))
         assert {**one, "level_db": 0.0} == other
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_new_version_of_a_library_makes_the_gold_that_is_heard_again(library, with_settings, run_phase3, monkeypatch):
+    settings = with_settings(licensing={"commercial_use": False}, engines=["stt", "dialect", "nlu"])
+    publish_silver(Lake(settings), [*spoken_rows(SPEAKERS), *labelled_texts(60)])
+    run_phase3(settings)
+    assert Lake(settings).manifest(Layer.GOLD, "stt").rule_sets[library].startswith(f"{library} ")
+    installed = phone_rows.version
+    monkeypatch.setattr(phone_rows, "version", lambda name: "next" if name == library else installed(name))
+    steps = {step.subject: step for step in allocate.plan(settings, Lake(settings))}
+    assert {name for name, step in steps.items() if step.action is Action.RUN} == {"stt", "dialect"}
+    assert library in steps["stt"].reason
 
 
 def test_audio_that_is_not_silvers_is_refused_with_its_row(settings):

@@ -14,14 +14,14 @@ from allocation.silver_builders import (
 )
 from data_foundry.allocation.licences import obligations
 from data_foundry.allocation.links import identity
-from data_foundry.allocation.routing import RoutingMatrix, declared_engine, mismatch, refuse_mismatch, route
+from data_foundry.allocation.routing import RoutingMatrix, concerned, declared_engine, mismatch, refuse_mismatch, route
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES, AIEngine
-from data_foundry.engines.nlu import LABELS
 from data_foundry.errors import FoundryError
 from data_foundry.licence_terms import NON_COMMERCIAL, UNKNOWN, refusal
 
-INTENT = min(LABELS["intent"])
+INTENTS = "data-foundry/malayalam-ivr-intents"
+INTENT = min(DATASET_REGISTRY[INTENTS].labels.values())
 
 ROWS = {
     "spoken": (silver_row(SPEECH, 1, sound=1), {"stt"}),
@@ -34,8 +34,8 @@ ROWS = {
     "pair without direction": (silver_row(TEXT_PAIRS, 1, translation="It rains."), set()),
     "spoken with a dialect, read text only": (silver_row(NINE_ROWS, 1, dialect="malabar"), {"dialect"}),
     "topic": (silver_row(TOPICS, 1, label="sports"), {"nlu"}),
-    "intent": (silver_row("a/b", 1, label=INTENT), {"nlu"}),
-    "label of nothing": (silver_row("a/b", 1, label="weather"), set()),
+    "intent": (silver_row(INTENTS, 1, label=INTENT), {"nlu"}),
+    "label of a dataset whose labels are neither intent nor topic": (silver_row("a/b", 1, label=INTENT), set()),
     "sentiment": (silver_row(COMMENTS, 1, label="not_malayalam"), {"sentiment"}),
     "unlabelled text": (silver_row(NINE_ROWS, 1), set()),
     "codec tokens": (silver_row(CODEC_TOKENS, 1, codes=[[1], [2]], codec="c"), {"tts"}),
@@ -85,8 +85,9 @@ def test_the_matrix_counts_able_rows_and_each_lack():
 
 
 def test_the_matrix_counts_rows_that_serve_without_a_target_apart():
-    rows = [silver_row(SPEECH, 1, malayalam_ratio=1.0), silver_row(SPEECH, 2, label="sports", malayalam_ratio=1.0)]
-    cell = matrix(rows)[SPEECH]["engines"]["nlu"]
+    rows = [silver_row(SPEECH, 1, malayalam_ratio=1.0), silver_row(TOPICS, 2, label="sports")]
+    rows[0]["dataset"] = TOPICS
+    cell = matrix(rows)[TOPICS]["engines"]["nlu"]
     assert cell == {"able": 1, "domain": 1, "why_not": {"no_intent_or_topic": 1}}
 
 
@@ -95,35 +96,56 @@ def test_a_speech_set_without_audio_is_a_finding_that_says_what_was_done_instead
     finding = mismatch(TEXT_PAIRS, matrix(pairs)[TEXT_PAIRS])
     assert finding["kind"] == "declared_engine_unable" and finding["severity"] == "warning" and finding["count"] == 7
     assert "Declared for stt" in finding["message"] and "no_audio in 7" in finding["message"]
-    assert "instead they serve translation (7 rows able)" in finding["message"]
+    assert finding["message"].endswith("(no_audio in 7).")
+    used = {"translation": {"used": 5, "used_for_domain": 0, "kept_out": {"duplicate": 2}}}
+    message = mismatch(TEXT_PAIRS, matrix(pairs)[TEXT_PAIRS], used)["message"]
+    assert message.endswith("; instead they serve translation (5 of 7 rows used).")
+
+
+def test_an_engine_that_took_no_row_is_not_said_to_be_served_but_why_it_took_none():
+    pairs = [silver_row(TEXT_PAIRS, n, translation="Rain.", direction="ml-en", malayalam_ratio=1.0) for n in range(7)]
+    line = matrix(pairs)[TEXT_PAIRS]
+    refused = {"used": 0, "used_for_domain": 0, "kept_out": {"licence_unknown": 7}}
+    message = mismatch(TEXT_PAIRS, line, {"translation": refused, "nlu": refused})["message"]
+    assert "instead they serve" not in message and "they serve no engine and were left out" in message
+    assert "they could serve nlu's adaptation to the language (7 rows, all kept out: licence_unknown 7)" in message
+    assert "translation (7 rows, all kept out: licence_unknown 7)" in message
+    message = mismatch(TEXT_PAIRS, line, {"nlu": refused})["message"]
+    assert "translation (7 rows: its gold is not made)" in message
 
 
 def test_codec_tokens_declared_for_understanding_serve_speech_synthesis():
     rows = [silver_row(CODEC_TOKENS, n, codes=[[n]], codec="c", duration=0.08) for n in range(3)]
     table = matrix([{**row, "duration": None} for row in rows])
-    assert "instead they serve tts (3 rows able)" in mismatch(CODEC_TOKENS, table[CODEC_TOKENS])["message"]
+    used = {"tts": {"used": 3, "used_for_domain": 0, "kept_out": {}}}
+    assert "instead they serve tts (3 of 3 rows used)" in mismatch(CODEC_TOKENS, table[CODEC_TOKENS], used)["message"]
 
 
 def test_rows_that_serve_nothing_are_said_to_be_left_out():
-    message = mismatch(NINE_ROWS, matrix(silver_row(NINE_ROWS, n) for n in range(9))[NINE_ROWS])["message"]
+    message = mismatch(NINE_ROWS, matrix(silver_row(NINE_ROWS, n) for n in range(9))[NINE_ROWS], {})["message"]
     assert "none of its 9 rows" in message and "left out" in message and "no_dialect_label in 9" in message
 
 
 def test_rows_that_serve_without_a_target_are_said_to_do_so():
     rows = [silver_row(NINE_ROWS, n, malayalam_ratio=1.0) for n in range(9)]
-    message = mismatch(NINE_ROWS, matrix(rows)[NINE_ROWS])["message"]
-    assert "instead they serve nlu's adaptation to the language (9 rows able, no target)" in message
-    message = mismatch(NINE_ROWS, matrix(rows)[NINE_ROWS], {"nlu": (0, 7)})["message"]
+    used = {"nlu": {"used": 0, "used_for_domain": 7, "kept_out": {"duplicate": 2}}}
+    message = mismatch(NINE_ROWS, matrix(rows)[NINE_ROWS], used)["message"]
     assert "nlu's adaptation to the language (7 of 9 rows used, no target)" in message
 
 
-def test_a_mismatch_stops_the_declared_engine_alone_and_only_where_that_is_wanted(with_settings):
-    table = matrix(silver_row(NINE_ROWS, n) for n in range(9))
-    refuse_mismatch(with_settings(), AIEngine.DIALECT, table)
-    strict = with_settings(routing={"on_mismatch": "fail"})
-    refuse_mismatch(strict, AIEngine.NLU, table)
+def test_a_mismatch_that_is_to_fail_stops_the_declared_engine_and_withholds_the_rows_from_the_others():
+    table = matrix([silver_row(NINE_ROWS, n) for n in range(9)] + [silver_row(SPEECH, 1, sound=1)])
+    assert refuse_mismatch(AIEngine.NLU, table) == {NINE_ROWS}
     with pytest.raises(FoundryError, match=r"(?s)Nothing is published for dialect.*Aby003.*none of its 9 rows"):
-        refuse_mismatch(strict, AIEngine.DIALECT, table)
+        refuse_mismatch(AIEngine.DIALECT, table)
+
+
+def test_the_policy_for_mismatches_concerns_the_engines_that_could_use_the_rows_or_share_them():
+    pairs = [silver_row(TEXT_PAIRS, n, translation="Rain.", direction="ml-en") for n in range(3)]
+    table = matrix([*pairs, silver_row(TOPICS, 1, label="sports")])
+    assert [engine for engine in ENGINES if concerned(engine, table)] == ["stt", "translation"]
+    spoken = silver_row(CODEC_TOKENS, 1, sound=1, codec=None)
+    assert [engine for engine in ENGINES if concerned(engine, matrix([spoken]))] == ["stt", "dialect", "nlu"]
 
 
 def test_a_dataset_that_serves_its_engine_is_no_finding():

@@ -1,6 +1,7 @@
 """Splits by themselves: who may stand where, and that what arrives later moves nobody."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -206,3 +207,43 @@ def test_linked_rows_have_one_group_and_others_another():
 
 def test_no_rows_are_no_problem():
     assert sides([]) == []
+
+
+def test_a_voice_that_tests_under_one_id_does_not_train_under_another():
+    """Set 0 publishes its speaker as test, set 1 has the same person under another id, and one clip of both."""
+    rows = [{"speaker": "as test", "text": words(n), "split": "test"} for n in range(6)]
+    rows += [{"speaker": "as train", "text": words(100 + n), "dataset": 1} for n in range(7)]
+    rows += [{"speaker": f"other {n}", "text": words(200 + n), "dataset": 1} for n in range(20)]
+    found = linked(rows)
+    sounds = np.arange(1, len(rows) + 1, dtype=np.uint64)
+    sounds[6] = sounds[0]
+    found = replace(found, links={**found.links, "audio": sounds})
+    assignment = assign(found, SHARES)
+    assert {LEAKS[leak] for leak in assignment.leak[6:13].tolist()} == {"leaks_into_test"}
+    assert (assignment.side[13:] != REJECTED).all()
+    assert assignment.found_by["leaks_into_test"]["audio"].sum() == 1
+    assert assignment.found_by["leaks_into_test"]["speaker"].sum() == 6
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_small_dataset_without_labels_is_on_every_side_like_one_with_them(which):
+    rows = [{"text": words(n), "dataset": 1 - which, "label": "abc"[n % 3]} for n in range(300)]
+    rows += [{"text": words(1000 + n), "dataset": which} for n in range(8)]
+    for seed in range(40):
+        found = linked(rows)
+        label = np.where(np.arange(len(rows)) < 300, found.label - 1, -1)
+        assignment = assign(replace(found, label=label), Splits(validation=0.1, test=0.15, seed=seed))
+        assert set(assignment.side[300:].tolist()) == {0, 1, 2}
+
+
+def test_sentences_that_many_speakers_read_cost_no_side_more_than_half_of_its_rows():
+    draw = random.Random(7)
+    rows = [{"speaker": f"s{n}", "text": words(sentence)} for n in range(30) for sentence in draw.sample(range(60), 10)]
+    found = sides(rows, Splits(validation=0.1, test=0.15))
+    counts = {side: found.count(side) for side in set(found)}
+    assert counts["straddles_splits"] <= 150 and counts["train"] > counts["test"] >= 20 and counts["validation"] >= 10
+    texts: dict[str, set[str]] = {}
+    for row, side in zip(rows, found, strict=True):
+        if side in SPLITS:
+            texts.setdefault(row["text"], set()).add(side)
+    assert all(len(held) == 1 for held in texts.values())

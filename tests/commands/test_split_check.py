@@ -19,6 +19,7 @@ from allocation.silver_builders import (
 
 from data_foundry import __main__ as command
 from data_foundry.allocation import allocate
+from data_foundry.commands.split_check import KEYS, _Rows
 from data_foundry.compute import run_steps
 from data_foundry.config import Settings
 from data_foundry.lake import Lake, Layer
@@ -133,7 +134,27 @@ def test_an_engine_that_shares_audio_is_checked_against_the_other(gold, verify):
     found = verify("stt", "dialect")[1]
     told = {fault["kind"]: fault for fault in found["faults"] if fault["engine"] == "dialect and stt"}
     assert told["audio"]["rows"] == ["test/" + f"{'stt':x>16}", "train/" + f"{'dialect':x>16}"]
-    assert kinds(verify("stt")[1]) == {"certificate"}
+    for engine in ("stt", "dialect"):
+        found = verify(engine)[1]
+        assert told["audio"] in [fault for fault in found["faults"] if fault["kind"] == "audio"]
+        assert {fault["engine"] for fault in found["faults"]} == {engine, "dialect and stt"}
+        assert list(found["rows"]) == [engine]
+
+
+@pytest.mark.parametrize("more", [["--repair"], ["--layer", "silver"]])
+def test_what_does_not_go_with_the_splits_is_refused(gold, research, capfd, more):
+    base = ["--base-path", str(research.base_path)]
+    assert command.main(["verify", "--splits", *more, *base]) == 2
+    assert f"{more[0]} does not go with it" in capfd.readouterr().err
+
+
+def test_every_kind_of_link_is_checked_again():
+    from data_foundry.allocation.candidates import NEAR
+    from data_foundry.allocation.links import LINKS
+
+    assert set(LINKS) - set(NEAR) <= set(KEYS) and set(NEAR) == {kind for kind, _ in _Rows().checks()} - set(KEYS)
+    for kind in set(LINKS) & set(KEYS):
+        assert set(KEYS[kind][0]) == set(LINKS[kind].columns), kind
 
 
 def test_a_held_out_text_among_the_unlabelled_is_found_and_a_train_text_is_none(gold, verify):

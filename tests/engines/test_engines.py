@@ -3,11 +3,19 @@
 import pytest
 
 from data_foundry.allocation.links import LINKS
+from data_foundry.dataset_entry import DatasetEntry
+from data_foundry.dataset_registry import DATASET_REGISTRY, DIALECTS
 from data_foundry.engines import ENGINES, AIEngine, engines_sharing_rows
-from data_foundry.engines.nlu import LABELS
 from data_foundry.engines.regions import REGIONS, region_of, with_region
 from data_foundry.engines.sentiment import IVR_LABELS
+from data_foundry.errors import FoundryError
+from data_foundry.preprocessing.labels import DISTRICTS, district
 from data_foundry.records import SilverRow, arrow_type
+
+PAIRS = "Be-win/IndicST-malayalam-only"
+TOPICS = "Sakshamrzt/IndicNLP-Malayalam"
+COMMENTS = "wlkla/Malayalam_first_ready_for_sentiment"
+INTENTS = "data-foundry/malayalam-ivr-intents"
 
 
 def test_every_engine_has_its_spec():
@@ -33,28 +41,21 @@ def test_engines_that_hear_share_their_rows_and_their_links():
 
 
 def test_the_fourteen_districts_of_kerala_have_a_region():
-    districts = [
-        "Thiruvananthapuram", "Kollam", "Pathanamthitta", "Alappuzha", "Kottayam", "Idukki", "Ernakulam", "Thrissur",
-        "Palakkad", "Malappuram", "Kozhikode", "Wayanad", "Kannur", "Kasaragod",
-    ]  # fmt: skip
-    found = [region_of(district) for district in districts]
+    found = [region_of(district) for district in DISTRICTS]
     assert found == ["travancore"] * 6 + ["cochin"] * 2 + ["malabar"] * 6 and set(found) == set(REGIONS)
+    assert sum(len(districts) for districts in REGIONS.values()) == len(DISTRICTS) == 14
+    assert set(DIALECTS.values()) == set(REGIONS)
 
 
 @pytest.mark.parametrize(
     ("name", "region"),
     [
-        (" KOZHIKODE ", "malabar"),
-        ("Kollam District", "travancore"),
-        ("Cochin", "cochin"),
-        ("malabar", "malabar"),
-        ("Chennai", None),
-        ("", None),
-        (None, None),
+        (" KOZHIKODE ", "malabar"), ("Kollam District", "travancore"), ("Cochin", "cochin"), ("Kasargode", "malabar"),
+        ("തൃശൂർ", "cochin"), ("Chennai", None), ("Travancore", None), ("", None), (None, None),
     ],
-)
-def test_a_district_is_known_however_it_is_written(name, region):
-    assert region_of(name) == region
+)  # fmt: skip
+def test_a_district_has_its_region_however_a_source_writes_it(name, region):
+    assert region_of(district(name)) == region
 
 
 def test_a_declared_dialect_wins_over_the_district_and_each_says_what_it_is():
@@ -91,19 +92,38 @@ def test_speech_with_a_district_carries_its_dialect_for_an_adapter_of_its_own():
     assert ENGINES[AIEngine.STT].view({**row, "district": None})["dialect"] is None
 
 
-def test_intents_topics_and_polarities_share_no_name_so_that_a_label_tells_its_kind():
-    names = [*LABELS["intent"], *LABELS["topic"], *IVR_LABELS]
-    assert len(set(names)) == len(names) and len(LABELS["intent"]) >= 16 and len(LABELS["topic"]) == 4
+@pytest.mark.parametrize(
+    ("dataset", "label", "seen", "kind"),
+    [
+        (TOPICS, "sports", "sports", "topic"), (INTENTS, "recharge", "recharge", "intent"),
+        (TOPICS, None, None, "domain"), (COMMENTS, "positive", None, "domain"), ("a/b", "recharge", None, "domain"),
+    ],
+)  # fmt: skip
+def test_understanding_keeps_the_labels_of_datasets_that_hold_intents_or_topics(dataset, label, seen, kind):
+    found = ENGINES[AIEngine.NLU].derive({"dataset": dataset, "label": label, "direction": None})
+    assert (found["label"], found["label_kind"]) == (seen, kind)
+
+
+def test_a_set_of_ones_own_intents_serves_understanding_by_its_entry_alone(monkeypatch):
+    own = {"repo_id": "a/own", "layout": "csv", "declared_engine": "nlu", "roles": {"text": ("t",), "label": ("l",)}}
+    monkeypatch.setitem(DATASET_REGISTRY, "a/own", DatasetEntry(**own, label_kind="intent"))
+    row = dict.fromkeys(SilverRow.model_fields) | {"dataset": "a/own", "text": "നമ്പർ മാറ്റണം", "label": "port_number"}
+    spec = ENGINES[AIEngine.NLU]
+    assert spec.fit(row).able and spec.view(row)["label_kind"] == "intent"
+    with pytest.raises(FoundryError, match=r"a/own.*\n  label_kind = None: must say what the labels are"):
+        DatasetEntry(**own)
 
 
 @pytest.mark.parametrize(
-    ("label", "seen", "kind"),
-    [("sports", "sports", "topic"), ("positive", None, "domain"), (None, None, "domain")],
-)
-def test_understanding_keeps_its_own_labels_and_says_of_which_kind_they_are(label, seen, kind):
-    assert ENGINES[AIEngine.NLU].derive({"label": label}) == {"label": seen, "label_kind": kind}
-    intent = min(LABELS["intent"])
-    assert ENGINES[AIEngine.NLU].derive({"label": intent}) == {"label": intent, "label_kind": "intent"}
+    ("dataset", "direction", "translated"),
+    [
+        (PAIRS, "en-ml", True), (PAIRS, "ml-en", False), (PAIRS, None, False), (TOPICS, None, False),
+        ("a/b", "en-ml", None),
+    ],
+)  # fmt: skip
+def test_malayalam_that_a_machine_translated_from_english_is_marked(dataset, direction, translated):
+    row = {"dataset": dataset, "label": None, "direction": direction}
+    assert ENGINES[AIEngine.NLU].derive(row)["machine_translated"] is translated
 
 
 @pytest.mark.parametrize(
@@ -128,7 +148,7 @@ def test_comments_that_mix_languages_or_scripts_are_kept_and_marked(flags, mixed
 
 @pytest.mark.parametrize(
     ("dataset", "synthetic"),
-    [("Be-win/IndicST-malayalam-only", True), ("Sakshamrzt/IndicNLP-Malayalam", False), ("a/b", None)],
+    [("Be-win/IndicST-malayalam-only", True), ("Sakshamrzt/IndicNLP-Malayalam", None), ("a/b", None)],
 )
 def test_a_pair_says_whether_a_machine_translated_it(dataset, synthetic):
     assert ENGINES[AIEngine.TRANSLATION].derive({"dataset": dataset}) == {"synthetic_reference": synthetic}

@@ -29,7 +29,7 @@ pytestmark = READERS_LEAVE_FILES_OPEN
 def made(with_settings, lake):
     """Run phase 3 over silver of speech, topics, comments and pairs; return the engines that got rows."""
     settings = with_settings(licensing={"commercial_use": False})
-    districts = ("kannur", "ernakulam", "kollam")
+    districts = ("Kannur", "Ernakulam", "Kollam")
     speech = spoken_rows({f"s{number}": districts[number % 3] for number in range(24)}, each=1)
     comments = [silver_row(COMMENTS, n, label=("positive", "negative")[n % 2]) for n in range(200, 220)]
     pairs = [

@@ -8,7 +8,6 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from data_foundry.lake import Layer
 from tests.ingestion.builders import NEWS
 from tests.ingestion.hostile import OTHERS, SHARD, VICTIM, Stage, forget, shard, stock, victim
 from tests.loopback_hub import Fault
+from tests.processes import alive, wait_for
 
 ALWAYS = 10**6
 KILLER = PROJECT_ROOT / "tests" / "ingestion" / "killed"
@@ -30,14 +30,6 @@ def held(stage: Stage, path: str) -> tuple[threading.Event, threading.Event]:
     came, go = threading.Event(), threading.Event()
     stage.hub.faults.append(Fault(path, lambda: (came.set(), go.wait(60))))
     return came, go
-
-
-def alive(pids: Iterable[int]) -> list[int]:
-    """Return which processes run."""
-    states = {pid: Path(f"/proc/{pid}/stat") for pid in pids}
-    return [
-        pid for pid, stat in states.items() if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    ]
 
 
 def killed_at(stage: Stage, path: str) -> None:
@@ -99,10 +91,8 @@ def test_the_workers_of_a_killed_run_die_with_it(stage, undisturbed):
     workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     process.kill()
     process.communicate(timeout=30)
-    deadline = time.monotonic() + 30
-    while alive(workers) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(workers) >= 2 and not alive(workers)
+    assert len(workers) >= 2
+    wait_for(lambda: not any(map(alive, workers)))
     go.set()
     check_rerun(stage, undisturbed)
 

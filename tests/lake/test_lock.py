@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from data_foundry import endings
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
 from data_foundry.lake import LEASE_SECONDS, Lake, LeaseLost, lock
+from tests.processes import alive, wait_for
 
 KINDS = ("local", "shared")
 
@@ -128,17 +128,7 @@ def test_a_child_ends_when_the_holder_whose_lock_it_works_under_is_killed(with_s
     pid = child.get(timeout=60)
     holder.kill()
     holder.join()
-    until = time.monotonic() + 30
-    while alive(pid):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_for(lambda: not alive(pid))
 
 
 def race(settings, rounds, barrier, results):

@@ -10,6 +10,7 @@ from data_foundry.lake import Lake, Layer
 from data_foundry.lineage.check import Checker
 from data_foundry.lineage.compare import differences
 from data_foundry.lineage.find import Found, Place, find
+from data_foundry.lineage.show import verdict_shown
 from tests.lineage.conftest import BROKEN, NUMBER, RAW, change_cell
 from tests.preprocessing.raw_builders import COMMENTS, DIALECTS, INDICVOICES, NEWS, STT, TOKENS
 
@@ -177,11 +178,80 @@ def test_changed_rules_and_settings_are_said_first(made, monkeypatch):
     monkeypatch.setitem(rule_sets.RULE_SETS, "text", newer)
     monkeypatch.setitem(keys.RULE_SETS, "gold", "gold-999")
     stricter = made.model_copy(update={"audio": made.audio.model_copy(update={"min_seconds": 60.0})})
-    verdict = Checker(lake, stricter).check(find(lake, row_id))
-    assert "-> text-999" in verdict.expected[0] and "audio.min_seconds changed" in verdict.expected[0]
-    assert any("as derived now the row is refused (too_short)" in each for each in verdict.broken)
-    verdict = Checker(lake, made).check(find(lake, row_id))
-    assert verdict.holds and any("gold gold-" in each and "-> gold-999" in each for each in verdict.expected)
+    found = find(lake, row_id)
+    verdict = Checker(lake, stricter).check(found)
+    assert verdict.settings == [f"silver of {found.silver[0].name}: audio.min_seconds 0.3 -> 60.0"] and verdict.holds
+    silver, gold = verdict.expected
+    assert "-> text-999" in silver and "audio" not in silver and gold.endswith("-> gold-999")
+    lines = [*verdict_shown(verdict)]
+    assert lines[0].startswith("made with other settings than now: silver") and "expected" in lines[1]
+    assert Checker(lake, made).check(found).settings == []
+
+
+def other_settings(made):
+    """Settings of which each decides rows, and none is what `made` has."""
+    others = {
+        "audio": {"min_seconds": 60.0, "max_segment_seconds": 20.0, "usual_aksharas_per_second": (1.0, 2.0)},
+        "text": {"profile": "encoding", "min_malayalam_ratio": 1.0},
+        "duplicates": {"text": "drop", "audio": "keep"},
+        "content": {"mask_personal_data": False, "exclude": ("mobile_number",), "public_numbers": ("9000012045",)},
+        "licensing": {"commercial_use": True},
+        "splits": {"seed": 7},
+        "telephony": {"splits": ("train",), "seed": 9},
+    }
+    changed = {name: getattr(made, name).model_copy(update=values) for name, values in others.items()}
+    return made.model_copy(update=changed)
+
+
+def test_under_other_settings_every_row_is_held_against_those_it_was_made_with(made):
+    lake, others = Lake(made), other_settings(made)
+    checker, told = Checker(lake, others), set()
+    for found in every_row(lake).values():
+        verdict = checker.check(found)
+        assert verdict.holds and verdict.expected == [] and verdict.settings, (found, verdict)
+        assert len(verdict.settings) == len(set(verdict.settings))
+        told.update(verdict.settings)
+    said = "\n".join(sorted(told))
+    assert "gold nlu: licensing.commercial_use false -> true, splits.seed 0 -> 7" in told
+    for words in (
+        "content.exclude.mobile_number null -> true",
+        'text.profile "modern" -> "encoding"',
+        "telephony.seed",
+    ):
+        assert words in said
+
+
+def test_under_other_settings_another_value_is_found_all_the_same(copied, rewrite):
+    lake = Lake(copied)
+    row_id = ids_of(lake, Layer.GOLD, "stt", "test_phone/part-00000.parquet")[0]
+    rewrite(lake, Layer.GOLD, "stt", "test_phone/part-00000.parquet", change_cell("channel", 0, "radio"))
+    verdict = altered(lake, other_settings(copied), row_id)
+    assert [each.column for each in verdict.differences] == ["channel"] and verdict.broken == []
+
+
+@pytest.mark.parametrize("reason", ["licence_unknown", "duplicate", "no_intent_or_topic"])
+def test_another_reason_of_a_refusal_that_the_row_alone_decides_is_found(copied, rewrite, reason):
+    lake, path = Lake(copied), "rejected/part-00000.parquet"
+    reasons = pq.read_table(lake.folder(Layer.GOLD, "stt") / path)["reason"].to_pylist()
+    at = reasons.index("no_audio")
+    row_id = ids_of(lake, Layer.GOLD, "stt", path)[at]
+    assert altered(lake, copied, row_id).holds
+    rewrite(lake, Layer.GOLD, "stt", path, change_cell("reason", at, reason))
+    (told,) = altered(lake, copied, row_id).differences
+    assert (told.column, told.stored, told.derived) == ("reason", reason, "no_audio")
+
+
+def test_a_licence_is_no_reason_where_gold_was_made_for_any_use(copied, rewrite):
+    lake, path = Lake(copied), "rejected/part-00000.parquet"
+    found = [(engine, at, row_id) for engine in lake.names(Layer.GOLD)
+             if (lake.folder(Layer.GOLD, engine) / path).exists()
+             for at, row_id in enumerate(ids_of(lake, Layer.GOLD, engine, path))
+             if any("depends on other rows" in note and f"gold {engine}:" in note
+                    for note in altered(lake, copied, row_id).not_derived)]  # fmt: skip
+    engine, at, row_id = found[0]
+    rewrite(lake, Layer.GOLD, engine, path, change_cell("reason", at, "licence_unknown"))
+    (told,) = altered(lake, copied, row_id).differences
+    assert (told.column, told.stored, told.derived) == ("reason", "licence_unknown", "none")
 
 
 def test_a_row_whose_raw_data_is_gone_or_never_named_its_file_is_no_crash(copied, rewrite):

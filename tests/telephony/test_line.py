@@ -70,6 +70,23 @@ def test_the_level_change_is_the_one_asked_for(gain):
     assert heard.gain_db == gain
 
 
+@pytest.mark.parametrize("noise", ["none", "line"])
+@pytest.mark.parametrize(("peak", "gain"), [(0.3, -12.0), (0.05, 0.0), (0.9, 9.0)])
+def test_the_speech_level_is_that_of_what_the_codec_was_given(peak, gain, noise, monkeypatch):
+    """Of the speech alone, and after what was turned down for the peaks."""
+    monkeypatch.setattr(line, "round_trip", lambda pcm, codec: pcm)
+    snr = None if noise == "none" else 30.0
+    sent = voice(6, peak=peak)
+    heard = transmit(sent, PhoneChannel(codec="alaw", level_db=gain, noise=noise, snr_db=snr))
+    assert heard.speech_level_db == pytest.approx(active_level(heard.samples).level, abs=0.2)
+    assert (heard.gain_db < gain) == (peak == 0.9)
+
+
+def test_a_clip_without_speech_has_no_speech_level():
+    assert transmit(np.zeros(16_000, np.float32), CLEAN).speech_level_db is None
+    assert transmit(np.zeros(0, np.float32), CLEAN).speech_level_db is None
+
+
 @pytest.mark.parametrize(("codec", "seconds"), [(codec, seconds) for codec in CODECS for seconds in (3.0, 3.00006)])
 def test_nothing_is_shifted(codec, seconds):
     sent = voice(seconds)
