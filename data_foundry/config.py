@@ -138,7 +138,7 @@ class Routing(Section):
 
     "reroute": its rows serve the engines that can use them, and the report says so. "fail": the declared engine's step
     fails and publishes nothing, not even of its other datasets, and no other engine takes the dataset's rows; those
-    go on without it. Either is known only when the rows were read.
+    go on without it. Gold that was there stays. Either is known only when the rows were read.
     """
 
     on_mismatch: Literal["reroute", "fail"] = "reroute"

@@ -167,6 +167,17 @@ def test_load_dataset_opens_silver_and_gold(sample):
     assert set(gold) == {"train", "validation", "test"} and len(gold["test"]) > 30
 
 
+def test_the_splits_are_found_disjoint_from_the_files_alone(sample):
+    said = subprocess.run(
+        [sys.executable, "-m", "data_foundry", "verify", "--splits", "--base-path", str(sample[0])],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0 and "no split shares anything that it must not share" in said.stdout, said.stdout
+
+
 def test_silver_audio_is_16_khz_mono_pcm16(sample):
     import io
 

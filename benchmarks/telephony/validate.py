@@ -154,6 +154,14 @@ def mixtures(clips: list[Samples]) -> None:
     line.round_trip = coder
 
 
+def levels(clips: list[Samples]) -> None:
+    """The active speech level that the codec is given with channels as drawn by default, dBov."""
+    sent = [transmit(clip, draw(str(number), 0, Telephony())) for number, clip in enumerate(clips)]
+    found = [each.speech_level_db for each in sent if each.speech_level_db is not None]
+    low, middle, high = np.percentile(found, [5, 50, 95])
+    print(f"{low:.1f} / {middle:.1f} / {high:.1f} dBov (5, 50, 95 %) of {len(found)} of {len(sent)} clips")
+
+
 def losses(clips: list[Samples]) -> None:
     """Packets lost over all clips, as asked for and as they came."""
     for share, burst in ((0.01, 1.0), (0.03, 2.0), (0.1, 3.0)):
@@ -180,7 +188,14 @@ def shifts(clips: list[Samples]) -> None:
         print(f"{codec:8} {dict(sorted(counts.items()))}")
 
 
-PARTS = {"cost": cost, "bandwidths": bandwidths, "mixtures": mixtures, "losses": losses, "shifts": shifts}
+PARTS = {
+    "cost": cost,
+    "bandwidths": bandwidths,
+    "mixtures": mixtures,
+    "levels": levels,
+    "losses": losses,
+    "shifts": shifts,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

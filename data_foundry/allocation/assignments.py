@@ -2,8 +2,9 @@
 
 `assignments.parquet` holds the anchor of every row that was on a side (see links.anchor) and that side; and the side of
 every row itself, of those that left, too: what arrives may give a row another anchor, and only by its own side can be
-told whether it moved. The next making of gold starts from it, and keeps it as `assignments-before.parquet`: with it the same can be made again, and the
-engines that share rows, which may be made at the same time, all start from the same one. Planning reads manifests only.
+told whether it moved. The next making of gold starts from it, and keeps it as `assignments-before.parquet`: with it the
+same can be made again, and the engines that share rows, which may be made at the same time, all start from the same
+one. Planning reads manifests only.
 """
 
 from __future__ import annotations

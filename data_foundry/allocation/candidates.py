@@ -89,7 +89,8 @@ class Candidates:
             for name, code in {
                 "file": "l", "offset": "q", "own": "b", "dataset": "l", "label": "l", "stratum": "l", "gender": "l",
                 "dialect": "l", "published": "b", "source": "l", "source_row": "q", "segment": "d", "licence": "l",
-                "anchor": "Q", "row": "Q", "identity": "Q", "others": "B", **{f"link:{kind}": "Q" for kind in self.row_kinds},
+                "anchor": "Q", "row": "Q", "identity": "Q", "others": "B",
+                **{f"link:{kind}": "Q" for kind in self.row_kinds},
             }.items()
         }  # fmt: skip
         self._near: dict[str, NearTexts | NearAudio] = {kind: NEAR[kind]() for kind in self.kinds if kind in NEAR}

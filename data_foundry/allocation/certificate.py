@@ -21,8 +21,8 @@ LIMITS = {
     "a text, a sound or a recording that both hold. A row without an id is `speaker: unverified`.",
     "prompt": "Prompts and documents are compared by their names within a dataset, across datasets by what they say.",
     "near_text": "Nearly equal texts are found by what they share, not by what they mean: a paraphrase is none. A text "
-    f"under {SHORTEST} letters and signs is not compared, and in one under 23 a changed letter may be too much. What no "
-    "comparison was made of, for chains of thousands of texts, is counted: `pairs_not_compared`.",
+    f"under {SHORTEST} letters and signs is not compared, and in one under 23 a changed letter may be too much. "
+    "Pairs left out of the comparison, in chains of thousands of texts, are counted: `pairs_not_compared`.",
     "near_audio": "The same words spoken twice are two sounds: only copies of one recording are near. A clip with less "
     "than half a second of speech is not compared.",
     "translation": "English sides are compared for equality, not nearness.",
@@ -86,9 +86,9 @@ def changes(rows: LinkedRows, assignment: Assignment, own: np.ndarray) -> tuple[
 def _check(
     candidates: Candidates, kind: str, rows: LinkedRows, assignment: Assignment, gold: np.ndarray
 ) -> dict[str, Any]:
-    keys, without = rows.links[kind], _without(candidates, kind)
-    known, in_all, lacking = gold & (keys != 0), int(gold.sum()), int((gold & without).sum())
-    verified = "compared" if kind in NEAR else "verified"
+    without, in_all = _without(candidates, kind), int(gold.sum())
+    lacking, verified = int((gold & without).sum()), "compared" if kind in NEAR else "verified"
+    values = rows.near[kind].content if kind in rows.near else rows.links[kind]
     if lacking == in_all:
         verified = "unverified"
     elif lacking:
@@ -97,7 +97,7 @@ def _check(
         "method": candidates.methods.get(kind, LINKS[kind].method),
         "status": verified,
         "rows_with_it": in_all - lacking,
-        "distinct_values": len(np.unique(keys[known])),
+        "distinct_values": len(np.unique(values[gold & ~without])),
         "rows_on_two_sides": int(rows.on_two_sides(kind, assignment.side).sum()),
         **({"comparison": rows.near[kind].counts} if kind in rows.near else {}),
     }
@@ -123,14 +123,14 @@ def _tied(rows: LinkedRows, linked: np.ndarray) -> dict[str, dict[str, int]]:
         keys = keys_of[kind]
         _, counts = np.unique(keys[keys != 0], return_counts=True)
         several = counts[counts > 1].astype(np.int64)
+        near = rows.near.get(kind)
+        pairs = int((several * (several - 1) // 2).sum()) if near is None else len(near.among(linked).first)
         before.append(keys)
         groups = len(np.unique(components(before, len(keys))))
         table[kind] = {
             "groups": len(several),
             "linked_rows": int(several.sum()),
-            "pairs": int((several * (several - 1) // 2).sum()) if kind not in rows.near else (
-                len(rows.near[kind].among(linked).first)
-            ),
+            "pairs": pairs,
             "joins": left - groups,
         }
         left = groups

@@ -142,8 +142,8 @@ def _remember(commit: Commit, before: Remembered | None, candidates: Candidates,
     that was."""
     kept, rows = (side != REJECTED) & (side != DOMAIN), candidates["own"] != UNLABELLED
     memory = Remembered(
-        Sides.of(candidates["anchor"][kept], side[kept], before and before.anchors),
-        Sides.of(candidates["row"][rows], side[rows], before and before.rows),
+        Sides.of(candidates["anchor"][kept], side[kept], before.anchors if before else None),
+        Sides.of(candidates["row"][rows], side[rows], before.rows if before else None),
     )
     assignments.write_memory(commit.path(assignments.NOW), memory)
     if before:

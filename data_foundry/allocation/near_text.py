@@ -3,9 +3,9 @@
 Two texts are near when their sets of three letters in a row, spaces left out, have a Jaccard similarity of at least
 LEAST_SIMILARITY, and both say the same numbers in the same order and deny equally often. Candidates come from MinHash
 and locality sensitive hashing (A. Broder 1997; J. Leskovec, A. Rajaraman and J. Ullman, "Mining of Massive Datasets",
-chapter 3); each is then compared itself, so that no two texts are near by chance. From 23 letters and signs on one changed letter is
-within the limit, unless the text repeats itself; a shorter text may be too different by it, and one under SHORTEST is
-near none.
+chapter 3); each is then compared itself, so that no two texts are near by chance. From 23 letters and signs on one
+changed letter is within the limit, unless the text repeats itself; a shorter text may be too different by it, and one
+under SHORTEST is near none.
 
 Neighbours in a bucket make the chains (each text a word from the next, say); within a chain all texts are then compared
 with each other, the shortest chains first, until MOST_PAIRS pairs. What lies beyond is counted, not hidden.

@@ -61,8 +61,8 @@ class LinkedRows:
     `dataset`, `label` and `strata` (further columns that every side should hold alike, such as gender): codes, for
     `strata` -1 where unknown; `published`: index into SPLITS of the side the source puts the row on (an evaluation
     split counts as test); `links`: uint64 keys per kind of link; `anchor`: uint64 key (see links.anchor); `remembered`:
-    the side a row's anchor (of an anchor that is new: the row) was on before, REJECTED where it was on none; `stood`: the
-    side the row itself was on, REJECTED if it left, UNKNOWN if it is new; `unlabelled`: which rows only adapt;
+    the side a row's anchor (of an anchor that is new: the row) was on before, REJECTED where it was on none; `stood`:
+    the side the row itself was on, REJECTED if it left, UNKNOWN if it is new; `unlabelled`: which rows only adapt;
     `links_of_all`: keys of kinds that unlabelled rows would change for the others.
     """
 

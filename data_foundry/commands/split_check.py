@@ -130,8 +130,8 @@ def _hash(value: str | bytes) -> int:
 def split_faults(lake: Lake, engines: Sequence[AIEngine]) -> tuple[dict[str, dict[str, int]], list[Fault]]:
     """Return the rows by split of each of these engines' gold sets, and what is wrong with their splits.
 
-    Engines that share rows are checked together, too, named or not: what they both hold must stand alike in both. Of the
-    others only what concerns a named one is told. Raises FoundryError for a file that can't be read.
+    Engines that share rows are checked together, too, named or not: what they both hold must stand alike in both.
+    Of the others only what concerns a named one is told. Raises FoundryError for a file that can't be read.
     """
     counted: dict[str, dict[str, int]] = {}
     faults: list[Fault] = []
@@ -153,7 +153,7 @@ def split_faults(lake: Lake, engines: Sequence[AIEngine]) -> tuple[dict[str, dic
 
 
 def _families(lake: Lake, engines: Sequence[AIEngine]) -> Iterator[list[AIEngine]]:
-    """Yield the engines of which gold is to be read together: those asked for, and those with gold they share rows with."""
+    """Yield the engines whose gold is to be read together: those asked for, and those that they share rows with."""
     left, there = list(engines), lake.names(Layer.GOLD)
     while left:
         sharing = sorted(spec.engine for spec in engines_sharing_rows(left[0]))

@@ -26,6 +26,7 @@ SPEECH_WITH_SPLITS = "ayush-shunyalabs/malayalam-speech-dataset"
 TEXT_PAIRS = "Be-win/IndicST-malayalam-only"
 TOPICS = "Sakshamrzt/IndicNLP-Malayalam"
 COMMENTS = "wlkla/Malayalam_first_ready_for_sentiment"
+INTENTS = "data-foundry/malayalam-ivr-intents"
 NINE_ROWS = "Aby003/Malayalam_Dialects"
 CODEC_TOKENS = "Praha-Labs/rasa-malayalam-nano-codec"
 

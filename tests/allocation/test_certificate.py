@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from allocation.silver_builders import SPEECH, labelled_texts, publish_silver, silver_row, spoken_rows, words
+from allocation.silver_builders import SPEECH, TOPICS, labelled_texts, publish_silver, silver_row, spoken_rows, words
 from data_foundry.allocation.certificate import sampling_weights
 from data_foundry.config import Settings
 from data_foundry.lake import Lake, Layer
@@ -45,6 +45,19 @@ def test_it_says_what_nobody_can_know(research, run_phase3):
     assert found["disjoint_by"]["speaker"]["status"] == "unverified for 1 of 73 rows"
     assert "two datasets" in found["limits"]["speaker"]
     assert found["checked_together_with"] == ["dialect"] and found["shared_rows"] == {"dialect": 72}
+
+
+def test_it_says_which_texts_are_too_short_to_be_compared(research, run_phase3):
+    rows = [
+        *labelled_texts(60),
+        *(silver_row(TOPICS, 900 + n, label="sports", text=f"അതെ {'കമല'[n]}") for n in range(3)),
+    ]
+    publish_silver(Lake(research), rows)
+    run_phase3(research)
+    found = certified(research, "nlu")
+    near = found["disjoint_by"]["near_text"]
+    assert near["status"] == "not compared for 3 of 63 rows" and near["rows_with_it"] == 60
+    assert found["not_verified"]["near_text"] == {TOPICS: 3} and "12 letters" in found["limits"]["near_text"]
 
 
 def test_every_region_and_gender_has_its_share_of_every_side(research, run_phase3):

@@ -125,6 +125,21 @@ def test_translation_gold_says_in_which_direction_and_whether_a_machine_wrote_th
     assert (row["direction"], row["synthetic_reference"]) == ("ml-en", True)
 
 
+def test_text_for_the_domain_says_whether_a_machine_wrote_its_malayalam(research, run_phase3, read_gold):
+    rows = [
+        silver_row(TEXT_PAIRS, n, translation=f"Rain {n}.", direction=direction, malayalam_ratio=1.0, text=words(n, 9))
+        for n, direction in enumerate(["en-ml", "ml-en"] * 3)
+    ]
+    publish_silver(Lake(research), rows)
+    run_phase3(research)
+    directions = {row["row_id"]: row["direction"] for row in rows}
+    found = read_gold(research, "nlu")["domain"]
+    assert len(found) == 6
+    assert {(directions[r["row_id"]], r["machine_translated"]) for r in found} == {("en-ml", True), ("ml-en", False)}
+    assert "- `machine_translated`: whether the Malayalam is a machine's" in card_of(research, "nlu")[1]
+    assert "(the English of ml-en, the Malayalam of en-ml)" in card_of(research, "translation")[1]
+
+
 def test_speech_to_text_gold_and_its_certificate_count_the_dialects(research, run_phase3, read_gold):
     publish_silver(Lake(research), spoken_rows(SPEAKERS))
     run_phase3(research)
@@ -135,6 +150,8 @@ def test_speech_to_text_gold_and_its_certificate_count_the_dialects(research, ru
     assert {name: sum(sides.values()) for name, sides in counts.items()} == dict.fromkeys(counts, 24)
     _, card = card_of(research, "stt")
     assert re.search(r"\| malabar \| \d+ \| \d+ \| \d+ \|", card) and "district proxy" in card
+    # What a dialect gold is stratified by is its dialects: they are counted once.
+    assert card_of(research, "dialect")[1].count("| malabar |") == 1
 
 
 def test_for_commercial_use_the_bundled_intents_alone_train_understanding(with_settings, run_phase3, read_gold):

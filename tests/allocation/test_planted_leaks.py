@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from allocation.silver_builders import (
-    COMMENTS,
+    INTENTS,
     SPEECH,
     SPEECH_WITH_SPLITS,
     TEXT_PAIRS,
@@ -111,7 +111,7 @@ def test_rows_of_one_template_stand_on_one_side_in_each_set_and_across_sets_that
             for n in range(200)
         ]
 
-    one, other = of(TOPICS, 0), of(COMMENTS, 1000)
+    one, other = of(TOPICS, 0), of(INTENTS, 1000)
     other[50] = {**other[50], "text": one[30]["text"], "label": "business"}
     publish_silver(Lake(research), [*one, *other])
     run_phase3(research)
@@ -126,7 +126,7 @@ def test_rows_of_one_template_stand_on_one_side_in_each_set_and_across_sets_that
 def test_texts_with_an_edit_stand_on_one_side_without_any_published_split(research, run_phase3, read_gold):
     rows = [silver_row(TOPICS, n, label=["business", "sports"][n % 2], text=words(80_000 + n, 8)) for n in range(120)]
     edits = [
-        silver_row(COMMENTS, n, label="sports", text=rows[n]["text"] + " മഴ") for n in range(0, 120, 3)
+        silver_row(INTENTS, n, label="sports", text=rows[n]["text"] + " മഴ") for n in range(0, 120, 3)
     ]  # fmt: skip
     publish_silver(Lake(research), [*rows, *edits])
     run_phase3(research)
@@ -136,6 +136,75 @@ def test_texts_with_an_edit_stand_on_one_side_without_any_published_split(resear
     assert not gold["rejected"] and set(found.values()) == set(SPLITS)
     near = certified(research, "nlu")["disjoint_by"]["near_text"]
     assert near["joins"] == near["pairs"] == len(edits) and near["rows_on_two_sides"] == 0
+
+
+def edited(text: str, number: int) -> str:
+    """The text with another word in place of one; two of them differ in two words."""
+    said = text.split()
+    said[number % len(said)] = words(700_000 + number, 1)
+    return " ".join(said)
+
+
+@pytest.mark.parametrize("count", [20, 45, 150])
+def test_however_many_texts_are_near_a_test_row_all_of_them_are_found(research, run_phase3, read_gold, count):
+    held = silver_row(TOPICS, 0, "test", label="sports", text=words(60_000, 14))
+    near = [silver_row(TOPICS, 100 + n, label="business", text=edited(held["text"], n)) for n in range(count)]
+    clean = [
+        silver_row(TOPICS, 5000 + n, label=["business", "sports"][n % 2], text=words(61_000 + n, 8)) for n in range(300)
+    ]
+    publish_silver(Lake(research), [held, *near, *clean])
+    run_phase3(research)
+    found = found_at(read_gold(research, "nlu"))
+    assert {found[row["row_id"]] for row in near} == {"leaks_into_test"}
+    assert {found[row["row_id"]] for row in clean} <= set(SPLITS)
+    assert split_faults(Lake(research), [AIEngine.NLU])[1] == []
+
+
+def test_a_large_family_of_near_texts_stands_on_one_side_and_later_arrivals_let_no_leak_in(
+    research, run_phase3, read_gold
+):
+    held = silver_row(TOPICS, 0, "test", label="sports", text=words(60_001, 14))
+    leaks = [silver_row(TOPICS, 1 + n, label="sports", text=edited(held["text"], n)) for n in range(8)]
+    family = [silver_row(TOPICS, 100 + n, label="sports", text=edited(words(60_002, 14), 50 + n)) for n in range(70)]
+    clean = [silver_row(TOPICS, 5000 + n, label="business", text=words(62_000 + n, 8)) for n in range(200)]
+    publish_silver(Lake(research), [held, *leaks, *family, *clean])
+    run_phase3(research)
+    found = found_at(read_gold(research, "nlu"))
+    assert {found[row["row_id"]] for row in leaks} == {"leaks_into_test"}
+    assert len({found[row["row_id"]] for row in family}) == 1 and {found[row["row_id"]] for row in family} <= set(
+        SPLITS
+    )
+    more = [silver_row(INTENTS, n, label="affirm", text=edited(held["text"], 200 + n)) for n in range(60)]
+    publish_silver(Lake(research), [held, *leaks, *family, *clean, *more])
+    run_phase3(research)
+    again = found_at(read_gold(research, "nlu"))
+    assert {again[row["row_id"]] for row in (*leaks, *more)} == {"leaks_into_test"}
+    assert certified(research, "nlu")["changed"]["rows"] == 0
+    assert split_faults(Lake(research), [AIEngine.NLU])[1] == []
+
+
+def test_a_chain_through_a_row_that_left_ties_nothing_that_stays(research, run_phase3, read_gold):
+    one = words(60_003, 12).split()
+    two = [*one[:3], words(60_004, 1), *one[4:]]
+    three = [*two[:6], words(60_005, 1), *two[7:]]
+    split = {"test": one, "train": two, "train ": three}
+    rows = [
+        silver_row(TOPICS, n, s.strip(), label="sports", text=" ".join(t)) for n, (s, t) in enumerate(split.items())
+    ]
+    clean = [
+        silver_row(TOPICS, 5000 + n, label=["business", "sports"][n % 2], text=words(63_000 + n, 8)) for n in range(100)
+    ]
+    publish_silver(Lake(research), [*rows, *clean])
+    run_phase3(research)
+    gold = read_gold(research, "nlu")
+    found = found_at(gold)
+    assert found[rows[0]["row_id"]] == "test" and found[rows[1]["row_id"]] == "leaks_into_test"
+    assert found[rows[2]["row_id"]] in ("train", "validation")
+    groups = {row["row_id"]: row["group"] for side in SPLITS for row in gold[side]}
+    assert groups[rows[0]["row_id"]] != groups[rows[2]["row_id"]]
+    near = certified(research, "nlu")["disjoint_by"]["near_text"]
+    assert (near["linked_rows"], near["pairs"], near["joins"]) == (0, 0, 0) and near["rows_with_it"] == 102
+    assert split_faults(Lake(research), [AIEngine.NLU])[1] == []
 
 
 def test_a_corpus_without_a_leak_loses_no_row(research, run_phase3, read_gold):

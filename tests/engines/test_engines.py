@@ -85,6 +85,11 @@ def test_what_a_spec_derives_depends_on_the_columns_that_it_names_alone(spec):
     assert set(spec.derive({name: row[name] for name in spec.derived_from})) == set(spec.derived)
 
 
+def test_engines_that_hear_derive_the_same_of_a_row_by_one_function():
+    stt, dialect = ENGINES[AIEngine.STT], ENGINES[AIEngine.DIALECT]
+    assert stt.derive is dialect.derive and stt.derived == dialect.derived and stt.derived_from == dialect.derived_from
+
+
 def test_speech_with_a_district_carries_its_dialect_for_an_adapter_of_its_own():
     row = dict.fromkeys(SilverRow.model_fields) | {"district": "Kozhikode", "duration": 2.0}
     seen = ENGINES[AIEngine.STT].view(row)
