@@ -262,11 +262,15 @@ def test_hostile_text_takes_no_more_than_linear_steps():
 
 
 def timed(function, text):
+    """Return the CPU time of the quickest of three calls: what else the machine does makes a call longer only."""
     import time
 
-    start = time.process_time()
-    function(text)
-    return time.process_time() - start
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        function(text)
+        spent.append(time.process_time() - start)
+    return min(spent)
 
 
 def test_a_list_of_the_users_own_needs_a_licence_and_flags_whole_words_only(tmp_path):
