@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: sample test check schemas clean
 
-# The whole pipeline on the bundled sample: offline, about six minutes on two cores the first time, seconds after that.
+# The whole pipeline on the bundled sample: offline, a few minutes on two cores the first time, seconds after that.
 sample: $(VENV)/.installed
 	$(BIN)/python run_data_foundry.py --profile sample
 
