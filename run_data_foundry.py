@@ -227,7 +227,7 @@ def print_summary(report: PipelineReport) -> None:
             for label, figures in (("base", engine.base), ("adapted", engine.adapted))
             if figures and figures.get("score") is not None
         ]
-        print(f"  {name:<12} {engine.stage:<8} {', '.join(scores) or '-':<28} {engine.reason or ''}")
+        print(f"  {name:<14} {engine.stage:<8} {', '.join(scores) or '-':<28} {engine.reason or ''}")
     outcomes = {step.outcome for each in report.phases.values() for step in each.steps}
     if report.status == "completed" and outcomes <= {Outcome.SKIPPED}:
         print("Nothing to do: everything asked for was done before and nothing has changed.")

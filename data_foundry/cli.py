@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.endings import ended
+from data_foundry.engines.adapters import selected
 from data_foundry.errors import FoundryError
 from data_foundry.hub import open_hub
 from data_foundry.lake import Lake, Layer, write_atomically
@@ -65,7 +66,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="use this file instead of the default config")
     parser.add_argument("--base-path", type=Path, metavar="DIR", help="where storage, models, reports and logs lie")
     parser.add_argument("--datasets", nargs="+", metavar="ID", help="only these datasets (owner/name)")
-    parser.add_argument("--engines", nargs="+", metavar="NAME", help=f"only these engines: {', '.join(AIEngine)}")
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        metavar="NAME",
+        help=f"only these engines, or variants (stt.malabar): {', '.join(AIEngine)}",
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes to use (default 2)")
     parser.add_argument(
         "--max-bytes-per-dataset", metavar="SIZE", help="ingest whole files up to this much, e.g. 500MB or 1.5GiB"
@@ -77,7 +83,8 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """Resolve settings from parsed flags. Raises FoundryError."""
-    unknown = [name for name in arguments.engines or () if name not in set(AIEngine)]
+    check_started_once()
+    unknown = [name for name in arguments.engines or () if name.partition(".")[0] not in set(AIEngine)]
     if unknown:
         raise FoundryError(f"Unknown engine: {', '.join(unknown)}.", f"Engines: {', '.join(AIEngine)}.")
     if arguments.config is not None:
@@ -90,11 +97,26 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         "hub": {name: getattr(arguments, name) for name in ("max_bytes_per_dataset", "max_rows_per_dataset")},
     }
     settings = load_settings(arguments.config, arguments.profile, flags)
+    selected(settings.training, settings.engines)
     place = settings.base_path / "storage"
     there = next(each for each in (place, *place.parents) if each.exists())
     if not there.is_dir():
         raise FoundryError(f"{there} is a file, not a folder.", "Choose another folder with --base-path DIR.")
     return settings
+
+
+def check_started_once() -> None:
+    """Refuse to be one of several processes of a launcher, each of which would do all of the work.
+
+    Raises FoundryError where one (accelerate launch, torchrun) says in the environment that it started more than one.
+    """
+    processes, rank = os.environ.get("WORLD_SIZE", ""), os.environ.get("RANK")
+    if rank is not None and processes.isdecimal() and int(processes) > 1:
+        raise FoundryError(
+            f"A launcher started this command {processes} times (WORLD_SIZE={processes}, here RANK={rank}).",
+            f"Start it once, without the launcher, and set training.processes to {processes}: it then launches the "
+            f"processes of a training itself (DATA_FOUNDRY_TRAINING__PROCESSES={processes}).",
+        )
 
 
 def run_phase(phase: Phase, description: str, argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ByteSize, Field, ValidationError, model_validator
 
+from data_foundry.adapter_name import AdapterName, engine_of
 from data_foundry.errors import FoundryError
 from data_foundry.mistakes import in_words
 from data_foundry.records import AIEngine
@@ -186,13 +187,14 @@ class Settings(Section):
     """Everything a run depends on, resolved.
 
     `workers` is the number of processes that run steps; 0 runs them in the phase's own process, for a debugger.
+    `engines` may name variants too ("stt.malabar"); an engine's name stands for its variants.
     """
 
     base_path: Path = PROJECT_ROOT
     profile: str | None = None
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     datasets: tuple[str, ...] = ()
-    engines: tuple[AIEngine, ...] = ()
+    engines: tuple[AdapterName, ...] = ()
     storage: Storage = _DEFAULTS
     hub: Hub = _DEFAULTS
     licensing: Licensing = _DEFAULTS
@@ -206,6 +208,12 @@ class Settings(Section):
     training: Training = _DEFAULTS
     gates: Gates = _DEFAULTS
     deployment: Deployment = _DEFAULTS
+
+    @property
+    def gold_engines(self) -> tuple[AIEngine, ...]:
+        """The engines that what is selected is trained on the gold of, in the order of AIEngine; all by default."""
+        wished = {engine_of(name) for name in self.engines} or set(AIEngine)
+        return tuple(engine for engine in AIEngine if engine in wished)
 
 
 def load_settings(

@@ -117,6 +117,9 @@ def test_a_cause_that_steps_share_is_told_once_and_then_referred_to(run):
     ("flags", "words"),
     [
         (["--engines", "speech"], "Unknown engine: speech"),
+        (["--engines", "speech.malabar"], "Unknown engine: speech.malabar"),
+        (["--engines", "stt.nowhere"], "Of this engine: stt, stt.travancore, stt.cochin, stt.malabar"),
+        (["--engines", "stt.Malabar"], "is not 1 to 32 small letters"),
         (["--profile", "nonsense"], "No config file"),
         (["--config", "/nowhere/c.json"], "No config file"),
         (["--profile", ""], "The profile has no name"),

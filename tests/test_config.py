@@ -5,6 +5,7 @@ import pytest
 
 from data_foundry.config import DEFAULT_CONFIG, load_settings
 from data_foundry.engines import ENGINES
+from data_foundry.engines.adapters import adapters
 from data_foundry.errors import FoundryError
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig, TrainingOverrides, training_config
@@ -99,9 +100,9 @@ def test_an_override_changes_one_field_and_keeps_the_engines_own_defaults():
 
 def test_the_sample_profile_names_the_bundled_hub_and_bases_that_it_holds():
     settings = load_settings(profile="sample", environ={})
-    for engine, spec in ENGINES.items():
-        base = training_config(settings.training, engine, spec.training).base
-        assert (settings.hub.source / "models" / base / "config.json").is_file(), base
+    for name, spec in adapters(settings.training).items():
+        base = settings.hub.source / "models" / spec.training.base
+        assert (base / "config.json").is_file() and spec.training.licence != "unknown", name
 
 
 def test_the_value_of_an_unknown_key_is_never_shown_because_it_may_be_a_token():

@@ -16,6 +16,7 @@ SCRIPTS = sorted(PROJECT_ROOT.glob("phase*-*/*.py"))
 FLOORS = [
     {"errors", "figures", "mistakes", "section", "bundled"},
     {"records"},
+    {"adapter_name"},
     {"training_config", "telephony_settings", "preprocessing.loudness"},
     {"config"},
     {"lake", "report", "hub"},

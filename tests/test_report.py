@@ -4,12 +4,15 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.report import (
+    Action,
     DatasetReport,
     EngineReport,
     Outcome,
     PhaseReport,
     PipelineReport,
+    Step,
     StepResult,
+    foresee,
     merge_phases,
     reasons_of,
     status_of,
@@ -51,6 +54,21 @@ def test_a_dataset_that_failed_keeps_its_cause_when_later_phases_wait_for_it():
     waiting = phase(datasets={"o/n": DatasetReport(status="waiting", reason="waiting for phase1")})
     datasets, _ = merge_phases({"phase1": failed, "phase2": waiting})
     assert (datasets["o/n"].status, datasets["o/n"].reason) == ("failed", "the Hub is down")
+
+
+@pytest.mark.parametrize(
+    ("changed", "action"),
+    [
+        ({"stt"}, Action.WAIT),
+        ({"stt.malabar"}, Action.WAIT),
+        ({"nlu"}, Action.SKIP),
+        ({"stt.cochin"}, Action.SKIP),
+        ({"o/n"}, Action.WAIT),
+    ],
+)
+def test_a_variant_waits_for_what_may_change_its_engines_gold(changed, action):
+    step = Step(name="adapt stt.malabar", key="k", action=Action.SKIP, reason="", subject="stt.malabar")
+    assert [each.action for each in foresee([step], "phase3", frozenset(changed))] == [action]
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def _selected_datasets(settings: Settings) -> list[str]:
 
 
 def _selected_engines(settings: Settings) -> list[AIEngine]:
-    return [engine for engine in ENGINES if not settings.engines or engine in settings.engines]
+    return [engine for engine in ENGINES if engine in settings.gold_engines]
 
 
 def _publish_configuration(lake: Lake, settings: Settings, engine: AIEngine, key: str, previous: Manifest) -> Manifest:

@@ -7,6 +7,7 @@ import argparse
 import json
 from dataclasses import asdict
 
+from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
 from data_foundry.lake import Lake
 
@@ -24,7 +25,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from data_foundry.lineage.trace import trace
 
     lake = Lake(settings)
-    found = find(lake, arguments.row_id, arguments.datasets or (), arguments.engines or ())
+    found = find(
+        lake, arguments.row_id, arguments.datasets or (), [engine_of(name) for name in arguments.engines or ()]
+    )
     lineage = trace(lake, settings, found)
     verdict = Checker(lake, settings).check(found) if arguments.check else None
     if arguments.json:

@@ -1,6 +1,6 @@
 """verify: whether every file of the lake still has the bytes that its manifest lists, or those of the datasets, engines
-and models that are named, and which rows a damage touches; --repair removes what is damaged, so that its phase makes it
-again."""
+and models that are named, and which rows a damage touches; with models the registry's history, too. --repair removes
+what is damaged, so that its phase makes it again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import time
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict
+from typing import Any
 
+from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.figures import counted, readable_size
@@ -39,6 +41,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     lake, damages, seen = Lake(settings), [], Counter[str]()
     names = [*arguments.names, *(arguments.datasets or ()), *(arguments.engines or ())]
     if arguments.splits:
+        # Variants have no gold of their own.
+        names = [name if "/" in name else engine_of(name).value for name in names]
         if arguments.repair or arguments.layer:
             asked = "--repair" if arguments.repair else "--layer"
             raise FoundryError(
@@ -54,14 +58,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             held = lake.readable(layer, name)
             seen += Counter(folders=1, files=len(held.files) if held else 0, bytes=held.total_bytes if held else 0)
         damages = with_rows(lake, settings, damages)
+        models = any(layer is Layer.MODELS for layer, _ in folders)
+        whole = not names and Layer.MODELS in (arguments.layer or Layer)
+        told = registry_told(lake) if models or whole else {}
         if arguments.repair:
             repair(lake, damages)
     if arguments.json:
         found = [{key: value for key, value in asdict(each).items() if value not in (None, ())} for each in damages]
-        print(
-            json.dumps({"base_path": str(settings.base_path), **seen, "repaired": arguments.repair, "damages": found})
-        )
-        return 1 if damages else 0
+        about = {"base_path": str(settings.base_path), **seen, "repaired": arguments.repair}
+        print(json.dumps({**about, "damages": found, **told}))
+        return 1 if damages or told.get("registry", {}).get("faults") else 0
     for each in damages:
         print(f"{each.layer} {each.name}: {each.file} {each.fault}")
         if each.found:
@@ -77,7 +83,26 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     print(f"{total}: {counted(len(damages), 'damage') if damages else sound}")
     for command in dict.fromkeys(each.way_out for each in damages):
         print(f"  -> {'' if arguments.repair else 'verify --repair removes what is damaged; then '}{command}")
-    return 1 if damages else 0
+    faults = told.get("registry", {}).get("faults", [])
+    for fault in faults:
+        print(f"registry: {fault}")
+    if "registry" in told and not faults:
+        print(f"registry: {counted(told['registry']['entries'], 'change')}, their chain is whole")
+    return 1 if damages or faults else 0
+
+
+def registry_told(lake: Lake) -> dict[str, Any]:
+    """Return {"registry": {"entries": how many changes, "faults": sentences}}, or {} where nothing was registered."""
+    from data_foundry.finetuning.registry import Registry
+    from data_foundry.finetuning.versions import registry_faults
+
+    registry = Registry(lake)
+    if not registry.path.exists():
+        return {}
+    try:
+        return {"registry": {"entries": len(registry.history()), "faults": registry_faults(lake)}}
+    except FoundryError as error:
+        return {"registry": {"entries": None, "faults": [str(error)]}}
 
 
 def _verify_splits(lake: Lake, names: list[str], as_json: bool) -> int:

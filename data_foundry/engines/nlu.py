@@ -7,11 +7,11 @@ serves to adapt a base to the language; `machine_translated` marks what no perso
 
 from data_foundry.config import TextGates
 from data_foundry.dataset_registry import DATASET_REGISTRY
-from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement, Row
+from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement, Row, Variant
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
 
-INTENT, DOMAIN = "intent", "domain"
+INTENT, TOPIC, DOMAIN = "intent", "topic", "domain"
 
 # Phase 2 lets less Malayalam than this pass where a corpus is code-mixed; the language is not to be learned from that.
 MIN_MALAYALAM_RATIO: float = TextGates.model_fields["min_malayalam_ratio"].default
@@ -63,4 +63,5 @@ NLU = EngineSpec(
         # A caller wants something; news topics say nothing of that, and their licence keeps them out of a product.
         only={"label_kind": INTENT},
     ),
+    variants={"topic": Variant(title="topic of a text", training={"only": {"label_kind": TOPIC}})},
 )

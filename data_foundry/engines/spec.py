@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from data_foundry.records import AIEngine
-from data_foundry.training_config import TrainingConfig
+from data_foundry.training_config import Task, TrainingConfig
 
-Task = Literal["speech-to-text", "audio-classification", "text-classification", "text-to-text", "text-to-codes"]
 Kind = Literal["string", "bool", "float64"]
 Row = Mapping[str, Any]
 
@@ -49,6 +48,18 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Another adapter from the same gold: `training` is laid over its engine's configuration.
+
+    A variant with a `task` of its own has a base of another kind, and starts from no configuration but its own.
+    """
+
+    title: str
+    training: Mapping[str, Any]
+    task: Task | None = None
+
+
+@dataclass(frozen=True)
 class EngineSpec:
     """One engine's contract.
 
@@ -61,7 +72,8 @@ class EngineSpec:
     should hold. `derive` returns values laid over a silver row before it is judged and projected: at least those of
     `derived`, the gold columns that come from it and their kind, out of the silver columns in `derived_from`.
     `unlabelled`: a row that does not serve the task but meets these serves to adapt a base to the domain, without a
-    target; empty: such a row serves nothing.
+    target; empty: such a row serves nothing. `variants` are further adapters that are made by default; the contract of
+    one is its engine's with `variant` set (see engines.adapters).
     """
 
     engine: AIEngine
@@ -81,6 +93,18 @@ class EngineSpec:
     derived_from: tuple[str, ...] = ()
     unlabelled: tuple[Requirement, ...] = ()
     uses_audio: bool = False
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """The adapter's name: the engine's, or <engine>.<variant>."""
+        return f"{self.engine}.{self.variant}" if self.variant else self.engine.value
+
+    @property
+    def configured_at(self) -> str:
+        """Where a config file speaks of this adapter's training."""
+        return f"training.variants.{self.name}" if self.variant else f"training.engines.{self.engine}"
 
     def view(self, row: Row) -> Row:
         """Return a silver row as this engine sees it, with what it derives laid over."""

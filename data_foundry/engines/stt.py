@@ -1,14 +1,17 @@
 """Speech to text: transcribed audio.
 
-Rows carry the region of their speaker where it is known, so that an adapter for one dialect can be trained from the
-same gold (`only: {"dialect": "malabar"}`).
+Rows carry the region of their speaker where it is known, so that an adapter for one dialect is trained from the same
+gold, where it has enough of them.
 """
 
 from data_foundry.engines.heard import CHANNEL_COLUMNS, HEARD_COLUMNS, HEARD_SOURCES, as_heard
-from data_foundry.engines.regions import REGION_COLUMNS
-from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec
+from data_foundry.engines.regions import REGION_COLUMNS, REGIONS
+from data_foundry.engines.spec import HAS_AUDIO, HAS_TEXT, SAYS_WHAT_IT_SAYS, SPEECH_LINKS, EngineSpec, Variant
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
+
+# Of fewer rows than these (half an hour of speech, at 6 s a row) an adapter learns the speakers, not their dialect.
+MIN_DIALECT_ROWS = 300
 
 STT = EngineSpec(
     engine=AIEngine.STT,
@@ -47,4 +50,11 @@ STT = EngineSpec(
         max_length=448,
     ),
     uses_audio=True,
+    variants={
+        region: Variant(
+            title=f"speech of {region.title()} to text",
+            training={"only": {"dialect": region}, "min_train_rows": MIN_DIALECT_ROWS},
+        )
+        for region in REGIONS
+    },
 )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from data_foundry.config import Settings
 from data_foundry.dataset_entry import DatasetEntry
-from data_foundry.engines import ENGINES
+from data_foundry.engines.adapters import selected
 from data_foundry.errors import FoundryError
 from data_foundry.figures import counted, readable_size
 from data_foundry.hub import NO_LOGIN, TOKEN_VARIABLES, Hub, open_hub
@@ -18,7 +18,6 @@ from data_foundry.ingestion.licences import effective_licence
 from data_foundry.ingestion.machine import diagnosis, machine
 from data_foundry.lake import Lake, Layer
 from data_foundry.licence_terms import refusal
-from data_foundry.training_config import training_config
 
 AT_ONCE = 8
 Asked = TypeVar("Asked")
@@ -83,11 +82,10 @@ def _dataset(hub: Hub, entry: DatasetEntry, settings: Settings) -> dict[str, Any
 
 
 def _bases(settings: Settings) -> list[tuple[str, str, str]]:
-    """Return (base model, revision, the engines that the settings would train on it)."""
+    """Return (base model, revision, the adapters that the settings would train on it)."""
     engines: dict[tuple[str, str], list[str]] = {}
-    for engine in settings.engines or tuple(ENGINES):
-        config = training_config(settings.training, engine, ENGINES[engine].training)
-        engines.setdefault((config.base, config.revision or "main"), []).append(engine.value)
+    for name, spec in selected(settings.training, settings.engines).items():
+        engines.setdefault((spec.training.base, spec.training.revision or "main"), []).append(name)
     return [(*base, ", ".join(names)) for base, names in engines.items()]
 
 

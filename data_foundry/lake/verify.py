@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_foundry.adapter_name import is_of
 from data_foundry.errors import FoundryError
 from data_foundry.lake.damage import DamagedRows, damaged_rows
 from data_foundry.lake.durable import sha256_stored
@@ -39,16 +40,17 @@ class Damage:
 
 
 def chosen(lake: Lake, layers: Sequence[Layer], names: Sequence[str]) -> list[tuple[Layer, str]]:
-    """Return the complete folders of the layers, of all names or of these; an engine's name stands for all its models.
+    """Return the complete folders of the layers, of all names or of these.
 
-    Raises FoundryError for a name that no layer holds.
+    An engine's name stands for all its models, and for those of its variants. Raises FoundryError for a name that no
+    layer holds.
     """
     every = [(layer, name) for layer in layers for name in lake.names(layer)]
-    unknown = [each for each in names if not any(_is(name, each) for _, name in every)]
+    unknown = [each for each in names if not any(_is(layer, name, each) for layer, name in every)]
     if unknown:
         there = ", ".join(sorted({name for _, name in every})) or "nothing"
         raise FoundryError(f"{', '.join(map(str, layers))}: no complete {', '.join(unknown)}.", f"There is {there}.")
-    return [(layer, name) for layer, name in every if not names or any(_is(name, each) for each in names)]
+    return [(layer, name) for layer, name in every if not names or any(_is(layer, name, each) for each in names)]
 
 
 def verify(lake: Lake, layer: Layer, name: str, tell: Callable[[int], None] = lambda size: None) -> list[Damage]:
@@ -129,5 +131,7 @@ def _way_out(layer: Layer, name: str) -> str:
     return f"python run_data_foundry.py --phases {PHASES[layer]} {which}"
 
 
-def _is(name: str, wished: str) -> bool:
+def _is(layer: Layer, name: str, wished: str) -> bool:
+    if layer is Layer.MODELS and is_of(name.split("/")[0], wished):
+        return True
     return name == wished or name.startswith(f"{wished}/")

@@ -57,6 +57,14 @@ def test_a_flipped_byte_is_found_in_every_layer_with_both_hashes_and_the_phase_t
     assert damage.way_out == f"python run_data_foundry.py --phases {phase} {which}"
 
 
+def test_an_engines_name_stands_for_the_models_of_its_variants_too(lake, held):
+    with lake.commit(Layer.MODELS, "stt.malabar/3c4d", "k") as commit:
+        commit.publish()
+    models = [(Layer.MODELS, "stt.malabar/3c4d"), (Layer.MODELS, "stt/1a2b")]
+    assert chosen(lake, [Layer.MODELS], ["stt"]) == models
+    assert chosen(lake, [Layer.GOLD, Layer.MODELS], ["stt.malabar"]) == models[:1]
+
+
 def test_files_that_are_gone_cut_linked_or_not_listed_are_told_apart(lake, held):
     raw, silver, gold, model = held.values()
     (raw / "a.bin").unlink()
