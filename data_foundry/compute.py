@@ -59,7 +59,7 @@ def guarded(run_step: RunStep, settings: Settings, step: Step) -> StepResult:
 def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Generator[StepResult, None, list[Step]]:
     """Yield results; return the steps that are left for a new pool after a process died."""
     workers = min(settings.workers, len(steps))
-    with _pool(workers) as pool:
+    with process_pool(workers) as pool:
         waiting: dict[Future[StepResult], Step] = {}
         queue = list(steps)
         while queue or waiting:
@@ -92,9 +92,10 @@ def _run_pool(run_step: RunStep, settings: Settings, steps: list[Step]) -> Gener
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes that log to the run's file and end with it; what they run stands at a module's top."""
     context = multiprocessing.get_context("spawn")
-    arguments = (os.getpid(), _log_file())
+    arguments = (os.getpid(), log_file())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=arguments) as pool:
         try:
             yield pool
@@ -106,7 +107,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _alone(run_step: RunStep, settings: Settings, step: Step) -> Iterator[StepResult]:
-    with _pool(1) as pool:
+    with process_pool(1) as pool:
         try:
             yield pool.submit(guarded, run_step, settings, step).result()
         except BrokenProcessPool:
@@ -117,7 +118,8 @@ def _failed(step: Step, reason: str) -> StepResult:
     return StepResult(name=step.name, key=step.key, subject=step.subject, outcome=Outcome.FAILED, reason=reason)
 
 
-def _log_file() -> str | None:
+def log_file() -> str | None:
+    """Return the file that this run's log goes to, None where there is none."""
     handlers = (handler for handler in log.handlers if isinstance(handler, logging.FileHandler))
     return next((handler.baseFilename for handler in handlers), None)
 

@@ -98,8 +98,8 @@ def test_steps_that_no_worker_has_begun_when_a_pool_breaks_go_to_a_new_pool(with
             raise BrokenProcessPool
 
     pools = [Broken(2)]
-    usual = compute._pool
-    monkeypatch.setattr(compute, "_pool", lambda workers: pools.pop() if pools else usual(workers))
+    usual = compute.process_pool
+    monkeypatch.setattr(compute, "process_pool", lambda workers: pools.pop() if pools else usual(workers))
     results = list(run_steps(act, with_settings(workers=2), steps("a", "b")))
     assert not pools and [r.outcome for r in results] == [Outcome.DONE, Outcome.DONE]
 

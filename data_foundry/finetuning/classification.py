@@ -49,13 +49,14 @@ class ClassifierTask(Task):
             model = model_class.from_pretrained(
                 self.folder,
                 dtype=dtype,
+                **self.loading,
                 num_labels=len(names),
                 id2label=names,
                 label2id=self._number,
                 ignore_mismatched_sizes=True,
             )
         else:
-            model = model_class.from_pretrained(self.folder, dtype=dtype)
+            model = model_class.from_pretrained(self.folder, dtype=dtype, **self.loading)
         body = {model.base_model_prefix, "encoder"}
         self.head_modules = tuple(
             name for name, part in model.named_children() if name not in body and any(True for _ in part.parameters())
@@ -117,7 +118,9 @@ class TextClassification(ClassifierTask):
         return self.load_with_head(AutoModelForSequenceClassification, dtype)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
-        if not row["text"] or not row["text"].strip():
+        if row["text"] is None:
+            raise Rejected("no_text")
+        if not row["text"].strip():
             raise Rejected("empty_text")
         features = dict(self.tokenizer(row["text"]))
         if len(features["input_ids"]) > self.limit:

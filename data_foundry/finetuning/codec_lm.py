@@ -67,14 +67,16 @@ class CodecLanguageModel(Task):
 
     @classmethod
     def fits(cls, base: Any) -> bool:
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-        return type(base) in AutoModelForCausalLM._model_mapping and not base.is_encoder_decoder
+        # Encoders such as BERT can be opened as language models too, and then see the tokens that they are to foresee.
+        sees_ahead = type(base) in AutoModelForMaskedLM._model_mapping and not getattr(base, "is_decoder", False)
+        return type(base) in AutoModelForCausalLM._model_mapping and not base.is_encoder_decoder and not sees_ahead
 
     def load_model(self, dtype: torch.dtype) -> Any:
         from transformers import AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype, **self.loading)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         if not row["text"] or not row["text"].strip():
@@ -92,6 +94,10 @@ class CodecLanguageModel(Task):
         if len(sequence) > self.limit:
             raise Rejected("too_many_tokens", f"{len(sequence)} tokens, the base takes {self.limit}")
         return {"input_ids": sequence, "labels": sequence}
+
+    def without_target(self, features: Features) -> Features:
+        ids = features["input_ids"]
+        return {"input_ids": ids[: ids.index(self.codec["start_of_speech"]) + 1]}
 
     def interleaved(self, codes: Sequence[Sequence[int]] | None) -> list[int]:
         """Return codes (layers x frames) as token ids, frame by frame. Raises Rejected for codes of another codec."""

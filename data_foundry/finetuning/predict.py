@@ -13,6 +13,8 @@ from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.classification import TextClassification
 from data_foundry.finetuning.codec_lm import CodecLanguageModel
+from data_foundry.finetuning.memory import BatchSize
+from data_foundry.finetuning.once import EncodedOnce, not_taken
 from data_foundry.finetuning.speech import WhisperClassification, WhisperTranscription
 from data_foundry.finetuning.task import (
     Features,
@@ -21,6 +23,7 @@ from data_foundry.finetuning.task import (
     Task,
     TokenScore,
     read_base_config,
+    row_name,
 )
 from data_foundry.finetuning.translation import Translation
 from data_foundry.records import Rejected
@@ -90,9 +93,16 @@ class Predictor:
     """A base in memory with any number of adapters; safe to call from several threads, one prediction at a time."""
 
     def __init__(self, task: Task, model: Any, batch_size: int = 16) -> None:
-        self.task, self.model, self.batch_size = task, model, batch_size
+        self.task, self.model = task, model
+        self._batch_size = BatchSize(batch_size)
         self._adapters: dict[str, Path] = {}
         self._lock = threading.Lock()
+        self._once: EncodedOnce | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Rows that go through the model at a time; fewer from the moment on that memory runs out."""
+        return self._batch_size.rows
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -158,6 +168,20 @@ class Predictor:
         """Return how well each row's own codec tokens are foreseen. Raises FoundryError as `predict` does."""
         return self._in_batches(rows, adapter, True, self.task.teacher_forced)
 
+    @contextmanager
+    def encode_once(self, rows: Sequence[Row], features: Sequence[Features] | None = None) -> Iterator[None]:
+        """Encode these rows once for all predictions made of them inside this context.
+
+        The output of an encoder that a task could freeze is computed once, too, for the base and every adapter that
+        has no weights in it. `features` are the rows' features where they are made already, targets included.
+        """
+        with EncodedOnce(self.task, rows, features) as once:
+            self._once = once
+            try:
+                yield
+            finally:
+                self._once = None
+
     def _in_batches(
         self,
         rows: Sequence[Row],
@@ -165,23 +189,64 @@ class Predictor:
         with_target: bool,
         run: Callable[[Any, Sequence[Features]], list[Any]],
     ) -> list[Any]:
+        found: list[Any] = []
+        # Few enough for their features to be held in memory, enough for rows of a length to meet.
+        some = 8 * self.batch_size
+        for start in range(0, len(rows), some):
+            found += self._predicted(rows[start : start + some], start, adapter, with_target, run)
+        return found
+
+    def _predicted(
+        self,
+        rows: Sequence[Row],
+        start: int,
+        adapter: str | None,
+        with_target: bool,
+        run: Callable[[Any, Sequence[Features]], list[Any]],
+    ) -> list[Any]:
         import torch
 
+        once = self._once if self._once is not None and self._once.knows(rows) else None
+        kept = once.frozen(rows) if once and not with_target and self._leaves_frozen(adapter) else None
+        features = kept or self._encoded(rows, start, with_target, once)
+        # The longest first: what memory can't hold shows at once.
+        order = sorted(range(len(rows)), key=lambda n: -self.task.effort(rows[n], features[n]))
+        found: dict[int, Any] = {}
+        with self._lock, self._switched(adapter), torch.inference_mode():
+            if once and kept is None and not with_target and self._leaves_frozen(adapter):
+                features = once.freeze(self.model, self._batch_size, rows, features)
+            for batch in self._batch_size.batches(order, lambda batch: self._outputs(batch, features, run)):
+                found |= batch
+        return [found[number] for number in range(len(rows))]
+
+    def _outputs(
+        self,
+        batch: Sequence[int],
+        features: Sequence[Features],
+        run: Callable[[Any, Sequence[Features]], list[Any]],
+    ) -> dict[int, Any]:
+        return dict(zip(batch, run(self.model, [features[number] for number in batch]), strict=True))
+
+    def _encoded(
+        self, rows: Sequence[Row], start: int, with_target: bool, once: EncodedOnce | None
+    ) -> Sequence[Features]:
+        if once is not None:
+            return once.features(rows, with_target)
         features = []
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, start):
             try:
                 features.append(self.task.encode(row, with_target=with_target))
             except Rejected as refusal:
-                raise FoundryError(
-                    f"Row {row.get('row_id', number)} can't be taken by {self.task.config.base}: "
-                    f"{refusal.reason} ({refusal.detail}).",
-                    "Leave it out, or cut it to what the base takes; ask why_not(row) first.",
-                ) from None
-        found: list[Any] = []
-        with self._lock, self._switched(adapter), torch.inference_mode():
-            for start in range(0, len(features), self.batch_size):
-                found += run(self.model, features[start : start + self.batch_size])
-        return found
+                raise not_taken(self.task, row_name(row, number), refusal) from None
+        return features
+
+    def _leaves_frozen(self, adapter: str | None) -> bool:
+        """Return whether the output of what the task can freeze is the base's own under an adapter."""
+        if not self.task.freezable:
+            return False
+        if adapter is None:
+            return True
+        return not any(set(name.split(".")) & set(self.task.freezable) for name in _weights(self._folder(adapter)))
 
     @contextmanager
     def _switched(self, adapter: str | None) -> Iterator[None]:
@@ -199,3 +264,11 @@ class Predictor:
         if name not in self._adapters:
             raise FoundryError(f"No adapter {name!r} is loaded.", f"Loaded: {', '.join(self._adapters) or 'none'}.")
         return self._adapters[name]
+
+
+def _weights(adapter_folder: Path) -> list[str]:
+    """Return the names of an adapter's weights."""
+    from safetensors import safe_open
+
+    with safe_open(adapter_folder / "adapter_model.safetensors", framework="numpy") as file:
+        return list(file.keys())

@@ -6,14 +6,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data_foundry.engines import EngineSpec
+from data_foundry.engines.spec import Task as EngineTask
 from data_foundry.errors import FoundryError
 from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from transformers import LogitsProcessorList
 
@@ -22,6 +25,8 @@ Features = dict[str, Any]
 BaseKind = Literal["as_published", "linear_probe"]
 IGNORED = -100
 """The label that the loss leaves out: padding."""
+ENCODING = "encoding-1"
+"""Version of the rules by which tasks turn rows into features; features made by another are not used again."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,9 @@ class Task(ABC):
     would not fit the model. `head_modules` are the modules on top of the base that are trained whole. `base_kind` is
     "linear_probe" where the base has no head that knows the labels, so that the figure to beat is a head trained on
     the frozen base. `selection` is the validation figure that chooses the best epoch, and whether more is better.
+    `frozen_modules` are parts of module paths, such as "encoder", that training leaves as they are, because the
+    features hold their output already; `freezable` are those that config.freeze_encoder freezes. `loading` is what
+    from_pretrained is given besides the precision. A task can be pickled: it is opened again from its folder.
     """
 
     bases: str
@@ -65,12 +73,35 @@ class Task(ABC):
     base_kind: BaseKind = "as_published"
     labels: tuple[str, ...] = ()
     selection: tuple[str, bool] = ("loss", False)
+    freezable: tuple[str, ...] = ()
+    loading: Mapping[str, Any] = {}
 
     def __init__(
         self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
     ) -> None:
         """Open the tokenizer or feature extractor in `folder`; `base` is its transformers config."""
         self.spec, self.config, self.folder = spec, config, folder
+        if config.freeze_encoder and not self.freezable:
+            raise FoundryError(
+                f"{spec.configured_at}.freeze_encoder is true, but {spec.task} has no encoder to compute once.",
+                "Only speech-to-text does; set it to false.",
+            )
+        self.frozen_modules = self.freezable if config.freeze_encoder else ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        config = self.config.model_dump_json()
+        return _opened, (type(self), self.spec.name, self.spec.task, config, self.folder, self.labels)
+
+    @property
+    def encoding(self) -> dict[str, Any]:
+        """What features of this task depend on besides the rows and the base."""
+        return {
+            "rules": ENCODING,
+            "task": type(self).__name__,
+            "label": self.spec.label,
+            "labels": self.labels,
+            "max_length": self.config.max_length,
+        }
 
     @classmethod
     @abstractmethod
@@ -93,6 +124,26 @@ class Task(ABC):
     def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
         """Return the predictions of one batch of features, in order; greedy, so that a repeat says the same."""
 
+    def length(self, features: Features) -> int:
+        """Return what batches of alike rows are made by: here the number of input tokens."""
+        return len(features["input_ids"])
+
+    def effort(self, row: Row, features: Features) -> int:
+        """Return what predictions of alike rows are batched by: here the number of input tokens."""
+        return len(features["input_ids"])
+
+    def without_target(self, features: Features) -> Features:
+        """Return features that were encoded with a target as `encode` makes them without one."""
+        return {name: value for name, value in features.items() if name != "labels"}
+
+    def frozen_output(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
+        """Return what the `freezable` modules of a model make of some rows (rows x positions x width)."""
+        raise FoundryError(f"{self.spec.task} has no part whose output could be kept.", "Use predict().")
+
+    def with_frozen_output(self, features: Features, output: Any) -> Features:
+        """Return features that hold a row's frozen output (positions x width) in place of what it was made from."""
+        raise FoundryError(f"{self.spec.task} has no part whose output could be kept.", "Use predict().")
+
     def teacher_forced(self, model: Any, features: Sequence[Features]) -> list[TokenScore]:
         """Return the token scores of one batch; only for codec tokens."""
         raise FoundryError(f"{self.spec.task} is not scored token by token.", "Use predict().")
@@ -100,6 +151,15 @@ class Task(ABC):
     def validation_figures(self, logits: Any, labels: Any) -> dict[str, float]:
         """Return further figures of a validation pass from numpy arrays, for `selection`."""
         return {}
+
+
+@lru_cache(maxsize=1)
+def _opened(kind: type[Task], name: str, does: EngineTask, config: str, folder: Path, labels: tuple[str, ...]) -> Task:
+    """Open a task again, in another process most often; a process opens it once for all its pieces of work."""
+    from data_foundry.engines.adapters import spec_of
+
+    trained_by = TrainingConfig.model_validate_json(config)
+    return kind(spec_of(name, does), trained_by, folder, read_base_config(folder), labels)
 
 
 def read_base_config(folder: Path) -> Any:
@@ -126,6 +186,19 @@ def quiet_transformers() -> None:
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+
+
+def row_name(row: Row, place: int) -> str:
+    """Return a row's id, or its number where it has none."""
+    return str(row.get("row_id", place))
+
+
+def as_numpy(values: torch.Tensor) -> np.ndarray:
+    """Return a tensor as a numpy array, bfloat16 as its bits (uint16): numpy has no such type."""
+    import torch
+
+    values = values.detach().cpu()
+    return (values.view(torch.uint16) if values.dtype is torch.bfloat16 else values).numpy()
 
 
 def padded(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> torch.Tensor:

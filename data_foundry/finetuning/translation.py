@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.engines import EngineSpec
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.task import IGNORED, Features, GreedySteps, Prediction, Row, Task, padded, token_limit
 from data_foundry.records import Rejected
 from data_foundry.training_config import TrainingConfig
@@ -40,6 +41,11 @@ class Translation(Task):
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.codes = self._language_codes()
         self.prefixes = {} if self.codes else self._prefixes(base)
+        if not self.codes and not self.prefixes and "direction" not in config.only:
+            raise FoundryError(
+                f"{config.base} can't be told which way to translate: it knows no languages by name.",
+                'It may translate one way: say which, as in "only": {"direction": "en-ml"}, or name another base.',
+            )
         # T5's positions are relative: its tokenizer's length is advice, the setting is the limit.
         positions = None if base.model_type in ("t5", "mt5", "umt5") else getattr(base, "max_position_embeddings", None)
         self.limit = token_limit(config, positions)
@@ -53,7 +59,7 @@ class Translation(Task):
     def load_model(self, dtype: torch.dtype) -> Any:
         from transformers import AutoModelForSeq2SeqLM
 
-        return AutoModelForSeq2SeqLM.from_pretrained(self.folder, dtype=dtype)
+        return AutoModelForSeq2SeqLM.from_pretrained(self.folder, dtype=dtype, **self.loading)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         source, target = row["direction"].split("-")

@@ -22,7 +22,8 @@ from finetuning.gold_builders import row, rows
 
 def config_for(engine: AIEngine, base: str | None = None, **changes: Any) -> TrainingConfig:
     name, targets = BASES[engine]
-    return TrainingConfig(base=base or name, target_modules=targets, lora_rank=4, max_length=200, **changes)
+    own: dict[str, Any] = {"target_modules": targets, "lora_rank": 4, "max_length": 200}
+    return TrainingConfig(base=base or name, **{**own, **changes})
 
 
 def task_for(
@@ -316,3 +317,100 @@ def test_whisper_features_are_the_extractors_own(hub: Path) -> None:
     processor = AutoProcessor.from_pretrained(task.folder)
     expected = processor.feature_extractor(samples, sampling_rate=16_000, return_tensors="np").input_features[0]
     assert np.array_equal(task.encode(one)["input_features"], expected)
+
+
+def counted_calls(model: Any) -> list[int]:
+    """Rows in each pass through a Whisper's encoder from here on."""
+    passes: list[int] = []
+    model.get_encoder().register_forward_hook(lambda module, inputs, output: passes.append(len(output[0])))
+    return passes
+
+
+def decoder_adapter(task: Task, folder: Path, value: float) -> Path:
+    task.frozen_modules = ("encoder",)
+    try:
+        return adapter_with(task, folder, value)
+    finally:
+        task.frozen_modules = ()
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["features given", "features made"])
+def test_the_encoder_runs_once_for_the_base_and_the_adapters_that_leave_it_alone(
+    given: bool, hub: Path, tmp_path: Path
+) -> None:
+    task = task_for(hub, AIEngine.STT)
+    folders = {
+        "decoder": decoder_adapter(task, tmp_path / "decoder", 0.5),
+        "other": decoder_adapter(task, tmp_path / "other", -0.5),
+        "whole": adapter_with(task, tmp_path / "whole", 0.5),
+    }
+    config = config_for(AIEngine.STT, max_length=8)
+    predictor = load_predictor(ENGINES[AIEngine.STT], config, task.folder, folders, batch_size=2)
+    batch = rows(AIEngine.STT, 3)
+    names = (None, "decoder", "other", "whole")
+    plain = {name: predictor.predict(batch, name) for name in names}
+    assert len({tuple(p.confidence for p in found) for found in plain.values()}) == 4, (
+        "they must differ to be told apart"
+    )
+    passes = counted_calls(predictor.model)
+    encoded = []
+    features = [task.encode(each) for each in batch] if given else None
+    task_encode = predictor.task.encode
+    predictor.task.encode = lambda row, **rest: encoded.append(row) or task_encode(row, **rest)  # type: ignore[method-assign,func-returns-value]
+    with predictor.encode_once(batch, features):
+        for name in names:
+            before = len(passes)
+            found = predictor.predict(batch, name)
+            assert [p.output for p in found] == [p.output for p in plain[name]]
+            assert [p.confidence for p in found] == pytest.approx([p.confidence for p in plain[name]], rel=1e-5)
+            assert sum(passes[before:]) == (0 if name in ("decoder", "other") else 3)
+        assert predictor.predict(batch[1:], "decoder") == predictor.predict(batch[1:], "decoder")
+        stranger = predictor.predict(rows(AIEngine.STT, 1))
+        assert stranger[0].output == plain[None][0].output
+    assert len(encoded) == (1 if given else 4)
+    passes.clear()
+    predictor.predict(batch)
+    assert sum(passes) == 3, "outside of it nothing is kept"
+
+
+def test_rows_are_predicted_longest_first_and_answered_in_their_order(hub: Path) -> None:
+    predictor = load_predictor(ENGINES[AIEngine.NLU], config_for(AIEngine.NLU), hub / "models/tiny/bert-topics")
+    predictor.task.predict = lambda model, features: (
+        seen.append([len(f["input_ids"]) for f in features])
+        or [  # type: ignore[method-assign,func-returns-value]
+            len(f["input_ids"]) for f in features
+        ]
+    )
+    seen: list[list[int]] = []
+    texts = ["കളി " * number for number in (1, 7, 3, 20, 2)] * 10
+    batch = [{"row_id": str(n), "text": text} for n, text in enumerate(texts)]
+    found = predictor.predict(batch)
+    assert found == [len(predictor.task.encode(each, with_target=False)["input_ids"]) for each in batch]
+    assert [length for lengths in seen for length in lengths] == sorted(found, reverse=True)  # type: ignore[type-var]
+
+
+def test_out_of_memory_halves_the_batch_of_a_prediction(hub: Path, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = load_predictor(ENGINES[AIEngine.NLU], config_for(AIEngine.NLU), hub / "models/tiny/bert-topics")
+    batch = rows(AIEngine.NLU, 10)
+    plain = [prediction.output for prediction in predictor.predict(batch)]
+    run = predictor.task.predict
+
+    def little_memory(model: Any, features: Any) -> Any:
+        if len(features) > 3:
+            raise MemoryError
+        return run(model, features)
+
+    predictor.task.predict = little_memory  # type: ignore[method-assign]
+    assert [prediction.output for prediction in predictor.predict(batch)] == plain
+    assert predictor.batch_size <= 3
+    assert "out of memory with 10 rows at a time" in caplog.text
+
+
+def test_a_task_opened_again_in_another_process_is_the_same_task(hub: Path) -> None:
+    import pickle
+
+    task = task_for(hub, AIEngine.DIALECT, labels=("cochin", "malabar"), lora_rank=3)
+    other = pickle.loads(pickle.dumps(task))
+    assert type(other) is type(task)
+    assert (other.config, other.labels, other.folder) == (task.config, task.labels, task.folder)
+    assert (other.encoding, other.base_kind) == (task.encoding, task.base_kind)
