@@ -1,7 +1,8 @@
-"""Curves to Weights & Biases, from beside the training: it can neither stop a run nor hold it up.
+"""Weights & Biases, from beside the training: it can neither stop a run nor hold it up.
 
-A run is always recorded offline, under logs/wandb. With WANDB_API_KEY set it is sent when the training is over, within
-a time limit. Whatever fails there is a warning: the curve is kept in training_log.json in any case.
+The training itself never loads wandb. When it is over, a process of its own reads the journal, records it as an offline
+run under logs/wandb and, with WANDB_API_KEY, sends that. It has a time limit and nobody waits for it; whatever fails
+there is a warning in the log file, and the journal has everything in any case.
 """
 
 from __future__ import annotations
@@ -10,73 +11,57 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from data_foundry.compute import log_file
+from data_foundry.config import PROJECT_ROOT
+from data_foundry.finetuning.journal import Journal
 from data_foundry.training_config import Training
 
-if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
-PROJECT = "data-foundry"
-SYNC_SECONDS = 30
+KEY = "WANDB_API_KEY"
+LIMIT_SECONDS = 120
+"""How long recording and sending may take together."""
 log = logging.getLogger("data_foundry")
 
 
-def tracking_callbacks(training: Training, name: str, folder: Path) -> list[TrainerCallback]:
-    """Return the Trainer callbacks that the settings ask for: none, or one that records run `name` under `folder`."""
+def wandb_mode(training: Training) -> str | None:
+    """Return "offline" or "online" as the settings and the key have it, None for neither; one log line says so."""
     if not training.use_wandb:
-        return []
-    from transformers import TrainerCallback
-
-    class OfflineRun(TrainerCallback):
-        """Records what the Trainer logs in an offline run."""
-
-        run: Any = None
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            with _Harmless("can't be started"):
-                import wandb
-
-                folder.mkdir(parents=True, exist_ok=True)
-                quiet = wandb.Settings(mode="offline", console="off", silent=True)
-                self.run = wandb.init(project=PROJECT, name=name, dir=str(folder), settings=quiet)
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-            if self.run is not None:
-                with _Harmless("can't record"):
-                    self.run.log(dict(logs or {}), step=state.global_step)
-
-        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.run is None:
-                return
-            with _Harmless("can't be finished"):
-                recorded = Path(self.run.dir).parent
-                self.run.finish()
-                if os.environ.get("WANDB_API_KEY"):
-                    _send(recorded)
-                else:
-                    log.info("wandb: recorded offline in %s; no WANDB_API_KEY, so it was not sent", recorded)
-
-    return [OfflineRun()]
-
-
-def _send(recorded: Path) -> None:
-    command = [sys.executable, "-m", "wandb", "sync", str(recorded)]
-    subprocess.run(command, check=True, capture_output=True, timeout=SYNC_SECONDS)
-
-
-class _Harmless:
-    """Turns any failure inside it into a warning. Tracking is the one step of a training that may fail unreported."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
         return None
+    if training.wandb_mode == "online" and not os.environ.get(KEY):
+        log.info('wandb: off, for %s is not set (training.wandb_mode "offline" records without sending)', KEY)
+        return None
+    return training.wandb_mode
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
-        if error is None or not isinstance(error, Exception):
-            return False
-        log.warning("wandb %s: %s: %s (training goes on; `wandb sync` can send it later)", self.what, kind, error)
-        return True
+
+def record(
+    training: Training, journal: Journal, version: str, *, limit: int = LIMIT_SECONDS
+) -> subprocess.Popen[bytes] | None:
+    """Start to record a version's journal with wandb if the settings ask for it, and return at once.
+
+    What was started outlives this process if need be, and ends by itself within `limit` seconds.
+    """
+    mode = wandb_mode(training)
+    if mode is None:
+        return None
+    base_path = journal.file.parents[2]
+    output = base_path / "logs" / "wandb" / f"{version}.log"
+    command = [sys.executable, "-m", "data_foundry.finetuning.wandb_run", str(journal.file), version, mode]
+    paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("wb") as file:
+            started = subprocess.Popen(
+                [*command, str(limit), log_file() or ""],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                cwd=base_path,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                # Ctrl-C on the terminal is not for this one, which has nothing to leave half done.
+                start_new_session=True,
+            )
+    except OSError as error:
+        log.warning("wandb: %s can't be recorded: %s (its journal is %s)", version, error, journal.file)
+        return None
+    log.info("wandb: %s is recorded%s in the background, see %s", version, " and sent" * (mode == "online"), output)
+    return started

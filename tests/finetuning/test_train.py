@@ -1,23 +1,22 @@
-"""Training: switches that change what is done, equal runs that leave equal weights, traps of PEFT on Whisper."""
+"""Training: switches that change what is done, equal runs that leave equal weights."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import types
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.tracking import tracking_callbacks
-from data_foundry.finetuning.train import lora_config, train_adapter, training_arguments, with_lora
-from data_foundry.lake import Lake, Layer, sha256_file
+from data_foundry.finetuning.lora import lora_config, with_lora
+from data_foundry.finetuning.train import train_adapter
+from data_foundry.finetuning.training_arguments import training_arguments
+from data_foundry.lake import Lake, sha256_file
 from data_foundry.records import AIEngine
 from data_foundry.training_config import Training
 from finetuning.gold_builders import commit_gold, gold, rows
-from finetuning.test_adapt import Build, run, version
+from finetuning.test_adapt import Build, run
 from finetuning.test_predict import task_for
 
 QUIET = Training(gpu_enabled=False, mixed_precision=False)
@@ -34,7 +33,7 @@ def test_turning_mixed_precision_on_trains_in_bfloat16(hub: Path) -> None:
 
 
 def test_the_gpu_is_used_only_if_it_is_there_and_allowed(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from data_foundry.finetuning import train
+    from data_foundry.finetuning import training_arguments as train
 
     assert arguments(hub, QUIET).use_cpu is True
     monkeypatch.setattr(train, "uses_gpu", lambda training: training.gpu_enabled)
@@ -46,60 +45,6 @@ def test_the_gpu_is_used_only_if_it_is_there_and_allowed(hub: Path, monkeypatch:
     monkeypatch.undo()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert train.uses_gpu(Training(gpu_enabled=True)) and not train.uses_gpu(Training(gpu_enabled=False))
-
-
-def test_wandb_is_off_by_default_and_a_callback_of_its_own_when_on() -> None:
-    assert tracking_callbacks(QUIET, "nlu-1", Path("unused")) == []
-    assert len(tracking_callbacks(QUIET.model_copy(update={"use_wandb": True}), "nlu-1", Path("unused"))) == 1
-
-
-def test_a_run_is_recorded_offline_and_nothing_is_sent_without_a_key(
-    tiny_settings: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setattr("data_foundry.finetuning.tracking._send", lambda recorded: pytest.fail("sent"))
-    logged: list[dict[str, Any]] = []
-    started: list[dict[str, Any]] = []
-
-    class Run:
-        dir = "unused/files"
-
-        def log(self, values: dict[str, Any], step: int) -> None:
-            logged.append(values)
-
-        def finish(self) -> None:
-            logged.append({"finished": True})
-
-    fake: Any = types.ModuleType("wandb")
-    fake.Settings = lambda **given: given
-    fake.init = lambda **given: started.append(given) or Run()
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    settings = tiny_settings(AIEngine.NLU, training={"use_wandb": True})
-    commit_gold(Lake(settings), AIEngine.NLU, gold(AIEngine.NLU))
-    with caplog.at_level(logging.INFO, "data_foundry"):
-        assert not run(settings).failed
-    assert started[0]["settings"]["mode"] == "offline"
-    assert any("eval_loss" in values for values in logged) and logged[-1] == {"finished": True}
-    assert "it was not sent" in caplog.text
-
-
-def test_wandb_that_fails_is_a_warning_and_the_training_ends_well(
-    tiny_settings: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken: Any = types.ModuleType("wandb")
-    broken.Settings = lambda **given: given
-
-    def refuse(**given: Any) -> None:
-        raise OSError("no space left")
-
-    broken.init = refuse
-    monkeypatch.setitem(sys.modules, "wandb", broken)
-    settings = tiny_settings(AIEngine.NLU, training={"use_wandb": True})
-    commit_gold(Lake(settings), AIEngine.NLU, gold(AIEngine.NLU))
-    with caplog.at_level(logging.WARNING, "data_foundry"):
-        result = run(settings)
-    assert not result.failed, result.reason
-    assert "no space left" in caplog.text
 
 
 @pytest.mark.parametrize("engine", [AIEngine.NLU, AIEngine.STT])
@@ -152,61 +97,6 @@ def test_target_modules_that_the_base_does_not_have_are_answered_with_those_it_h
         with_lora(task, wrong)
 
 
-# The traps of PEFT on Whisper.
-
-
-def test_whisper_gets_no_peft_task_type_and_text_models_get_theirs(hub: Path) -> None:
-    """PEFT's seq2seq wrapper calls the model with input_ids, which Whisper's forward refuses."""
-    kinds = {
-        engine: lora_config(task_for(hub, engine, labels=labels), task_for(hub, engine, labels=labels).config).task_type
-        for engine, labels in ((AIEngine.STT, ()), (AIEngine.DIALECT, ("a", "b")), (AIEngine.TRANSLATION, ()))
-    }
-    assert kinds == {AIEngine.STT: None, AIEngine.DIALECT: None, AIEngine.TRANSLATION: "SEQ_2_SEQ_LM"}
-
-
-def test_whisper_labels_do_not_open_with_the_token_that_the_model_puts_there(hub: Path) -> None:
-    task: Any = task_for(hub, AIEngine.STT)
-    labels = task.encode(rows(AIEngine.STT, 1)[0])["labels"]
-    opening = task.tokenizer.convert_ids_to_tokens(labels[:3])
-    assert opening == ["<|ml|>", "<|transcribe|>", "<|notimestamps|>"]
-    assert task.tokenizer.convert_ids_to_tokens(labels[-1:]) == ["<|endoftext|>"]
-    import torch
-    from transformers.models.whisper.modeling_whisper import shift_tokens_right
-
-    config = task.load_model(torch.float32).config
-    shifted = shift_tokens_right(torch.tensor([labels]), config.pad_token_id, config.decoder_start_token_id)[0].tolist()
-    assert task.tokenizer.convert_ids_to_tokens(shifted[:2]) == ["<|startoftranscript|>", "<|ml|>"]
-
-
-def test_whisper_is_decoded_as_malayalam_transcription_whatever_its_generation_config_says(
-    hub: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    task: Any = task_for(hub, AIEngine.STT)
-    model = task.load_model(torch.float32)
-    model.generation_config.language, model.generation_config.task = "en", "translate"
-    seen: list[torch.Tensor] = []
-    forward = model.model.decoder.forward
-    monkeypatch.setattr(
-        model.model.decoder,
-        "forward",
-        lambda input_ids=None, **rest: seen.append(input_ids) or forward(input_ids, **rest),
-    )
-    task.predict(model, [task.encode(rows(AIEngine.STT, 1)[0], with_target=False)])
-    prompt = next(ids for ids in seen if ids.shape[1] == 4)[0].tolist()
-    expected = ["<|startoftranscript|>", "<|ml|>", "<|transcribe|>", "<|notimestamps|>"]
-    assert task.tokenizer.convert_ids_to_tokens(prompt) == expected
-
-
-def test_gradient_accumulation_passes_whisper_no_argument_it_does_not_know(hub: Path, tmp_path: Path) -> None:
-    """The Trainer hands `num_items_in_batch` to models that take keyword arguments, as a PEFT wrapper seems to."""
-    task = task_for(hub, AIEngine.STT, batch_size=2, gradient_accumulation=2)
-    features = [task.encode(one) for one in rows(AIEngine.STT, 8)]
-    record = train_adapter(task, task.config, QUIET, features, features[:2], tmp_path)
-    assert record.steps == 6
-
-
 def test_saving_an_adapter_asks_no_hub_for_the_base(tiny_settings: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """PEFT compares vocabulary sizes with the base's config on the Hub unless it is told not to."""
     import huggingface_hub
@@ -223,54 +113,71 @@ def test_saving_an_adapter_asks_no_hub_for_the_base(tiny_settings: Build, monkey
     assert not result.failed, result.reason
 
 
-def test_plain_user_code_opens_an_adapter_and_gets_the_measured_answers(tiny_settings: Build, hub: Path) -> None:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
-
-    settings = tiny_settings(AIEngine.STT, epochs=3, learning_rate=1e-2)
-    commit_gold(Lake(settings), AIEngine.STT, gold(AIEngine.STT))
-    run(settings)
-    manifest = version(settings)
-    folder = Lake(settings).folder(Layer.MODELS, manifest.name) / "adapter"
-    from finetuning.gold_builders import row
-
-    base = AutoModelForSpeechSeq2Seq.from_pretrained(hub / "models" / "tiny" / "whisper", dtype=torch.float32)
-    model = PeftModel.from_pretrained(base, str(folder)).eval()
-    processor = AutoProcessor.from_pretrained(hub / "models" / "tiny" / "whisper")
-    import io
-
-    import soundfile
-
-    examples = manifest.details["evaluation"]["examples"]
-    for example in examples:
-        one = row(AIEngine.STT, int(example["row_id"][-4:]), "test")
-        samples, _ = soundfile.read(io.BytesIO(one["audio"]["bytes"]), dtype="float32")
-        features = processor.feature_extractor(samples, sampling_rate=16_000, return_tensors="pt").input_features
-        tokens = model.generate(input_features=features, language="ml", task="transcribe", max_new_tokens=44)
-        assert processor.batch_decode(tokens, skip_special_tokens=True)[0].strip() == example["adapted"]
-    assert len(examples) == 5
+def test_what_the_configuration_says_of_length_and_schedule_is_what_is_trained(hub: Path, tmp_path: Path) -> None:
+    """Ten rows, four a step: three steps an epoch."""
+    assert arguments(hub, QUIET).num_train_epochs == 3 and arguments(hub, QUIET).max_steps == -1
+    rates = {}
+    for schedule in ("linear", "cosine", "constant"):
+        task = task_for(hub, AIEngine.NLU, steps=8, batch_size=4, schedule=schedule, warmup_share=0.25)
+        features = [task.encode(one) for one in rows(AIEngine.NLU, 10)]
+        record = train_adapter(task, task.config, QUIET, features, features[:4], tmp_path)
+        rates[schedule] = [round(p["learning_rate"] / 1e-3, 2) for p in record.curve if "learning_rate" in p]
+        assert (record.steps, record.epochs) == (8, 2.6667)
+        assert [p["step"] for p in record.curve if "eval_loss" in p] == [3, 6, 8]
+        assert not record.stopped_early
+    assert rates == {
+        "linear": [0, 0.5, 1, 0.83, 0.67, 0.5, 0.33, 0.17],
+        "cosine": [0, 0.5, 1, 0.93, 0.75, 0.5, 0.25, 0.07],
+        "constant": [0, 0.5, 1, 1, 1, 1, 1, 1],
+    }
 
 
-def test_plain_user_code_opens_a_classifier_with_its_head(tiny_settings: Build, hub: Path) -> None:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+def test_validation_every_few_steps_stops_a_training_that_no_longer_gets_better(hub: Path, tmp_path: Path) -> None:
+    task = task_for(
+        hub, AIEngine.NLU, epochs=50, batch_size=4, learning_rate=0.5, validation_steps=2, early_stopping_patience=3
+    )
+    features = [task.encode(one) for one in rows(AIEngine.NLU, 16)]
+    record = train_adapter(task, task.config, QUIET, features, features[:4], tmp_path)
+    looks = [(point["step"], point["eval_macro_f1"]) for point in record.curve if "eval_loss" in point]
+    assert [step for step, _ in looks] == [2 * number + 2 for number in range(len(looks))]
+    best = max(figure for _, figure in looks)
+    assert record.best_value == best and record.stopped_early and record.steps == looks[-1][0] < 200
+    assert next(place for place, look in enumerate(looks) if look[1] == best) == len(looks) - 4
 
-    settings = tiny_settings(AIEngine.SENTIMENT, epochs=6, learning_rate=2e-2)
-    commit_gold(Lake(settings), AIEngine.SENTIMENT, gold(AIEngine.SENTIMENT))
-    run(settings)
-    manifest = version(settings)
-    folder = Lake(settings).folder(Layer.MODELS, manifest.name) / "adapter"
-    place = hub / "models" / "tiny" / "bert"
-    base = AutoModelForSequenceClassification.from_pretrained(place, num_labels=2)
-    model = PeftModel.from_pretrained(base, str(folder)).eval()
-    tokenizer = AutoTokenizer.from_pretrained(place)
-    labels = ["negative", "positive"]
-    for example in manifest.details["evaluation"]["examples"]:
-        from finetuning.gold_builders import row
 
-        text = row(AIEngine.SENTIMENT, int(example["row_id"][-4:]), "test")["text"]
-        with torch.inference_mode():
-            chosen = int(model(**tokenizer(text, return_tensors="pt")).logits.argmax())
-        assert labels[chosen] == example["adapted"]
+def test_early_stopping_without_validation_rows_is_refused(hub: Path, tmp_path: Path) -> None:
+    task = task_for(hub, AIEngine.NLU, early_stopping_patience=2)
+    with pytest.raises(FoundryError, match=r"training\.engines\.nlu\.early_stopping_patience is 2, but there are no"):
+        train_adapter(task, task.config, QUIET, [task.encode(rows(AIEngine.NLU, 1)[0])], (), tmp_path)
+
+
+def test_a_batch_of_eight_and_two_of_four_learn_the_same(hub: Path, tmp_path: Path) -> None:
+    """Rows of unequal lengths: the mean of two means would not be the mean over all tokens."""
+    curves = []
+    for batch_size, accumulation in ((8, 1), (4, 2)):
+        settings = {"batch_size": batch_size, "gradient_accumulation": accumulation}
+        task = task_for(hub, AIEngine.STT, learning_rate=1e-2, **settings)
+        features = [task.encode(one) for one in rows(AIEngine.STT, 20)]
+        assert len({task.length(one) for one in features}) > 1
+        curves.append(train_adapter(task, task.config, QUIET, features, features[:6], tmp_path).curve)
+    assert len(curves[0]) == 9 + 3
+    for one, other in zip(*curves, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_frozen_modules_get_no_lora_and_attention_over_them_does(hub: Path) -> None:
+    task = task_for(hub, AIEngine.STT)
+    task.frozen_modules = ("encoder",)
+    names = [name for name, _ in with_lora(task, task.config).named_parameters() if "lora_A" in name]
+    assert not [name for name in names if ".encoder." in name]
+    assert any(".decoder.layers.0.encoder_attn." in name for name in names)
+    assert any(".decoder.layers.0.self_attn." in name for name in names)
+
+
+def test_heads_and_frozen_modules_are_excluded_together(hub: Path) -> None:
+    task = task_for(hub, AIEngine.DIALECT, labels=("a", "b"))
+    with_lora(task, task.config)
+    task.frozen_modules = ("encoder",)
+    excluded = re.compile(str(lora_config(task, task.config).exclude_modules))
+    assert excluded.fullmatch("classifier") and excluded.fullmatch("encoder.layers.0.self_attn.q_proj")
+    assert not excluded.fullmatch("decoder.encoder_attn.q_proj") and not excluded.fullmatch("classifiers")
