@@ -14,11 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-RESAMPLES = 1000
-LEVEL = 0.95
-FEWEST_SPEAKERS = 5
-"""With fewer known speakers, resampling them says nothing; rows are resampled instead, and the report says so."""
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -54,44 +49,6 @@ class Comparison:
     base: Interval
     adapted: Interval
     difference: Interval
-
-
-def compare(base: Measure, adapted: Measure, groups: Sequence[str], *, seed: int = 0) -> Comparison:
-    """Return both values and their difference with paired bootstrap intervals over `groups` (one name a row).
-
-    Every resample draws as many groups as there are, with replacement, and takes the same ones for both models.
-    """
-    import numpy as np
-
-    names, number = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-
-    def resampled(measure: Measure) -> np.ndarray:
-        sums = np.zeros((len(names), measure.counts.shape[1]))
-        np.add.at(sums, number, measure.counts)
-        return measure.value(draws @ sums)
-
-    first, second = resampled(base), resampled(adapted)
-    return Comparison(
-        _interval(base.overall, first),
-        _interval(adapted.overall, second),
-        _interval(adapted.overall - base.overall, second - first),
-    )
-
-
-def bootstrap_groups(rows: Sequence[Any]) -> tuple[list[str], str]:
-    """Return the group of every row for the bootstrap, and what the groups are: speakers where known, else rows."""
-    # The same id in two datasets is two persons.
-    speakers = [row.get("speaker") and f"{row.get('dataset')} {row['speaker']}" for row in rows]
-    own = [str(row.get("row_id") or place) for place, row in enumerate(rows)]
-    known = {speaker for speaker in speakers if speaker}
-    if not known:
-        return own, "rows"
-    if len(known) < FEWEST_SPEAKERS:
-        return own, f"rows (only {len(known)} speakers are known)"
-    unknown = sum(not speaker for speaker in speakers)
-    groups = [f"speaker {speaker}" if speaker else f"row {name}" for speaker, name in zip(speakers, own, strict=True)]
-    return groups, f"{len(known)} speakers" + (f" and {unknown} rows of unknown speakers" if unknown else "")
 
 
 def error_rate(references: Sequence[str], hypotheses: Sequence[str], unit: str) -> Measure:
@@ -137,6 +94,11 @@ def weighted_f1(sums: np.ndarray) -> np.ndarray:
     return (f1 * support).sum(-1) / support.sum(-1).clip(1)
 
 
+def class_f1(place: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from sums of `class_counts` to the F1 of the label at a place among the labels."""
+    return lambda sums: _f1_and_support(sums)[0][..., place]
+
+
 def accuracy(sums: np.ndarray) -> np.ndarray:
     """Return the share of rows whose label was right, from sums of `class_counts`."""
     import numpy as np
@@ -179,11 +141,3 @@ def _f1_and_support(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     right, wrong, missed = np.split(sums, 3, axis=-1)
     whole = 2 * right + wrong + missed
     return np.divide(2 * right, whole, out=np.zeros_like(whole), where=whole > 0), right + missed
-
-
-def _interval(value: float, resampled: np.ndarray) -> Interval:
-    import numpy as np
-
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(resampled, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))

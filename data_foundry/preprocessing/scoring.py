@@ -62,17 +62,19 @@ def _indic_normalizer() -> Any:
     return IndicNormalizerFactory().get_normalizer("ml")
 
 
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+# ASCII punctuation, dandas and the Urdu full stop.
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation + "\u0964\u0965\u06d4")
 
 
 def vistaar_compat(text: str) -> str:
     """Return the form that Vistaar's evaluation scores, to compare with figures published for it and for nothing else.
 
-    As its evaluation.py does: ASCII punctuation is deleted, then indic-nlp-library's normaliser with its defaults runs.
-    That library writes archaic signs (ൗ -> ൌ), deletes the joiners that tell words apart, and leaves curly quotes in
-    the words; on both sides of a comparison this does little harm, in a text it would. Never shown, stored or trained
-    on. Raises ModuleNotFoundError without indic-nlp-library.
+    As its evaluation.py (github.com/AI4Bharat/vistaar) does: ASCII punctuation and dandas are deleted, then
+    indic-nlp-library's normaliser with its defaults runs, then runs of spaces become one. That library writes archaic
+    signs (ൗ -> ൌ), deletes the joiners that tell words apart, and leaves curly quotes in the words; on both sides of a
+    comparison this does little harm, in a text it would. Never shown, stored or trained on. Raises ModuleNotFoundError
+    without indic-nlp-library.
     """
     # Its normaliser cannot take a lone surrogate to bytes; what is no character is no part of a transcript.
     plain = text.encode("utf-8", "replace").decode("utf-8")
-    return str(_indic_normalizer().normalize(plain.translate(_NO_PUNCTUATION)))
+    return re.sub(" +", " ", str(_indic_normalizer().normalize(plain.translate(_NO_PUNCTUATION))))

@@ -21,6 +21,7 @@ def test_ours_takes_both_spellings_of_nta_for_one():
 
 def test_vistaars_form_drops_ascii_punctuation_and_joiners_and_writes_the_archaic_sign():
     assert vistaar_compat("ശരി, പോകാം.") == "ശരി പോകാം"
+    assert vistaar_compat("ശരി - പോകാം\u0964") == "ശരി പോകാം"
     assert vistaar_compat("സോഫ്റ്റ്\u200cവെയർ") == "സോഫ്റ്റ്വെയർ"
     assert vistaar_compat("പൗരൻ") == "പൌരൻ"
     assert vistaar_compat("അവന്\u200d") == "അവൻ"
