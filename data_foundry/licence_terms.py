@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from data_foundry.dataset_registry import DATASET_REGISTRY
 
@@ -38,6 +39,29 @@ def is_known(statement: str) -> bool:
     """Tell whether a statement names licences and the terms of each are known: what they leave out they allow."""
     names = licence_names(statement)
     return bool(names) and all(name.startswith(KNOWN) for name in names)
+
+
+def strictest(statements: Iterable[str | None]) -> str | None:
+    """Return the licence whose terms hold of what is made of all that stand under these, in the Hub's spelling.
+
+    That is the one with every clause that any of them names; among such, one that asks for attribution before a notice
+    before none, then the latest. None where the terms of one are not known, or where no single one covers them all.
+    Read from the licences' names, which is no legal advice.
+    """
+    statements = list(statements)
+    if not statements or not all(is_known(statement or "") for statement in statements):
+        return None
+    names = {name for statement in statements for name in licence_names(statement)}
+    asked = set().union(*(clauses(name) for name in names))
+    covering = [name for name in names if clauses(name) >= asked]
+    return max(covering, key=lambda name: (_credit(name), name)) if covering else None
+
+
+def _credit(licence: str) -> int:
+    """Return what a licence asks for when credit is given: 0 nothing, 1 its notice, 2 attribution."""
+    if licence.startswith(("cc0-", "pddl")):
+        return 0
+    return 2 if licence.startswith(("cc-by-", "odc-by")) else 1
 
 
 def refusal(dataset: str, licence: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from data_foundry.adapter_name import is_of
 from data_foundry.errors import FoundryError
 
 # `defer_build` everywhere: a preview reads no report, and must not pay for the validators of one.
@@ -72,11 +73,16 @@ def foresee(steps: Iterable[Step], before: str, changes: frozenset[str]) -> list
     """Return a plan as it stands when the phase `before` is still to change some datasets or engines.
 
     A step that has nothing to do as things lie now waits for what may change its input: of its own dataset or engine,
-    or, for an engine's gold, of any dataset.
+    of the engine that it is a variant of, or, for an engine's gold, of any dataset.
     """
     foreseen = []
     for step in steps:
-        causes = sorted(name for name in changes if name == step.subject or ("/" in name) != ("/" in step.subject))
+        dataset = "/" in step.subject
+        causes = sorted(
+            name
+            for name in changes
+            if name == step.subject or ("/" in name) != dataset or (not dataset and is_of(step.subject, name))
+        )
         if step.action is Action.SKIP and causes:
             more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
             reason = f"waiting for {before} of {causes[0]}{more}: runs only if that changes what it starts from"
@@ -152,14 +158,19 @@ class DatasetReport(BaseModel):
 
 
 class GateVerdict(BaseModel):
-    """One gate of one engine: `verdict` is pass, fail or inconclusive, with the value and the bound it was held to."""
+    """One gate of one engine: `verdict` is pass, fail or inconclusive, with the value and the bound it was held to.
+
+    `interval` is what was held against the bound; `measure` says what the value is where the gate's name doesn't.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
     gate: str
     verdict: Literal["pass", "fail", "inconclusive"]
     value: float | None = None
+    interval: list[float] | None = None
     bound: float | None = None
+    measure: str | None = None
     reason: str
 
 

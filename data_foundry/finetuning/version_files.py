@@ -7,9 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_foundry.lake import Manifest, fingerprint
+
 SPLITS = ("train", "validation", "test")
+PHONE = "test_phone"
+"""The split of gold that holds test rows as they sound through a phone line."""
 ADAPTER, PROBE = "adapter", "linear_probe"
 """Folders of the adapter, and of the head trained on the frozen base that a base without a head is measured by."""
+CALIBRATION = "calibration.json"
+"""The temperature of a classifier, fitted on validation rows, for who serves it."""
+
+
+GATE_RULES = "gates-2"
+"""Names how the gates judge; another one judges every stored evaluation again, without training."""
 
 
 def summary(details: Mapping[str, Any]) -> str:
@@ -27,6 +37,18 @@ def summary(details: Mapping[str, Any]) -> str:
     return f"{verdicts[details['verdict']]}; {change}"
 
 
+def version_hashes(model: Manifest) -> tuple[str, str]:
+    """Return the hash of a version's weights and the hash of its evaluation: what an approval is bound to."""
+    weights = [(file.path, file.sha256) for file in model.files if file.path.startswith(f"{ADAPTER}/")]
+    evaluation = [(file.path, file.sha256) for file in model.files if file.path == "evaluation.json"]
+    return fingerprint(weights), fingerprint(evaluation)
+
+
+def json_text(content: Any) -> str:
+    """Return JSON that is the same for the same content, one value a line."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is the same for the same content."""
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(content), encoding="utf-8")

@@ -13,15 +13,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
-from data_foundry.engines import ENGINES, EngineSpec
+from data_foundry.engines import EngineSpec
+from data_foundry.engines.adapters import adapters, spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
 from data_foundry.finetuning.registry import Registry, Stage, Version
-from data_foundry.finetuning.version_files import ADAPTER, write_json
+from data_foundry.finetuning.registry_history import HistoryEntry
+from data_foundry.finetuning.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
-from data_foundry.records import AIEngine
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
+from data_foundry.serving.admission import INCONCLUSIVE, REFUSED, admission_of, standing
+from data_foundry.serving.shadow import shadow_figures
 
 log = logging.getLogger("data_foundry")
 
@@ -34,7 +38,7 @@ FURTHEST_FIRST = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
-    """Return the training steps and, for each engine, the deployment of what its training publishes."""
+    """Return the training steps and, for each adapter, the deployment of what its training publishes."""
     steps = adapt.plan(settings, lake)
     registry = Registry(lake)
     return [
@@ -54,7 +58,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
 
 
 def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
-    """Return what training says of each engine, with version, stage, reason and the measured shadow laid over it."""
+    """Return what training says of each adapter, with version, stage, reason and the measured shadow laid over it."""
     datasets, engines = adapt.describe(settings, lake)
     registry = Registry(lake)
     for step in adapt.plan(settings, lake):
@@ -64,7 +68,8 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         report = engines[step.subject]
         record = lake.readable(Layer.MODELS, _record(version.engine, version.version))
         details = record.details if record else {"decision": None, "shadow": None, "findings": []}
-        refused = details["decision"] == "refused"
+        refused = details["decision"] in (REFUSED, INCONCLUSIVE)
+        admitted = admission_of(registry, version)
         extra = {
             "status": details["decision"] or report.status,
             "stage": version.stage.value,
@@ -72,6 +77,7 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
             "stage_since": version.stage_since,
             "reason": version.reason if refused else f"{report.reason}; {version.reason}",
             "refusal": version.reason if refused else None,
+            "admitted": admitted and {"by": admitted.actor, "at": admitted.at, "reason": admitted.reason},
             **{name: details[name] for name in ("decision", "shadow", "findings")},
         }
         engines[step.subject] = EngineReport.model_validate({**report.model_dump(), **extra})
@@ -79,26 +85,28 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
 
 
 def status(settings: Settings) -> list[dict[str, Any]]:
-    """Return one entry per engine: its furthest version, stage, since when and why, score, and the measured shadow.
+    """Return one entry per adapter: its furthest version, stage, since when and why, score, and the measured shadow.
 
-    Reads the registry and manifests alone; an engine without a version has stage "none" and a reason.
+    Reads the registry and manifests alone; an adapter without a version has stage "none" and a reason. One that the
+    settings name no more is told of as long as it is registered.
     """
     lake = Lake(settings)
     versions = Registry(lake).versions()
     found = []
-    for engine in AIEngine:
+    known = dict.fromkeys([*adapters(settings.training), *sorted({version.engine for version in versions})])
+    for engine in known:
         own = [version for version in versions if version.engine == engine]
         furthest = [version for stage in FURTHEST_FIRST for version in reversed(own) if version.stage is stage]
         version = next(iter(furthest + own[-1:]), None)
         if version is None:
-            entry = {"engine": engine.value, "version": None, "stage": "none", "since": None, "score": None}
+            entry = {"engine": engine, "version": None, "stage": "none", "since": None, "score": None}
             found.append({**entry, **shadow_figures(None), "reason": "nothing is registered"})
             continue
         model = lake.readable(Layer.MODELS, f"{engine}/{version.version}")
         record = lake.readable(Layer.MODELS, _record(engine, version.version))
         found.append(
             {
-                "engine": engine.value,
+                "engine": engine,
                 "version": version.version,
                 "stage": version.stage.value,
                 "since": version.stage_since,
@@ -114,13 +122,12 @@ def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step)
     engine, version = training.subject, _version(training)
     name = f"{PREFIX}{engine}"
     model = lake.manifest(Layer.MODELS, f"{engine}/{version}") if training.action is Action.SKIP else None
-    lacking = _lacking(lake, engine) if model is None else []
-    if lacking:
+    if model is None and (nothing := _nothing(lake, training)):
         return Step(
             name=name,
             key=fingerprint([engine, "nothing to deploy"]),
             action=Action.SKIP,
-            reason=f"nothing to deploy: the gold of {engine} has no {' and no '.join(lacking)} rows",
+            reason=f"nothing to deploy: {nothing}",
             subject=engine,
         )
     if model is None:
@@ -134,8 +141,9 @@ def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step)
             subject=engine,
         )
     known = registry.version(engine, version)
-    key = _key(settings, model, _incumbent(registry, engine, version))
-    action, reason = _due(settings, lake, model, known, key)
+    admitted = admission_of(registry, known, version_hashes(model)) if known else None
+    key = _key(settings, model, _incumbent(registry, engine, version), admitted)
+    action, reason = _due(settings, lake, model, known, key, admitted)
     payload = {"version": version}
     step = Step(name=name, key=key, action=action, reason=reason, subject=engine, payload=payload)
     record = lake.manifest(Layer.MODELS, _record(engine, version))
@@ -145,17 +153,21 @@ def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step)
     return step
 
 
-def _due(settings: Settings, lake: Lake, model: Manifest, known: Version | None, key: str) -> tuple[Action, str]:
+def _due(
+    settings: Settings, lake: Lake, model: Manifest, known: Version | None, key: str, admitted: HistoryEntry | None
+) -> tuple[Action, str]:
     """Return whether a deployment has to run, and why."""
     if known is None:
         return Action.RUN, "its adapter is not registered yet"
-    if (known.artefact_hash, known.evaluation_hash) != _hashes(model):
+    if (known.artefact_hash, known.evaluation_hash) != version_hashes(model):
         return Action.RUN, "its adapter or evaluation is another than the registered one"
     if known.stage in ANSWERING:
         return Action.SKIP, _to_a_person(known.stage)
     record = lake.manifest(Layer.MODELS, _record(known.engine, known.version))
     if record is None:
         return Action.RUN, "its deployment was not finished"
+    if admitted and record.details.get("admission") != admitted.hash:
+        return Action.RUN, admitted.reason
     if record.key != key:
         given = settings.deployment.model_dump(mode="json")
         changed = [f"deployment.{name}" for name, value in given.items() if record.settings.get(name) != value]
@@ -172,12 +184,12 @@ def _to_a_person(stage: Stage) -> str:
 def _deploy(settings: Settings, step: Step) -> StepResult:
     lake = Lake(settings)
     registry = Registry(lake)
-    spec = ENGINES[AIEngine(step.subject)]
     engine, name = step.subject, step.payload["version"]
     model = lake.manifest(Layer.MODELS, f"{engine}/{name}")
     if model is None:
         raise FoundryError(f"models/{engine}/{name} is gone since it was planned.", "Run phase 4 again.")
-    artefact_hash, evaluation_hash = _hashes(model)
+    spec = spec_of(engine, model.details.get("task"))
+    artefact_hash, evaluation_hash = version_hashes(model)
     base = model.details["config"]["base"]
     version = registry.register(
         engine,
@@ -192,20 +204,32 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
     )
     if version.stage in ANSWERING:
         return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=_to_a_person(version.stage))
-    refusal = _refusal(model)
-    if refusal:
-        version = _keep_out(registry, version, refusal, {"gates": model.details["gates"]})
-        return _finish(settings, lake, step, version, "refused", Outcome.REFUSED)
+    refused, why = standing(registry, version, model)
+    if refused:
+        version = _keep_out(registry, version, why, {"gates": model.details["gates"]})
+        return _finish(settings, lake, step, version, refused, Outcome.REFUSED)
     if not settings.deployment.shadow_testing:
-        reason = "passed its gates, but deployment.shadow_testing is false: it hears no calls"
+        reason = f"{why}, but deployment.shadow_testing is false: it hears no calls"
         version = _keep_out(registry, version, reason, {})
         return _finish(settings, lake, step, version, "not_tested", Outcome.DONE)
+    report = _report_before_the_cut(registry, step, version)
+    if report is not None:
+        return _judge(settings, lake, registry, step, version, report)
     if version.stage is not Stage.SHADOW:
-        reason = f"passed its gates; {step.reason}" if version.stage is not Stage.NONE else "passed its gates"
+        reason = f"{why}; {step.reason}" if version.stage is not Stage.NONE else why
         evidence = {"artefact_hash": artefact_hash, "gates": model.details["gates"]}
         version = registry.transition(engine, name, Stage.SHADOW, actor=ACTOR, reason=reason, evidence=evidence)
     report = _replay(settings, lake, registry, spec, version)
     return _judge(settings, lake, registry, step, version, report)
+
+
+def _report_before_the_cut(registry: Registry, step: Step, version: Version) -> dict[str, Any] | None:
+    """Return what the replay measured where this very deployment was cut off after its verdict and before its record.
+
+    Its version is not heard anew then: one that was taken back would enter the shadow and be taken back once more.
+    """
+    evidence = registry.history(version.engine, version.version)[-1].evidence
+    return evidence["shadow"] if evidence.get("deployment") == step.key else None
 
 
 def _keep_out(registry: Registry, version: Version, reason: str, evidence: Mapping[str, Any]) -> Version:
@@ -222,11 +246,13 @@ def _judge(
 ) -> StepResult:
     """Act on what the replay measured: harm takes the version back, if that is enabled; a pass keeps it in shadow."""
     engine, name = version.engine, version.version
-    evidence = {"shadow_report": fingerprint(report), "verdict": report["verdict"], "mirrored": report["mirrored"]}
+    evidence = {"deployment": step.key, "shadow": report}
     harm = report["verdict"] == "fail"
     if harm and settings.deployment.rollback_enabled:
         reason = f"rolled back: it did harm in the replay: {report['reason']}"
-        version = registry.transition(engine, name, Stage.ROLLED_BACK, actor=ACTOR, reason=reason, evidence=evidence)
+        if version.stage is not Stage.ROLLED_BACK:
+            to = Stage.ROLLED_BACK
+            version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence)
         finding = _finding("rolled_back", "error", report)
         return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, [finding])
     findings = []
@@ -266,6 +292,7 @@ def _finish(
     """Publish the record of a deployment, the last act: what is killed before it runs again from the start."""
     calls = report["calls"] if report else 0
     refused = report["refused_calls"] if report else {}
+    admitted = admission_of(Registry(lake), version)
     with lake.commit(Layer.MODELS, _record(version.engine, version.version), step.key) as commit:
         if report:
             write_json(commit.path("shadow.json"), report)
@@ -282,6 +309,7 @@ def _finish(
                 "decision": decision,
                 "stage": version.stage.value,
                 "reason": version.reason,
+                "admission": admitted.hash if admitted else None,
                 "shadow": report,
                 "findings": findings or [],
             },
@@ -316,13 +344,17 @@ def _replay(settings: Settings, lake: Lake, registry: Registry, spec: EngineSpec
     )
 
 
-def _lacking(lake: Lake, engine: str) -> list[str]:
-    """Return the splits that need rows and have none, where gold is there."""
+def _nothing(lake: Lake, training: Step) -> str | None:
+    """Return why no adapter will come of a training as things lie, None where one may."""
+    if training.action is Action.SKIP:
+        return training.reason
+    engine = engine_of(training.subject)
     gold = lake.manifest(Layer.GOLD, engine)
     if gold is None:
-        return []
+        return None
     filled = {file.path.split("/")[0] for file in gold.files if file.rows}
-    return [split for split in ("train", "test") if split not in filled]
+    lacking = [split for split in ("train", "test") if split not in filled]
+    return f"the gold of {engine} has no {' and no '.join(lacking)} rows" if lacking else None
 
 
 def replay_key(engine: str) -> bytes:
@@ -335,50 +367,16 @@ def _incumbent(registry: Registry, engine: str, version: str) -> Version | None:
     return next((v for v in registry.versions(engine, Stage.PRODUCTION) if v.version != version), None)
 
 
-def _key(settings: Settings, model: Manifest, incumbent: Version | None) -> str:
+def _key(settings: Settings, model: Manifest, incumbent: Version | None, admitted: HistoryEntry | None) -> str:
     return fingerprint(
         {
-            "adapter": _hashes(model),
+            "adapter": version_hashes(model),
             "rules": RULES,
             "deployment": settings.deployment.model_dump(mode="json"),
             "incumbent": incumbent.artefact_hash if incumbent else None,
+            "admission": admitted.hash if admitted else None,
         }
     )
-
-
-def _hashes(model: Manifest) -> tuple[str, str]:
-    """Return the hash of a version's weights and the hash of its evaluation: what an approval will be bound to."""
-    weights = [(file.path, file.sha256) for file in model.files if file.path.startswith(f"{ADAPTER}/")]
-    evaluation = [(file.path, file.sha256) for file in model.files if file.path == "evaluation.json"]
-    return fingerprint(weights), fingerprint(evaluation)
-
-
-def _refusal(model: Manifest) -> str | None:
-    """Return why a version may not be heard, or None when it passed all of its gates."""
-    verdict = model.details["verdict"]
-    if verdict == "pass":
-        return None
-    against = [f"{gate['gate']}: {gate['reason']}" for gate in model.details["gates"] if gate["verdict"] == verdict]
-    start = "refused" if verdict == "fail" else "not decided, a person must look"
-    return f"{start}: {'; '.join(against) or 'no gate was measured'}"
-
-
-def shadow_figures(report: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the headline figures of a shadow report, all None where none was measured; milliseconds are medians."""
-    if report is None:
-        names = ("mirrored", "answered", "agreement", "quality", "incumbent_quality", "ms", "incumbent_ms")
-        return {f"shadow_{name}": None for name in names}
-    candidate, incumbent = report["candidate"], report["incumbent"]
-    agreement = report["agreement"]
-    return {
-        "shadow_mirrored": f"{report['mirrored']} of {report['calls']}",
-        "shadow_answered": report["candidate_answered"],
-        "shadow_agreement": None if agreement["value"] is None else f"{agreement['metric']} {agreement['value']:.3f}",
-        "shadow_quality": candidate["quality"]["value"],
-        "shadow_incumbent_quality": incumbent["quality"]["value"],
-        "shadow_ms": candidate["milliseconds"]["p50"],
-        "shadow_incumbent_ms": incumbent["milliseconds"]["p50"],
-    }
 
 
 def _score(model: Manifest | None) -> float | None:

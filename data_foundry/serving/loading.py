@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
@@ -46,16 +47,16 @@ def incumbent_predictor(
 
 
 def held_out_calls(
-    lake: Lake, engine: str, limit: int, only: Mapping[str, str | bool] | None = None
+    lake: Lake, name: str, limit: int, only: Mapping[str, str | bool] | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield gold test rows as (call id, row), at most `limit`, chosen by a hash of their ids, in the file's order.
+    """Yield test rows of an adapter's gold as (call id, row), at most `limit`, by a hash of their ids, in file order.
 
     `only` names columns and the value that a call must have there: what the candidate was trained for.
     """
     import pyarrow.parquet as pq
 
     wanted = only or {}
-    files = lake.files(Layer.GOLD, engine, under="test")
+    files = lake.files(Layer.GOLD, engine_of(name), under="test")
     rows = [row for file in files for row in pq.read_table(file, columns=["row_id", *wanted]).to_pylist()]
     ids = [row["row_id"] for row in rows if chosen(row, wanted)]
     taken = set(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:limit])

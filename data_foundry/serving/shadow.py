@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data_foundry.config import Deployment
@@ -126,3 +126,21 @@ def percentiles(milliseconds: Sequence[float]) -> dict[str, Any]:
     ordered = sorted(milliseconds)
     ranks = {f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] for share in (50, 95, 99)}
     return {"count": len(ordered), **{name: round(value, 3) for name, value in {**ranks, "max": ordered[-1]}.items()}}
+
+
+def shadow_figures(report: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the headline figures of a shadow report, all None where none was measured; milliseconds are medians."""
+    if report is None:
+        names = ("mirrored", "answered", "agreement", "quality", "incumbent_quality", "ms", "incumbent_ms")
+        return {f"shadow_{name}": None for name in names}
+    candidate, incumbent = report["candidate"], report["incumbent"]
+    agreement = report["agreement"]
+    return {
+        "shadow_mirrored": f"{report['mirrored']} of {report['calls']}",
+        "shadow_answered": report["candidate_answered"],
+        "shadow_agreement": None if agreement["value"] is None else f"{agreement['metric']} {agreement['value']:.3f}",
+        "shadow_quality": candidate["quality"]["value"],
+        "shadow_incumbent_quality": incumbent["quality"]["value"],
+        "shadow_ms": candidate["milliseconds"]["p50"],
+        "shadow_incumbent_ms": incumbent["milliseconds"]["p50"],
+    }

@@ -103,6 +103,7 @@ def phase(hub: Path, with_settings: Callable[..., Settings]) -> Callable[..., Se
             "gpu_enabled": False,
             "mixed_precision": False,
             "engines": {"nlu": {"base": base, "only": only, **learning}},
+            "variants": {"nlu.topic": {"enabled": False}},
         }
         settings = with_settings(engines=["nlu"], hub={"source": str(hub)}, training=training, **changes)
         write_gold(Lake(settings))

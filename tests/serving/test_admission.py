@@ -1,0 +1,114 @@
+"""Admission: a person lets an inconclusive version hear calls, by name and reason, and nothing else gets in so."""
+
+from __future__ import annotations
+
+import pytest
+from serving.test_deploy import World
+
+from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.registry import Stage
+from data_foundry.report import Outcome
+from data_foundry.serving import deploy
+from data_foundry.serving.admission import admission_of, admit
+
+WHO = {"actor": "Asha", "reason": "listened to 50 of its answers"}
+
+
+@pytest.fixture
+def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(settings, monkeypatch)
+
+
+def undecided(world: World, name: str = "first") -> str:
+    version = world.train(name, verdict="inconclusive", reason="the rows can't tell")
+    assert world.deploy().outcome is Outcome.REFUSED
+    return version
+
+
+def test_an_inconclusive_version_says_how_a_person_admits_it(world: World) -> None:
+    name = undecided(world)
+    assert world.version(name).reason == (
+        f"not decided, a person must look (models admit nlu/{name}): minimum_score: the rows can't tell"
+    )
+    assert world.record(name)["decision"] == "inconclusive"
+
+
+def test_an_admitted_version_enters_the_shadow_with_the_next_deployment_and_history_says_who_and_why(
+    world: World,
+) -> None:
+    name = undecided(world)
+    admitted = admit(world.settings, "nlu", name, **WHO)
+    assert (admitted.stage, world.loaded) == (Stage.NONE, []), "it hears nothing before phase 4 runs"
+    assert world.planned().reason == "Asha admitted it: listened to 50 of its answers"
+    assert world.deploy().outcome is Outcome.DONE
+    assert world.stage(name) is Stage.SHADOW and world.loaded == [name]
+    entry = admission_of(world.registry, world.version(name))
+    assert entry is not None and (entry.actor, entry.event) == ("Asha", "noted")
+    assert [gate["gate"] for gate in entry.evidence["gates"]] == ["minimum_score"]
+    _, engines = deploy.describe(world.settings, world.lake)
+    report = engines["nlu"].model_dump()
+    assert (report["admitted"]["by"], report["stage"], report["refusal"]) == ("Asha", "shadow", None)
+
+
+def test_an_admission_does_not_hold_for_another_evaluation_of_the_same_weights(world: World) -> None:
+    name = undecided(world)
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    world.train("first", verdict="inconclusive", reason="other rows can't tell either")
+    assert world.deploy().outcome is Outcome.REFUSED
+    assert world.stage(name) is Stage.RETIRED and admission_of(world.registry, world.version(name)) is None
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
+
+
+@pytest.mark.parametrize(
+    ("verdict", "complaint"), [("fail", "a refused version stays refused"), ("pass", "it passed its gates")]
+)
+def test_what_the_gates_decided_is_not_admitted(world: World, verdict: str, complaint: str) -> None:
+    name = world.train(verdict=verdict)
+    world.deploy()
+    with pytest.raises(FoundryError, match=complaint):
+        admit(world.settings, "nlu", name, **WHO)
+
+
+def test_a_version_that_fails_after_its_admission_is_taken_out_of_the_shadow(world: World) -> None:
+    name = undecided(world)
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    world.train("first", verdict="fail", reason="score 0.5 is below 0.85")
+    world.deploy()
+    assert world.stage(name) is Stage.RETIRED
+
+
+def test_admitting_what_hears_calls_already_is_refused(world: World) -> None:
+    name = undecided(world)
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    with pytest.raises(FoundryError, match="is in shadow already"):
+        admit(world.settings, "nlu", name, **WHO)
+
+
+def test_unknown_versions_nameless_decisions_and_changed_files_are_refused(world: World) -> None:
+    name = undecided(world)
+    with pytest.raises(FoundryError, match="No version nlu/0000 is registered"):
+        admit(world.settings, "nlu", "0000", **WHO)
+    for who in ({"actor": " ", "reason": "because"}, {"actor": "Asha", "reason": ""}):
+        with pytest.raises(FoundryError, match="names who decides and why"):
+            admit(world.settings, "nlu", name, **who)
+    world.train("first", verdict="inconclusive", reason="judged again, not registered yet")
+    with pytest.raises(FoundryError, match="is not what was registered"):
+        admit(world.settings, "nlu", name, **WHO)
+
+
+def test_an_admission_while_shadow_testing_is_off_waits_for_it(world: World) -> None:
+    name = undecided(world)
+    admit(world.settings, "nlu", name, **WHO)
+    world.change(shadow_testing=False)
+    world.deploy()
+    assert world.stage(name) is Stage.NONE
+    assert world.version(name).reason.startswith("Asha admitted it: listened to 50 of its answers, but deployment.")
+    world.change(shadow_testing=True)
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
