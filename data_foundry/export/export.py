@@ -12,7 +12,7 @@ from data_foundry import __version__
 from data_foundry.engines import ENGINES, AIEngine, EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.export.documents import licences_document, readme
-from data_foundry.export.folder import ExportFolder, fresh_folder, read_export
+from data_foundry.export.folder import ELSEWHERE, ExportFolder, fresh_folder, is_taken, read_export
 from data_foundry.export.formats import EXPORT_RULES, FORMATS
 from data_foundry.export.row import ExportRow, SplitWriter, read_split, safe_name
 from data_foundry.lake import MANIFEST, Lake, Layer, Manifest, fingerprint, sha256_file
@@ -99,25 +99,16 @@ def plan(
 
 def _what_lies_at(lake: Lake, target: Path, key: str) -> dict[str, Any] | None:
     """Return the manifest of an equal export at the target, None where the place is free. Raises FoundryError."""
-    elsewhere = "Choose another folder with --to DIR"
-    if any(target.is_relative_to(lake.folder(layer, "x").parent.resolve()) for layer in Layer):
-        raise FoundryError(f"{target} lies in the lake, which removes what it did not publish.", f"{elsewhere}.")
-    if target.is_mount():
-        raise FoundryError(f"{target} is a mounted disk, which no folder can be renamed to.", "Name a folder in it.")
-    if not target.exists():
-        return None
-    if not target.is_dir():
-        raise FoundryError(f"{target} is a file.", f"{elsewhere}.")
-    if not any(target.iterdir()):
+    if not is_taken(lake, target):
         return None
     manifest = read_export(target)
     if manifest is None:
-        raise FoundryError(f"{target} is not empty, and what it holds is no export.", f"{elsewhere}.")
+        raise FoundryError(f"{target} is not empty, and what it holds is no export.", f"{ELSEWHERE}.")
     if manifest["key"] != key:
         held = f"{manifest.get('engine')} as {manifest.get('format')} ({', '.join(manifest.get('splits', ()))})"
         raise FoundryError(
             f"{target} holds another export: {held} of gold {manifest.get('gold', {}).get('key', '')[:8]}.",
-            f"{elsewhere}, or delete it to make it anew.",
+            f"{ELSEWHERE}, or delete it to make it anew.",
         )
     return manifest
 

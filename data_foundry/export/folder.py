@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from data_foundry.errors import FoundryError
-from data_foundry.lake import MANIFEST, sha256_file
+from data_foundry.lake import MANIFEST, Lake, Layer, sha256_file
 from data_foundry.lake.durable import fsync, fsync_folder, make_folder, naming
 
 CHECKSUMS = "SHA256SUMS"
+ELSEWHERE = "Choose another folder with --to DIR"
 _LOCK = ".exporting"
 
 
@@ -119,6 +120,17 @@ class Shards(ExitStack):
             member.size = len(data)
             self._tar.addfile(member, io.BytesIO(data))
         return self.count - 1
+
+
+def is_taken(lake: Lake, target: Path) -> bool:
+    """Return whether something lies at the target. Raises FoundryError for a place that no export can have."""
+    if any(target.is_relative_to(lake.folder(layer, "x").parent.resolve()) for layer in Layer):
+        raise FoundryError(f"{target} lies in the lake, which removes what it did not publish.", f"{ELSEWHERE}.")
+    if target.is_mount():
+        raise FoundryError(f"{target} is a mounted disk, which no folder can be renamed to.", "Name a folder in it.")
+    if target.exists() and not target.is_dir():
+        raise FoundryError(f"{target} is a file.", f"{ELSEWHERE}.")
+    return target.exists() and any(target.iterdir())
 
 
 @contextmanager

@@ -1,177 +1,189 @@
-"""Phase 4, training: one step per engine turns its gold into an evaluated, judged LoRA adapter.
+"""Phase 4, training: one step per adapter, an engine's or a variant's, turns gold into an evaluated, judged adapter.
 
-A version's name is the first 12 digits of its key. Settings of the gates are not part of the key: when they change,
-the stored evaluation is judged again and nothing is trained.
+A version's name is the first 12 digits of its key, and the key is of what changes its weights or its figures: the rows
+that it is made of, its base, its configuration and the rules of this code. Settings of the gates are not part of it:
+when they change, the stored evaluation is judged again and nothing is trained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data_foundry.config import Settings
-from data_foundry.engines import ENGINES, EngineSpec
+from data_foundry.engines import EngineSpec
+from data_foundry.engines.adapters import selected
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.gold_rows import check_columns
-from data_foundry.finetuning.version_files import SPLITS, summary
+from data_foundry.finetuning.journal import training_run
+from data_foundry.finetuning.selection import Selection, choose_rows, known_selection, rows_hash
+from data_foundry.finetuning.version_files import GATE_RULES, summary
+from data_foundry.finetuning.version_report import engine_report
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
-from data_foundry.records import AIEngine
-from data_foundry.report import Action, DatasetReport, EngineReport, GateVerdict, Outcome, Step, StepResult, planned
-from data_foundry.training_config import TrainingConfig, training_config
+from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
+from data_foundry.training_config import TrainingConfig
 
-RULES = {"adapt": "adapt-1"}
+RULES = {"adapt": "adapt-2"}
 # What these change is the verdict or the card, not the weights or the figures.
-JUDGING = ("min_score", "max_base_regression", "min_test_rows", "licence", "why")
+JUDGING = (
+    "min_score", "max_base_regression", "min_test_rows", "min_test_speakers", "max_slice_regression", "min_slice_rows",
+    "max_phone_regression", "licence", "why",
+)  # fmt: skip
+# And these say how a training runs, or whether it does, not what comes out of it.
+OPERATING = ("gradient_checkpointing", "min_train_rows")
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
-    """Return a step per engine; it waits while the engine has no gold."""
+    """Return a step per adapter; it waits while its engine has no gold, and is left out where its rows are too few."""
     return [
-        planned(f"adapt {engine}", engine, partial(_plan_engine, settings, lake, engine))
-        for engine in _selected(settings)
+        planned(f"adapt {name}", name, partial(_plan_adapter, settings, lake, spec))
+        for name, spec in selected(settings.training, settings.engines).items()
     ]
 
 
 def run_step(settings: Settings, step: Step) -> StepResult:
-    """Train, evaluate and judge one engine's adapter, or judge a stored evaluation again."""
+    """Train, evaluate and judge one adapter, or judge a stored evaluation again."""
     from data_foundry.finetuning.adapter import make_adapter
 
-    lake, spec = Lake(settings), ENGINES[AIEngine(step.subject)]
-    config = training_config(settings.training, spec.engine, spec.training)
+    lake, spec = Lake(settings), selected(settings.training, ())[step.subject]
     gold = lake.manifest(Layer.GOLD, spec.engine)
-    if gold is None or _rows_hash(gold) != step.payload["gold"]:
+    if gold is None or rows_hash(gold) != step.payload["gold"]:
         raise FoundryError(f"The gold of {spec.engine} changed while phase 4 ran.", "Run phase 4 again.")
+    selection = choose_rows(lake, spec, gold)
+    if reason := _not_trained(spec, selection):
+        return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=reason)
     # The base comes first: one too large to hash for a plan has a revision from here on, and the key with it.
-    model_folder(settings, config.base, config.revision)
-    step = step.model_copy(update={"key": training_key(settings, spec, config, gold)})
+    model_folder(settings, spec.training.base, spec.training.revision)
+    inputs = _inputs(settings, spec, selection)
+    step = step.model_copy(update={"key": training_key(settings, spec, inputs)})
     previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
     if previous is not None and previous.key == step.key:
-        if _judging_changes(settings, config, previous):
-            return _judge_again(settings, lake, spec, config, step, previous)
+        if _judging_changes(settings, spec, previous):
+            return _judge_again(settings, lake, spec, step, previous)
         lake.back_up(Layer.MODELS, previous.name)
-        return _result(step, previous)
+        return _result(step, previous, "not trained again: the rows that it is made of are as they were; ")
     manifest = make_adapter(
         settings,
         lake,
         spec,
-        config,
+        spec.training,
         step.key,
-        inputs=_inputs(settings, config, gold),
+        inputs=inputs,
         rule_sets=RULES,
-        published={"trained_by": _trained_by(settings, config), "judged_by": _judged_by(settings, config)},
+        published={"trained_by": _trained_by(settings, spec), "judged_by": _judged_by(settings, spec)},
     )
     return _result(step, manifest)
 
 
 def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], dict[str, EngineReport]]:
-    """Return what the current version of every engine was measured to do; gates and figures from its manifest."""
+    """Return what the current version of every adapter was measured to do; gates and figures from its manifest."""
     engines = {}
+    specs = selected(settings.training, settings.engines)
     for step in plan(settings, lake):
-        spec = ENGINES[AIEngine(step.subject)]
+        spec = specs[step.subject]
         manifest = lake.readable(Layer.MODELS, _name(spec, step.key)) if step.key else None
         if manifest is None:
             report = EngineReport(status="not trained", primary_metric=spec.primary_metric, reason=step.reason)
         else:
             report = engine_report(spec, manifest)
+            # What it took to train, where that happened on this machine.
+            run = training_run(settings.base_path, manifest.name.replace("/", "-"))
+            report = report.model_copy(update={"training_run": run})
         engines[step.subject] = report
     return {}, engines
 
 
-def engine_report(spec: EngineSpec, manifest: Manifest) -> EngineReport:
-    """Return the report of one version."""
-    details = manifest.details
-    evaluation = details["evaluation"]
-    return EngineReport(
-        status="trained",
-        rows=details["rows"],
-        primary_metric=spec.primary_metric,
-        base=evaluation["base"],
-        adapted=evaluation["adapted"],
-        gates=[GateVerdict.model_validate(gate) for gate in details["gates"]],
-        reason=summary(details),
-        **{"difference": evaluation["difference"], "control": details["control"], "verdict": details["verdict"]},
-        **{"version": details["version"], "score": spec.score, "rejected": manifest.rejected},
-        **{"base_model": details["config"]["base"], "base_revision": details["base_revision"]},
-        **{"only": details["config"].get("only", {})},
-        **{"base_kind": details["base_kind"], "training": details["training"], "scorer": evaluation["scorer"]},
-        **{"intervals": evaluation["intervals"], "refused_rows": details["refused_examples"]},
-    )
+def training_key(settings: Settings, spec: EngineSpec, inputs: Mapping[str, str]) -> str:
+    """Return the key of a version: rows and base (`inputs`), configuration, precision and the rules of this code."""
+    return fingerprint({**inputs, "settings": _trained_by(settings, spec), "rules": RULES})
 
 
-def training_key(settings: Settings, spec: EngineSpec, config: TrainingConfig, gold: Manifest) -> str:
-    """Return the key of a version: gold rows, base, configuration, precision and the rules of this code."""
-    return fingerprint({**_inputs(settings, config, gold), "settings": _trained_by(settings, config), "rules": RULES})
-
-
-def _plan_engine(settings: Settings, lake: Lake, engine: AIEngine) -> Step:
-    spec, name = ENGINES[engine], f"adapt {engine}"
-    config = training_config(settings.training, engine, spec.training)
+def _plan_adapter(settings: Settings, lake: Lake, spec: EngineSpec) -> Step:
+    config = spec.training
     check_columns(spec, config.only)
-    gold = lake.manifest(Layer.GOLD, engine)
+    gold = lake.manifest(Layer.GOLD, spec.engine)
+    blank = Step(
+        name=f"adapt {spec.name}", key=fingerprint([spec.name]), action=Action.WAIT, reason="", subject=spec.name
+    )
     if gold is None:
-        waiting = f"waiting for phase3: the gold of {engine} is not allocated"
-        return Step(name=name, key=fingerprint([engine]), action=Action.WAIT, reason=waiting, subject=engine)
+        return blank.model_copy(update={"reason": f"waiting for phase3: the gold of {spec.engine} is not allocated"})
     lacking = [split for split in ("train", "test") if not _rows_in(gold, split)]
     if lacking:
-        waiting = f"waiting for phase3: the gold of {engine} has no {' and no '.join(lacking)} rows"
-        return Step(name=name, key=fingerprint([engine]), action=Action.WAIT, reason=waiting, subject=engine)
+        reason = f"waiting for phase3: the gold of {spec.engine} has no {' and no '.join(lacking)} rows"
+        return blank.model_copy(update={"reason": reason})
+    step = blank.model_copy(update={"action": Action.RUN, "payload": {"gold": rows_hash(gold)}})
+    selection = known_selection(lake, spec, gold)
+    if selection is not None and (too_few := _not_trained(spec, selection)):
+        return step.model_copy(update={"action": Action.SKIP, "reason": too_few})
     try:
-        key = training_key(settings, spec, config, gold)
+        inputs = _inputs(settings, spec, selection)
     except FoundryError as error:
-        # The other engines can go on; this one's step will say it again, and fail.
-        reason = f"its base can't be had: {error.message}"
-        return Step(
-            name=name,
-            key=fingerprint([engine, config.base]),
-            action=Action.RUN,
-            reason=reason,
-            subject=engine,
-            payload={"gold": _rows_hash(gold)},
-        )
-    step = Step(name=name, key=key, action=Action.RUN, reason="", subject=engine, payload={"gold": _rows_hash(gold)})
-    previous = lake.manifest(Layer.MODELS, _name(spec, key))
+        # The other adapters can go on; this one's step will say it again, and fail.
+        key = fingerprint([spec.name, config.base])
+        return step.model_copy(update={"key": key, "reason": f"its base can't be had: {error.message}"})
+    # Without a look at the rows there is no key yet, and so no version of it.
+    step = step.model_copy(update={"key": training_key(settings, spec, inputs)} if selection else {})
+    previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
     if previous is None:
-        return step.model_copy(update={"reason": _why_run(settings, lake, spec, config, gold)})
-    changed = _judging_changes(settings, config, previous)
+        return step.model_copy(update={"reason": _why_run(settings, lake, spec, inputs)})
+    changed = _judging_changes(settings, spec, previous)
     if changed:
         return step.model_copy(
             update={"reason": f"setting {', '.join(changed)} changed: judged again, not trained again"}
         )
     if fault := lake.backup_fault(Layer.MODELS, previous.name):
         return step.model_copy(update={"reason": fault})
-    reason = f"its manifest matches (key {key[:8]}); {summary(previous.details)}"
+    reason = f"its manifest matches (key {step.key[:8]}); {summary(previous.details)}"
     return step.model_copy(update={"action": Action.SKIP, "reason": reason, **previous.counts})
 
 
-def _why_run(settings: Settings, lake: Lake, spec: EngineSpec, config: TrainingConfig, gold: Manifest) -> str:
-    earlier = [
-        m for m in lake.manifests(Layer.MODELS) if m.name.startswith(f"{spec.engine}/") and "config" in m.details
-    ]
+def _not_trained(spec: EngineSpec, selection: Selection) -> str | None:
+    """Return why an adapter is not to be had from these rows, or None; an engine with none left fails by itself."""
+    lacks = selection.lacks(spec)
+    return f"not trained: {lacks}" if lacks and (spec.variant or spec.training.min_train_rows > 1) else None
+
+
+def _why_run(settings: Settings, lake: Lake, spec: EngineSpec, inputs: Mapping[str, str]) -> str:
+    trained_by = _trained_by(settings, spec)
+    earlier = [m for m in lake.manifests(Layer.MODELS) if m.name.startswith(f"{spec.name}/") and "config" in m.details]
     if not earlier:
         return "nothing there yet"
-    inputs, trained_by = _inputs(settings, config, gold), _trained_by(settings, config)
+    reasons = []
+    for manifest in earlier:
+        settled = [name for name, value in trained_by.items() if manifest.settings["trained_by"].get(name) != value]
+        changed = [name for name, value in inputs.items() if manifest.inputs.get(name) != value]
+        if "only" in settled:
+            # Other rows were asked for, so their hash says nothing of the gold.
+            changed = [name for name in changed if name != "gold"]
+        reasons.append(
+            [
+                *(f"the {name} changed" for name in changed),
+                *(f"setting {name} changed" for name in settled),
+                *(
+                    f"rules {known} -> {rule}"
+                    for n, rule in RULES.items()
+                    if (known := manifest.rule_sets.get(n)) != rule
+                ),
+            ]
+        )
     # The nearest of the earlier versions: the one with the fewest differences.
-    reasons = [
-        [
-            *(f"the {name} changed" for name, value in inputs.items() if manifest.inputs.get(name) != value),
-            *(f"setting {n} changed" for n, v in trained_by.items() if manifest.settings["trained_by"].get(n) != v),
-            *(f"rules {manifest.rule_sets.get(n)} -> {v}" for n, v in RULES.items() if manifest.rule_sets.get(n) != v),
-        ]
-        for manifest in earlier
-    ]
-    fewest = sorted(reasons, key=lambda found: (len(found), found))[0]
-    return ", ".join(fewest) or "its files are gone"
+    return ", ".join(sorted(reasons, key=lambda found: (len(found), found))[0]) or "its files are gone"
 
 
-def _inputs(settings: Settings, config: TrainingConfig, gold: Manifest) -> dict[str, str]:
-    return {"gold": _rows_hash(gold), "base": f"{config.base}@{model_revision(settings, config.base, config.revision)}"}
+def _inputs(settings: Settings, spec: EngineSpec, selection: Selection | None) -> dict[str, str]:
+    """Return what a version is made of; rows that nobody looked at yet are like no others."""
+    config = spec.training
+    base = f"{config.base}@{model_revision(settings, config.base, config.revision)}"
+    return {"gold": selection.hash if selection else "not known yet", "base": base}
 
 
-def _trained_by(settings: Settings, config: TrainingConfig) -> dict[str, Any]:
-    values = config.model_dump(mode="json", exclude={*JUDGING, "base", "revision"})
-    return {**values, "control": _control_hash(config), "mixed_precision": settings.training.mixed_precision}
+def _trained_by(settings: Settings, spec: EngineSpec) -> dict[str, Any]:
+    values = spec.training.model_dump(mode="json", exclude={*JUDGING, *OPERATING, "base", "revision"})
+    more = {"task": spec.task, "mixed_precision": settings.training.mixed_precision}
+    return {**values, **more, "control": _control_hash(spec.training)}
 
 
 def _control_hash(config: TrainingConfig) -> str | None:
@@ -182,18 +194,14 @@ def _control_hash(config: TrainingConfig) -> str | None:
     return sha256_file(file) if file.is_file() else "no such file"
 
 
-def _judged_by(settings: Settings, config: TrainingConfig) -> dict[str, Any]:
-    return {**config.model_dump(mode="json", include=set(JUDGING)), "gates.min_score": settings.gates.min_score}
+def _judged_by(settings: Settings, spec: EngineSpec) -> dict[str, Any]:
+    values = spec.training.model_dump(mode="json", include=set(JUDGING))
+    return {**values, "gates.min_score": settings.gates.min_score, "gates.rules": GATE_RULES}
 
 
-def _judging_changes(settings: Settings, config: TrainingConfig, previous: Manifest) -> list[str]:
+def _judging_changes(settings: Settings, spec: EngineSpec, previous: Manifest) -> list[str]:
     judged_by = previous.settings["judged_by"]
-    return [name for name, value in _judged_by(settings, config).items() if judged_by.get(name) != value]
-
-
-def _rows_hash(gold: Manifest) -> str:
-    """Hash of the rows alone: gold's card and its copy of the configuration don't make an adapter another one."""
-    return fingerprint([(f.path, f.sha256) for f in gold.files if f.path.startswith(tuple(f"{s}/" for s in SPLITS))])
+    return [name for name, value in _judged_by(settings, spec).items() if judged_by.get(name) != value]
 
 
 def _rows_in(gold: Manifest, split: str) -> int:
@@ -201,28 +209,23 @@ def _rows_in(gold: Manifest, split: str) -> int:
 
 
 def _name(spec: EngineSpec, key: str) -> str:
-    return f"{spec.engine}/{key[:12]}"
+    return f"{spec.name}/{key[:12]}"
 
 
-def _selected(settings: Settings) -> list[AIEngine]:
-    return [engine for engine in ENGINES if not settings.engines or engine in settings.engines]
-
-
-def _judge_again(
-    settings: Settings, lake: Lake, spec: EngineSpec, config: TrainingConfig, step: Step, previous: Manifest
-) -> StepResult:
+def _judge_again(settings: Settings, lake: Lake, spec: EngineSpec, step: Step, previous: Manifest) -> StepResult:
     from data_foundry.finetuning.verdict import judged, write_verdict
 
+    config = spec.training
     with lake.commit(Layer.MODELS, previous.name, step.key) as commit:
         for file in previous.files:
             if file.path not in ("evaluation.json", "README.md"):
                 commit.keep(file)
-        details = judged(settings, config, {**previous.details, "config": config.model_dump(mode="json")})
+        details = judged(settings, spec, config, {**previous.details, "config": config.model_dump(mode="json")})
         write_verdict(commit, spec, details)
         manifest = commit.publish(
             inputs=previous.inputs,
             rule_sets=previous.rule_sets,
-            settings={**previous.settings, "judged_by": _judged_by(settings, config)},
+            settings={**previous.settings, "judged_by": _judged_by(settings, spec)},
             rows_in=previous.rows_in,
             rows_out=previous.rows_out,
             rejected=previous.rejected,
@@ -231,12 +234,12 @@ def _judge_again(
     return _result(step, manifest)
 
 
-def _result(step: Step, manifest: Manifest) -> StepResult:
+def _result(step: Step, manifest: Manifest, first: str = "") -> StepResult:
     return StepResult(
         name=step.name,
         key=step.key,
         outcome=Outcome.DONE,
-        reason=summary(manifest.details),
+        reason=first + summary(manifest.details),
         rows_in=manifest.rows_in,
         rows_out=manifest.rows_out,
         rejected=manifest.rejected,

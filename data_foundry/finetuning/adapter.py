@@ -5,29 +5,34 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.evaluate import Evaluation, evaluate
+from data_foundry.finetuning.calibration import temperature_json, validation_temperature
+from data_foundry.finetuning.checkpoints import clear_work, sweep_work, work_folder
+from data_foundry.finetuning.feature_store import FeatureStore
 from data_foundry.finetuning.gold_rows import (
     LEFT_OUT,
     Encoded,
     check_columns,
-    control_rows,
     encode_rows,
     labels_of,
     replay_features,
 )
-from data_foundry.finetuning.predict import Predictor, load_predictor, load_task
-from data_foundry.finetuning.task import Task
-from data_foundry.finetuning.tracking import tracking_callbacks
-from data_foundry.finetuning.train import TrainingRecord, train_adapter, uses_gpu
+from data_foundry.finetuning.held_out import HeldOut
+from data_foundry.finetuning.journal import Journal, journal_of
+from data_foundry.finetuning.launch import TrainingJob, check_processes, train_part
+from data_foundry.finetuning.measurement import measure
+from data_foundry.finetuning.predict import load_predictor, load_task
+from data_foundry.finetuning.task import Features, Task
+from data_foundry.finetuning.tracking import record
+from data_foundry.finetuning.train import TrainingRecord, uses_gpu
 from data_foundry.finetuning.verdict import judged, write_verdict
-from data_foundry.finetuning.version_files import ADAPTER, PROBE, SPLITS, write_json
+from data_foundry.finetuning.version_files import ADAPTER, CALIBRATION, PROBE, SPLITS, write_json
+from data_foundry.finetuning.version_lineage import lineage_of
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig
@@ -48,42 +53,79 @@ def make_adapter(
 ) -> Manifest:
     """Train, evaluate and publish the version that `key` names; return its manifest.
 
-    It holds adapter/ (and linear_probe/ for a base without a head), evaluation.json, training_log.json and README.md.
-    Raises FoundryError when the base can't be had or can't learn this, or when it can take no row.
+    It holds adapter/ (and linear_probe/ for a base without a head), evaluation.json, training_log.json, README.md, and
+    calibration.json for a classifier. Test rows are opened once the adapter is written, and never before. Raises
+    FoundryError when the base can't be had or can't learn this, or when it can take no row.
     """
     import torch
 
+    check_processes(settings.training, config)
     torch.set_num_threads(settings.training.threads)
     base_folder = model_folder(settings, config.base, config.revision)
     revision = model_revision(settings, config.base, config.revision, resolve=True)
-    files = {split: lake.files(Layer.GOLD, spec.engine, under=split, hashed=True) for split in SPLITS}
+    gold = lake.manifest(Layer.GOLD, spec.engine)
+    if gold is None:
+        raise FoundryError(f"The gold of {spec.engine} is gone.", "Run phase 3 again.")
+    files = {split: lake.files(Layer.GOLD, spec.engine, under=split, hashed=True) for split in ("train", "validation")}
     check_columns(spec, config.only)
     labels: tuple[str, ...] = ()
     if "classification" in spec.task:
         labels = labels_of(files["train"], spec.label, config.only, heard=spec.task == "audio-classification")
         _require(spec, config, "train", labels, Counter())
     task = load_task(spec, config, base_folder, labels)
-    encoded = {
-        "train": encode_rows(task, files["train"], at_most=config.max_train_rows),
-        "validation": encode_rows(task, files["validation"]),
-        "test": encode_rows(task, files["test"], keep_rows=True),
-    }
-    refused = sum((split.refused for split in encoded.values()), Counter[str]())
-    for split in ("train", "test"):
-        _require(spec, config, split, encoded[split].features, encoded[split].refused)
-    _say_what_is_left_out(spec, config, refused)
     version = key[:12]
-    with lake.commit(Layer.MODELS, f"{spec.engine}/{version}", key) as commit:
-        records = _train(settings, task, config, encoded, commit, base_folder, revision, f"{spec.engine}-{version}")
-        write_json(commit.path("training_log.json"), {name: record.as_json() for name, record in records.items()})
-        predictor = _predictor(settings, spec, config, base_folder, commit, set(records))
-        probe = PROBE if PROBE in records else None
-        log.info("%s: trained, now measured on %d held-out rows", spec.engine, len(encoded["test"].rows))
-        evaluation = evaluate(predictor, encoded["test"].rows, ADAPTER, base_adapter=probe)
-        control, control_note = _control(predictor, base_folder)
-        record = records[ADAPTER].as_json()
+    name = f"{spec.name}-{version}"
+    journal = journal_of(settings.base_path, name)
+    store = FeatureStore(settings, spec.engine, f"{config.base}@{revision}")
+    with journal.wall("features"):
+        encoded = {
+            "train": encode_rows(task, files["train"], at_most=config.max_train_rows, store=store),
+            "validation": encode_rows(
+                task, files["validation"], keep_rows=bool(labels), store=store, what="validation"
+            ),
+        }
+        replay, replay_refused = replay_features(
+            task, base_folder, config.replay_share, len(encoded["train"].features), store
+        )
+    _require(spec, config, "train", encoded["train"].features, encoded["train"].refused)
+    if replay_refused:
+        log.warning("%s: replay rows that the base can't take: %s", spec.name, dict(replay_refused))
+    sweep_work(settings.base_path, spec.name, keep=name)
+    with lake.commit(Layer.MODELS, f"{spec.name}/{version}", key) as commit:
+        with journal.wall("training"):
+            records = _train(settings, task, encoded, replay, commit, revision, name, journal)
+        write_json(commit.path("training_log.json"), {part: done.as_json() for part, done in records.items()})
+        folders = {part: _folder(commit, part) for part in records}
+        # What was written is loaded, so that what is measured is what is published.
+        device = "cuda" if uses_gpu(settings.training) else "cpu"
+        predictor = load_predictor(spec, config, base_folder, folders, device=device)
+        temperature = validation_temperature(predictor, encoded["validation"], ADAPTER) if labels else None
+        if temperature is not None:
+            write_json(commit.path(CALIBRATION), temperature_json(temperature))
+        # From here on nothing is chosen any more.
+        held_out = HeldOut(lake, spec.engine)
+        opened = held_out.open(folders[ADAPTER])
+        encoded["test"] = encode_rows(task, opened["test"], keep_rows=True, store=store, what="test", frozen=False)
+        _require(spec, config, "test", encoded["test"].features, encoded["test"].refused)
+        refused = sum((split.refused for split in encoded.values()), Counter[str]())
+        _say_what_is_left_out(spec, config, refused)
+        log.info("%s: trained, now measured on %d held-out rows", spec.name, len(encoded["test"].rows))
+        with journal.wall("evaluation"):
+            measured = measure(
+                settings,
+                lake,
+                predictor,
+                base_folder,
+                encoded["test"],
+                opened,
+                store,
+                name=commit.name,
+                base_adapter=PROBE if PROBE in records else None,
+                temperature=temperature,
+            )
         details = {
-            "engine": spec.engine.value,
+            "engine": spec.name,
+            "task": spec.task,
             "version": version,
             "config": config.model_dump(mode="json"),
             "base": config.base,
@@ -93,16 +135,16 @@ def make_adapter(
             "refused": dict(sorted(refused.items())),
             "refused_examples": {split: encoded[split].examples for split in SPLITS if encoded[split].examples},
             "sources": _sources(encoded),
-            "training": {name: value for name, value in record.items() if name != "curve"},
-            "evaluation": evaluation.as_json(),
-            "measures": _measures(evaluation),
-            "control": {**control.as_json(), "measures": _measures(control)} if control else None,
-            "control_note": control_note,
+            "training": {name: value for name, value in records[ADAPTER].as_json().items() if name != "curve"},
+            **measured,
+            "test_opened_after": held_out.opened_after,
+            "lineage": lineage_of(config, gold, base_folder, revision),
         }
-        details = judged(settings, config, details)
+        details = judged(settings, spec, config, details)
         write_verdict(commit, spec, details)
+        held_out.check_unchanged()
         used = sum(len(encoded[split].features) for split in SPLITS)
-        return commit.publish(
+        manifest = commit.publish(
             inputs=inputs,
             rule_sets=rule_sets,
             settings=published,
@@ -111,6 +153,14 @@ def make_adapter(
             rejected=refused,
             details=details,
         )
+    clear_work(settings.base_path, name)
+    record(settings.training, journal, name)
+    return manifest
+
+
+def _folder(commit: Commit, part: str) -> Path:
+    """Return the folder that one part of a version, the adapter or the linear probe, is written to."""
+    return commit.path(f"{part}/adapter_config.json").parent
 
 
 def _require(
@@ -123,10 +173,10 @@ def _require(
         wanted = " and ".join(f"{column} {value}" for column, value in config.only.items()) or spec.label
         raise FoundryError(
             f"The gold of {spec.engine} has no {split} row with {wanted}.",
-            f"Change training.engines.{spec.engine}.only ({{}} takes every row), or add such data.",
+            f"Change {spec.configured_at}.only ({{}} takes every row), or add such data.",
         )
     raise FoundryError(
-        f"{config.base} can take none of the {split} rows of {spec.engine}: {dict(refused)}.",
+        f"{config.base} can take none of the {split} rows of {spec.name}: {dict(refused)}.",
         "Choose another base, or data that it can take.",
     )
 
@@ -134,61 +184,42 @@ def _require(
 def _say_what_is_left_out(spec: EngineSpec, config: TrainingConfig, refused: Mapping[str, int]) -> None:
     if refused.get(LEFT_OUT):
         wanted = " and ".join(f"{column} {value}" for column, value in config.only.items())
-        log.info("%s: only gold rows with %s; %d others left out", spec.engine, wanted, refused[LEFT_OUT])
+        log.info("%s: only gold rows with %s; %d others left out", spec.name, wanted, refused[LEFT_OUT])
     if refused.get("no_audio"):
-        log.info("%s: %d gold rows of text alone left out: the base hears", spec.engine, refused["no_audio"])
+        log.info("%s: %d gold rows of text alone left out: the base hears", spec.name, refused["no_audio"])
 
 
 def _train(
     settings: Settings,
     task: Task,
-    config: TrainingConfig,
     encoded: Mapping[str, Encoded],
+    replay: Sequence[Features],
     commit: Commit,
-    base_folder: Path,
     revision: str,
     name: str,
+    journal: Journal,
 ) -> dict[str, TrainingRecord]:
     """Train the adapter, and the linear probe that is the figure to beat where the base has no head."""
-    rows, validation = encoded["train"].features, encoded["validation"].features
-    replay, replay_refused = replay_features(task, base_folder, config.replay_share, len(rows))
-    if replay_refused:
-        log.warning("%s: replay rows that the base can't take: %s", task.spec.engine, dict(replay_refused))
     wanted = [ADAPTER] + [PROBE] * (task.base_kind == "linear_probe")
-    records = {}
-    for part in wanted:
-        records[part] = train_adapter(
-            task,
-            config,
-            settings.training,
-            rows,
-            validation,
-            commit.path(f"{part}/adapter_config.json").parent,
-            replay=replay,
-            revision=revision,
-            head_only=part == PROBE,
-            callbacks=tracking_callbacks(settings.training, f"{name}-{part}", settings.base_path / "logs" / "wandb"),
+    return {
+        part: train_part(
+            TrainingJob(
+                part=part,
+                task=task,
+                config=task.config,
+                training=settings.training,
+                rows=encoded["train"].features,
+                validation=encoded["validation"].features,
+                folder=_folder(commit, part),
+                journal=journal,
+                work=work_folder(settings.base_path, name) / part,
+                replay=replay,
+                revision=revision,
+                head_only=part == PROBE,
+            )
         )
-    return records
-
-
-def _predictor(
-    settings: Settings, spec: EngineSpec, config: TrainingConfig, base_folder: Path, commit: Commit, parts: set[str]
-) -> Predictor:
-    """Load what was written, so that what is measured is what is published."""
-    folders = {part: commit.path(f"{part}/adapter_config.json").parent for part in sorted(parts)}
-    device = "cuda" if uses_gpu(settings.training) else "cpu"
-    return load_predictor(spec, config, base_folder, folders, device=device)
-
-
-def _control(predictor: Predictor, base_folder: Path) -> tuple[Evaluation | None, str]:
-    rows, note = control_rows(predictor.task, base_folder)
-    return (evaluate(predictor, rows, ADAPTER) if rows else None), note
-
-
-def _measures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return every measure unrounded: what the gates judge, now and later."""
-    return {name: asdict(comparison) for name, comparison in evaluation.measures.items()}
+        for part in wanted
+    }
 
 
 def _sources(encoded: Mapping[str, Encoded]) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
 """The model registry: versions of adapters, the stage each has reached, and a history that can't be edited unseen.
 
-One SQLite file. A version is what a training run published: its engine, the first 12 digits of its training key, the
-hash of its weights and the hash of its evaluation. Every change is one transaction that writes the new state and a
-history entry together, so a kill leaves the old state or the new one. Each history entry holds the hash of the one
-before it: an edited, removed or reordered entry breaks the chain, which `verify_history` finds. (The chain has no
-secret in it: it guards against edits and accidents, not against somebody who computes all of it again. Who needs
-that keeps `head()` somewhere else.)
+One SQLite file. A version is what a training run published: its adapter's name (an engine, "stt", or a variant of one,
+"stt.malabar"), the first 12 digits of its training key, the hash of its weights and the hash of its evaluation. Every
+change is one transaction that writes the new state and a history entry together, so a kill leaves the old state or the
+new one. Each history entry holds the hash of the one before it: an edited, removed or reordered entry breaks the chain,
+which `verify_history` finds. (The chain has no secret in it: it guards against edits and accidents, not against
+somebody who computes all of it again. Who needs that keeps `head()` somewhere else.)
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from data_foundry.adapter_name import engine_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.registry_history import HISTORY_SCHEMA, HistoryEntry, append, faults, read_entries
 from data_foundry.lake import Lake, Layer
-from data_foundry.records import AIEngine
 
 FILE_NAME = "registry.sqlite"
 BUSY_SECONDS = 30.0
@@ -49,7 +49,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     Stage.ROLLED_BACK: frozenset({Stage.SHADOW}),
 }
 
-# Of each engine at most one version hears mirrored calls, and at most one answers every caller.
+# Of each adapter at most one version hears mirrored calls, and at most one answers every caller.
 EXCLUSIVE = frozenset({Stage.SHADOW, Stage.PRODUCTION})
 
 _SCHEMA = """
@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS versions (
 
 @dataclass(frozen=True)
 class Version:
-    """One adapter version; times are UTC, ISO 8601. `reason` is why it stands at its stage."""
+    """One version; times are UTC, ISO 8601. `engine` is its adapter's name, `reason` why it stands at its stage."""
 
     engine: str
     version: str
@@ -100,10 +100,10 @@ class Registry:
         """Enter a version at stage none, or return it as it stands when it is known with these hashes.
 
         A known version with other weights starts again at none, because what it earned it earned with other bytes; one
-        with another evaluation keeps its stage, and the history says so. Raises FoundryError when other weights come
-        under the name of a version that answers callers.
+        with another evaluation keeps its stage, and the history says so. Raises FoundryError for a name that no adapter
+        can have, and when other weights come under the name of a version that answers callers.
         """
-        engine = AIEngine(engine).value
+        engine_of(engine)
         with self._transaction() as connection:
             known = _find(connection, engine, version)
             if known and (known.artefact_hash, known.evaluation_hash) == (artefact_hash, evaluation_hash):
@@ -306,7 +306,7 @@ def _find(connection: sqlite3.Connection, engine: str, version: str) -> Version 
 def _require(connection: sqlite3.Connection, engine: str, version: str) -> Version:
     found = _find(connection, engine, version)
     if found is None:
-        raise FoundryError(f"No version {engine}/{version} is registered.", "python -m data_foundry status lists them.")
+        raise FoundryError(f"No version {engine}/{version} is registered.", "See `python -m data_foundry models list`.")
     return found
 
 
