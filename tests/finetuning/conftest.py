@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_foundry.config import Settings, load_settings
+from data_foundry.engines import ENGINES
 from data_foundry.records import AIEngine
 from finetuning import gold_builders, tiny_bases
 
@@ -19,6 +22,8 @@ BASES = {
     AIEngine.TRANSLATION: ("tiny/t5", ("q", "v")),
     AIEngine.TTS: ("tiny/codec-llama", ("q_proj", "v_proj")),
 }
+# The product's own, off unless a test wants them.
+VARIANTS = tuple(f"{engine}.{variant}" for engine, spec in ENGINES.items() for variant in spec.variants)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +39,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_bases.whisper(models / "whisper")
     tiny_bases.bert(models / "bert-topics")
     tiny_bases.bert(models / "bert", labels=())
-    tiny_bases.xlm_roberta(models / "xlm-roberta")
+    tiny_bases.encoder(models / "xlm-roberta")
     tiny_bases.t5(models / "t5", {"ml-en": ">>eng<< ", "en-ml": ">>mal<< "})
     tiny_bases.nllb(models / "nllb")
     tiny_bases.m2m100(models / "m2m100")
@@ -44,6 +49,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [{k: r[k] for k in ("text", "label")} for r in gold_builders.rows(AIEngine.NLU, 20)]
         )
         pq.write_table(table, models / "bert-topics" / f"{name}.parquet")
+    # A Trainer collects garbage before it trains: not through all the libraries every time.
+    import peft  # noqa: F401
+    from transformers import Trainer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
     return root
 
 
@@ -51,7 +62,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_settings(hub: Path, tmp_path: Path) -> Callable[..., Settings]:
     """Settings of a run over the folder Hub: tiny_settings(engine, epochs=2, training={"use_wandb": True})."""
 
-    def build(engine: AIEngine, *, training: dict[str, object] | None = None, **config: object) -> Settings:
+    def build(engine: AIEngine, *, training: dict[str, Any] | None = None, **config: object) -> Settings:
         base, targets = BASES[engine]
         own = {
             "base": base,
@@ -64,7 +75,14 @@ def tiny_settings(hub: Path, tmp_path: Path) -> Callable[..., Settings]:
             **({"only": {"label_kind": "topic"}} if engine is AIEngine.NLU else {}),
             **config,
         }
-        sections = {"gpu_enabled": False, "mixed_precision": False, "engines": {engine.value: own}, **(training or {})}
+        further = training or {}
+        sections = {
+            "gpu_enabled": False,
+            "mixed_precision": False,
+            "engines": {engine.value: own},
+            **further,
+            "variants": {**{name: {"enabled": False} for name in VARIANTS}, **further.get("variants", {})},
+        }
         return load_settings(
             flags={
                 "base_path": str(tmp_path / "base"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data_foundry.engines import ENGINES
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.records import AIEngine
 from finetuning.tiny_bases import CODEC, SENTENCES, TOPICS, WORDS, tone
@@ -45,7 +46,7 @@ def row(engine: AIEngine, number: int, split: str = "train", **changes: Any) -> 
         "licence": "cc-by-4.0",
         "flags": [],
         "group": f"{split}{number}",
-        "speaker": f"{split} voice {number % 6}",
+        **({"speaker": f"{split} voice {number % 6}"} if "speaker" in ENGINES[engine].gold_columns else {}),
         **content[engine],
         **changes,
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from data_foundry.compute import guarded
 from data_foundry.config import Settings
@@ -65,13 +68,28 @@ def test_every_engine_goes_from_gold_to_a_measured_version_that_is_skipped_next_
     assert report.base is not None and report.adapted is not None
     assert 0 <= report.base["score"] <= 1 and 0 <= report.adapted["score"] <= 1
     assert report.primary_metric in report.base and report.base["rows"] == 6
-    assert [gate.gate for gate in report.gates] == ["minimum_score", "improvement", "base_domain", "enough_test_rows"]
+    gates = ["minimum_score", "improvement", "base_domain", "slice_regression", "enough_test_rows"]
+    assert [gate.gate for gate in report.gates] == gates
+    assert {"relative_error_reduction", "bias", "phone", "calibration"} <= report.model_dump().keys()
+    card = (Lake(settings).folder(Layer.MODELS, manifest.name) / "README.md").read_text(encoding="utf-8")
+    assert ModelCard(card).data.eval_results and ModelCard(card).data.license == "other", "nobody states the base's"
+    adapted = loaded_as_the_card_says(card, settings, manifest)
+    assert any("lora_B" in name and weight.abs().sum() > 0 for name, weight in adapted.named_parameters())
     curve = json.loads((Lake(settings).folder(Layer.MODELS, manifest.name) / "training_log.json").read_text())[
         "adapter"
     ]
     assert any("loss" in point for point in curve["curve"]) and any("eval_loss" in point for point in curve["curve"])
     stored = json.loads(config_of(settings, manifest).read_text())
     assert stored["base_model_name_or_path"] == manifest.details["config"]["base"]
+
+
+def loaded_as_the_card_says(card: str, settings: Settings, manifest: Manifest) -> Any:
+    """Run the code of a card's "Load" in the version's folder, and return the model."""
+    code = card.split("```python\n")[1].split("```")[0]
+    here: dict[str, Any] = {}
+    with contextlib.chdir(Lake(settings).folder(Layer.MODELS, manifest.name)):
+        exec(code.replace("path/to/that/folder", str(settings.hub.source)), here)
+    return here["model"]
 
 
 def test_a_backup_that_is_not_whole_is_made_up_for_without_training_again(tiny_settings: Build) -> None:
@@ -121,8 +139,8 @@ def test_changed_gold_and_changed_configuration_are_the_stated_reason_to_train_a
 
 def test_other_control_rows_under_the_same_name_are_measured_again(tiny_settings: Build, tmp_path: Path) -> None:
     control = tmp_path / "control.parquet"
-    settings = tiny_settings(AIEngine.NLU, control=str(control))
-    commit_gold(Lake(settings), AIEngine.NLU, gold(AIEngine.NLU))
+    settings = tiny_settings(AIEngine.SENTIMENT, control=str(control))
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, gold(AIEngine.SENTIMENT))
     keys = []
     for content in (None, b"some rows", b"other rows", b"some rows"):
         if content:
@@ -130,7 +148,7 @@ def test_other_control_rows_under_the_same_name_are_measured_again(tiny_settings
         keys += [step.key for step in adapt.plan(settings, Lake(settings))]
     assert len(set(keys)) == 3 and keys[1] == keys[3]
     moved = control.rename(tmp_path / "elsewhere.parquet")
-    (step,) = adapt.plan(tiny_settings(AIEngine.NLU, control=str(moved)), Lake(settings))
+    (step,) = adapt.plan(tiny_settings(AIEngine.SENTIMENT, control=str(moved)), Lake(settings))
     assert step.key == keys[1]
 
 

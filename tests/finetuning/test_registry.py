@@ -122,8 +122,18 @@ def test_a_new_shadow_retires_the_older_one_of_its_engine_and_no_other(registry:
 def test_an_unknown_version_or_engine_is_refused(registry: Registry) -> None:
     with pytest.raises(FoundryError, match="No version stt/nothing"):
         move(registry, "nothing", Stage.SHADOW)
-    with pytest.raises(ValueError, match="weather"):
-        register(registry, engine="weather")
+    for name in ("weather", "weather.rain", "stt.", "stt/malabar", "stt.Malabar"):
+        with pytest.raises(FoundryError, match="names no adapter"):
+            register(registry, engine=name)
+
+
+def test_a_variant_has_a_shadow_and_a_production_of_its_own(registry: Registry) -> None:
+    for version, name in (("aaaaaaaaaaaa", "stt"), ("bbbbbbbbbbbb", "stt.malabar"), ("cccccccccccc", "stt.malabar")):
+        register(registry, version, name)
+        move(registry, version, Stage.SHADOW, engine=name)
+    assert [version.version for version in registry.versions("stt", Stage.SHADOW)] == ["aaaaaaaaaaaa"]
+    assert [version.version for version in registry.versions("stt.malabar", Stage.SHADOW)] == ["cccccccccccc"]
+    assert registry.verify_history() == []
 
 
 def test_a_transition_without_who_and_why_is_refused(registry: Registry) -> None:
@@ -243,6 +253,40 @@ def test_reading_leaves_the_registry_and_its_folder_as_they_were(registry: Regis
     assert registry.versions() and registry.history() and registry.verify_history() == []
     assert (registry.path.read_bytes(), sorted(path.name for path in registry.path.parent.iterdir())) == before
     assert before[1] == ["registry.sqlite"]
+
+
+MADE_BEFORE_VARIANTS = """
+CREATE TABLE versions (
+  engine TEXT NOT NULL, version TEXT NOT NULL, artefact_hash TEXT NOT NULL, evaluation_hash TEXT NOT NULL,
+  base TEXT NOT NULL, base_revision TEXT, stage TEXT NOT NULL, reason TEXT NOT NULL,
+  registered_at TEXT NOT NULL, stage_since TEXT NOT NULL, PRIMARY KEY (engine, version));
+CREATE TABLE history (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, engine TEXT NOT NULL,
+  version TEXT NOT NULL, from_stage TEXT, to_stage TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+  evidence TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE);
+INSERT INTO versions VALUES ('nlu', 'eae4383689ca', 'weights', 'evaluation', 'owner/base', NULL, 'shadow',
+  'passed its gates', '2026-01-02T03:04:05Z', '2026-01-02T03:04:06Z');
+INSERT INTO history VALUES (1, '2026-01-02T03:04:05Z', 'registered', 'nlu', 'eae4383689ca', NULL, 'none', 'phase4',
+  'trained', '{"verdict": "pass"}', '',
+  'a2b6271e93256234c8e79a85b002a162706a63d789bf9130424f45bd4b3a8df5');
+INSERT INTO history VALUES (2, '2026-01-02T03:04:06Z', 'moved', 'nlu', 'eae4383689ca', 'none', 'shadow', 'phase4',
+  'passed its gates', '{}',
+  'a2b6271e93256234c8e79a85b002a162706a63d789bf9130424f45bd4b3a8df5',
+  '475911b36be9c557b966ef774827176d7d0e953efd946b7970e46702d121e8f1');
+"""
+
+
+def test_a_registry_made_before_there_were_variants_opens_and_goes_on(registry: Registry) -> None:
+    registry.path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(registry.path)
+    connection.executescript(MADE_BEFORE_VARIANTS)
+    connection.close()
+    assert registry.verify_history() == []
+    assert registry.version("nlu", "eae4383689ca").stage is Stage.SHADOW  # type: ignore[union-attr]
+    register(registry, "bbbbbbbbbbbb", "nlu")
+    move(registry, "bbbbbbbbbbbb", Stage.SHADOW, engine="nlu")
+    assert registry.version("nlu", "eae4383689ca").stage is Stage.RETIRED  # type: ignore[union-attr]
+    assert registry.verify_history() == []
 
 
 def test_a_damaged_registry_is_a_clear_error(registry: Registry) -> None:
