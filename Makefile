@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 sample: $(VENV)/.installed
 	$(BIN)/python run_data_foundry.py --profile sample
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed $(VENV)/mlflow/.installed
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed
@@ -25,5 +25,11 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
 
+# MLflow pins older versions of two of our libraries, so the server that exports are tested against lives by itself.
+$(VENV)/mlflow/.installed: $(VENV)/.installed
+	$(PYTHON) -m venv $(VENV)/mlflow
+	$(VENV)/mlflow/bin/pip install --disable-pip-version-check -q mlflow==3.17.2
+	touch $@
+
 clean:
-	rm -rf storage/raw storage/silver storage/gold storage/hub_source.json storage/.lock storage/.hub_index models reports logs
+	rm -rf storage/raw storage/silver storage/gold storage/features storage/hub_source.json storage/.lock storage/.hub_index models reports logs training

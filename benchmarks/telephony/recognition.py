@@ -13,9 +13,9 @@ import jiwer
 
 from data_foundry.config import load_settings
 from data_foundry.engines import ENGINES, AIEngine
-from data_foundry.finetuning.gold_rows import control_rows
-from data_foundry.finetuning.predict import load_predictor
-from data_foundry.finetuning.speech import decode_audio
+from data_foundry.finetuning.evaluation.predict import load_predictor
+from data_foundry.finetuning.features.gold_rows import control_rows
+from data_foundry.finetuning.tasks.speech import decode_audio
 from data_foundry.hub import model_folder
 from data_foundry.preprocessing.audio import wav_bytes
 from data_foundry.preprocessing.text import scoring_form

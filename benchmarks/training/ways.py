@@ -17,10 +17,10 @@ from transformers import TrainerCallback
 from benchmarks.training.shares import Shares
 from data_foundry.config import Settings, load_settings
 from data_foundry.engines import ENGINES
-from data_foundry.finetuning.feature_store import FeatureStore
-from data_foundry.finetuning.gold_rows import encode_rows
-from data_foundry.finetuning.predict import load_task
-from data_foundry.finetuning.train import train_adapter
+from data_foundry.finetuning.evaluation.predict import load_task
+from data_foundry.finetuning.features.feature_store import FeatureStore
+from data_foundry.finetuning.features.gold_rows import encode_rows
+from data_foundry.finetuning.training.train import train_adapter
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
 
@@ -143,7 +143,7 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     import torch
 
-    from data_foundry.finetuning.task import quiet_transformers
+    from data_foundry.finetuning.tasks.task import quiet_transformers
 
     quiet_transformers()
     torch.set_num_threads(given["threads"])

@@ -15,8 +15,8 @@ from data_foundry.commands.tables import print_table
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.figures import counted, readable_size
-from data_foundry.finetuning.version_difference import version_difference
-from data_foundry.finetuning.versions import find_version, version_entry, version_names, version_record
+from data_foundry.finetuning.versions.version_difference import version_difference
+from data_foundry.finetuning.versions.versions import find_version, version_entry, version_names, version_record
 from data_foundry.lake import Lake, storage_error
 
 HELP = {

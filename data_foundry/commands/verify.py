@@ -93,8 +93,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def registry_told(lake: Lake) -> dict[str, Any]:
     """Return {"registry": {"entries": how many changes, "faults": sentences}}, or {} where nothing was registered."""
-    from data_foundry.finetuning.registry import Registry
-    from data_foundry.finetuning.versions import registry_faults
+    from data_foundry.finetuning.versions.registry import Registry
+    from data_foundry.finetuning.versions.versions import registry_faults
 
     registry = Registry(lake)
     if not registry.path.exists():

@@ -8,7 +8,7 @@ from typing import Any
 
 from data_foundry.commands.tables import WIDTH
 from data_foundry.figures import readable_size
-from data_foundry.finetuning.versions import UNREGISTERED, VersionRecord
+from data_foundry.finetuning.versions.versions import UNREGISTERED, VersionRecord
 
 HASH_SHOWN = 12
 

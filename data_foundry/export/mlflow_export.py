@@ -21,8 +21,8 @@ from data_foundry.export.mlflow_record import (
 )
 from data_foundry.export.mlflow_server import MlflowServer
 from data_foundry.export.version_folder import published
-from data_foundry.finetuning.registry import Registry
-from data_foundry.finetuning.versions import VersionRecord, version_record
+from data_foundry.finetuning.versions.registry import Registry
+from data_foundry.finetuning.versions.versions import VersionRecord, version_record
 from data_foundry.lake import MANIFEST, Lake, fingerprint
 
 Json = dict[str, Any]

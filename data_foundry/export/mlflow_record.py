@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.registry import Stage, Version
-from data_foundry.finetuning.versions import VersionRecord
+from data_foundry.finetuning.versions.registry import Stage, Version
+from data_foundry.finetuning.versions.versions import VersionRecord
 from data_foundry.lake import MANIFEST, Lake, Layer, Manifest, fingerprint
 
 PREFIX = "data_foundry."

@@ -8,8 +8,8 @@ from typing import Any
 from data_foundry import __version__
 from data_foundry.errors import FoundryError
 from data_foundry.export.folder import ELSEWHERE, fresh_folder, is_taken, read_export
-from data_foundry.finetuning.version_files import ADAPTER, json_text
-from data_foundry.finetuning.versions import VersionRecord
+from data_foundry.finetuning.versions.version_files import ADAPTER, json_text
+from data_foundry.finetuning.versions.versions import VersionRecord
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 
 VERSION_EXPORT_RULES = "version-folder-1"

@@ -16,11 +16,11 @@ from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.engines.adapters import selected
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.gold_rows import check_columns
-from data_foundry.finetuning.journal import training_run
+from data_foundry.finetuning.features.gold_rows import check_columns
 from data_foundry.finetuning.selection import Selection, choose_rows, known_selection, rows_hash
-from data_foundry.finetuning.version_files import GATE_RULES, summary
-from data_foundry.finetuning.version_report import engine_report
+from data_foundry.finetuning.training.journal import training_run
+from data_foundry.finetuning.versions.version_files import GATE_RULES, summary
+from data_foundry.finetuning.versions.version_report import engine_report
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
@@ -213,7 +213,7 @@ def _name(spec: EngineSpec, key: str) -> str:
 
 
 def _judge_again(settings: Settings, lake: Lake, spec: EngineSpec, step: Step, previous: Manifest) -> StepResult:
-    from data_foundry.finetuning.verdict import judged, write_verdict
+    from data_foundry.finetuning.versions.verdict import judged, write_verdict
 
     config = spec.training
     with lake.commit(Layer.MODELS, previous.name, step.key) as commit:

@@ -11,10 +11,12 @@ from typing import Any
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.calibration import temperature_json, validation_temperature
-from data_foundry.finetuning.checkpoints import clear_work, sweep_work, work_folder
-from data_foundry.finetuning.feature_store import FeatureStore
-from data_foundry.finetuning.gold_rows import (
+from data_foundry.finetuning.evaluation.calibration import temperature_json, validation_temperature
+from data_foundry.finetuning.evaluation.held_out import HeldOut
+from data_foundry.finetuning.evaluation.measurement import measure
+from data_foundry.finetuning.evaluation.predict import load_predictor, load_task
+from data_foundry.finetuning.features.feature_store import FeatureStore
+from data_foundry.finetuning.features.gold_rows import (
     LEFT_OUT,
     Encoded,
     check_columns,
@@ -22,17 +24,15 @@ from data_foundry.finetuning.gold_rows import (
     labels_of,
     replay_features,
 )
-from data_foundry.finetuning.held_out import HeldOut
-from data_foundry.finetuning.journal import Journal, journal_of
-from data_foundry.finetuning.launch import TrainingJob, check_processes, train_part
-from data_foundry.finetuning.measurement import measure
-from data_foundry.finetuning.predict import load_predictor, load_task
-from data_foundry.finetuning.task import Features, Task
-from data_foundry.finetuning.tracking import record
-from data_foundry.finetuning.train import TrainingRecord, uses_gpu
-from data_foundry.finetuning.verdict import judged, write_verdict
-from data_foundry.finetuning.version_files import ADAPTER, CALIBRATION, PROBE, SPLITS, write_json
-from data_foundry.finetuning.version_lineage import lineage_of
+from data_foundry.finetuning.tasks.task import Features, Task
+from data_foundry.finetuning.training.checkpoints import clear_work, sweep_work, work_folder
+from data_foundry.finetuning.training.journal import Journal, journal_of
+from data_foundry.finetuning.training.launch import TrainingJob, check_processes, train_part
+from data_foundry.finetuning.training.tracking import record
+from data_foundry.finetuning.training.train import TrainingRecord, uses_gpu
+from data_foundry.finetuning.versions.verdict import judged, write_verdict
+from data_foundry.finetuning.versions.version_files import ADAPTER, CALIBRATION, PROBE, SPLITS, write_json
+from data_foundry.finetuning.versions.version_lineage import lineage_of
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from data_foundry.engines import EngineSpec
-from data_foundry.finetuning.gold_rows import chosen
-from data_foundry.finetuning.version_files import PHONE, SPLITS
+from data_foundry.finetuning.features.gold_rows import chosen
+from data_foundry.finetuning.versions.version_files import PHONE, SPLITS
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, write_atomically
 from data_foundry.training_config import Task
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.registry import Registry, Stage, Version
-from data_foundry.finetuning.registry_history import HistoryEntry
-from data_foundry.finetuning.version_files import version_hashes
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 
 ADMITTED = "admitted"

@@ -52,7 +52,7 @@ def _absent(comparison: Comparison, calls: int) -> dict[str, Any]:
 
 
 def _character_error_rate(references: Sequence[str], outputs: Sequence[str]) -> float:
-    from data_foundry.finetuning.metrics import error_rate
+    from data_foundry.finetuning.evaluation.metrics import error_rate
     from data_foundry.preprocessing.text import scoring_form
 
     truth, said = ([scoring_form(text) for text in texts] for texts in (references, outputs))
@@ -62,7 +62,7 @@ def _character_error_rate(references: Sequence[str], outputs: Sequence[str]) -> 
 def _chrf(references: Sequence[str], outputs: Sequence[str]) -> float:
     from sacrebleu.metrics import CHRF
 
-    from data_foundry.finetuning.metrics import corpus_score
+    from data_foundry.finetuning.evaluation.metrics import corpus_score
 
     return corpus_score(CHRF(word_order=2), references, outputs).overall
 

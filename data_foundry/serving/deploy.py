@@ -19,9 +19,9 @@ from data_foundry.engines import EngineSpec
 from data_foundry.engines.adapters import adapters, spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
-from data_foundry.finetuning.registry import Registry, Stage, Version
-from data_foundry.finetuning.registry_history import HistoryEntry
-from data_foundry.finetuning.version_files import version_hashes, write_json
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.finetuning.versions.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
 from data_foundry.serving.admission import INCONCLUSIVE, REFUSED, admission_of, standing

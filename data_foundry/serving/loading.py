@@ -11,10 +11,10 @@ from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.gold_rows import chosen, read_rows
-from data_foundry.finetuning.predict import Predictor, load_predictor
-from data_foundry.finetuning.registry import Version
-from data_foundry.finetuning.version_files import ADAPTER, PROBE
+from data_foundry.finetuning.evaluation.predict import Predictor, load_predictor
+from data_foundry.finetuning.features.gold_rows import chosen, read_rows
+from data_foundry.finetuning.versions.registry import Version
+from data_foundry.finetuning.versions.version_files import ADAPTER, PROBE
 from data_foundry.hub import model_folder
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig

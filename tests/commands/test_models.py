@@ -12,8 +12,8 @@ import pytest
 from finetuning.version_builders import make_version
 
 from data_foundry import __main__ as command
-from data_foundry.finetuning.registry import Registry, Stage
-from data_foundry.finetuning.versions import find_version
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.finetuning.versions.versions import find_version
 from data_foundry.lake import Lake, Layer
 
 Command = Callable[..., str]

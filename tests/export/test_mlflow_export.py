@@ -26,8 +26,8 @@ from data_foundry.errors import FoundryError
 from data_foundry.export.mlflow_export import export_to_mlflow, read_back
 from data_foundry.export.mlflow_record import IDENTITY, identity_of, mlflow_record
 from data_foundry.export.mlflow_server import MlflowServer
-from data_foundry.finetuning.registry import Registry, Stage
-from data_foundry.finetuning.versions import VersionRecord, find_version
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.finetuning.versions.versions import VersionRecord, find_version
 from data_foundry.lake import Lake, Layer, fingerprint
 
 # MLflow pins versions that the product's own environment has others of: it has one of its own (`make mlflow`).

@@ -13,9 +13,9 @@ from finetuning.version_builders import CARD, make_version
 from data_foundry.errors import FoundryError
 from data_foundry.export import folder as export_folder
 from data_foundry.export.version_folder import IN_THE_LAKE, export_version_folder
-from data_foundry.finetuning import card
-from data_foundry.finetuning.registry import Registry, Stage
-from data_foundry.finetuning.versions import VersionRecord, find_version
+from data_foundry.finetuning.versions import card
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.finetuning.versions.versions import VersionRecord, find_version
 from data_foundry.lake import Lake, Layer
 
 

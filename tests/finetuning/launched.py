@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from data_foundry.finetuning.journal import journal_of
-from data_foundry.finetuning.launch import TrainingJob, train_part
+from data_foundry.finetuning.training.journal import journal_of
+from data_foundry.finetuning.training.launch import TrainingJob, train_part
 from data_foundry.training_config import Training, TrainingConfig
 
 

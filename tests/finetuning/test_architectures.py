@@ -13,10 +13,10 @@ import pytest
 
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.codec_lm import CodecLanguageModel
-from data_foundry.finetuning.predict import load_predictor, load_task
-from data_foundry.finetuning.task import Row, Task
-from data_foundry.finetuning.train import save_adapter, train_adapter, with_lora
+from data_foundry.finetuning.evaluation.predict import load_predictor, load_task
+from data_foundry.finetuning.tasks.codec_lm import CodecLanguageModel
+from data_foundry.finetuning.tasks.task import Row, Task
+from data_foundry.finetuning.training.train import save_adapter, train_adapter, with_lora
 from data_foundry.lake import Lake, Layer
 from data_foundry.records import AIEngine
 from data_foundry.training_config import Training, TrainingConfig

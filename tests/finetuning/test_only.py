@@ -11,7 +11,7 @@ from data_foundry.compute import guarded
 from data_foundry.config import Settings
 from data_foundry.engines import ENGINES
 from data_foundry.finetuning import adapt
-from data_foundry.finetuning.gold_rows import labels_of
+from data_foundry.finetuning.features.gold_rows import labels_of
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, Outcome, StepResult

@@ -17,14 +17,14 @@ import pytest
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.evaluate import evaluate
-from data_foundry.finetuning.lora import lora_config, with_lora
-from data_foundry.finetuning.predict import load_predictor
-from data_foundry.finetuning.train import train_adapter
+from data_foundry.finetuning.evaluation.evaluate import evaluate
+from data_foundry.finetuning.evaluation.predict import load_predictor
+from data_foundry.finetuning.training.lora import lora_config, with_lora
+from data_foundry.finetuning.training.train import train_adapter
 from data_foundry.records import AIEngine
 from data_foundry.training_config import Training
+from finetuning.evaluation.test_predict import adapter_with, task_for
 from finetuning.gold_builders import rows
-from finetuning.test_predict import adapter_with, task_for
 
 QUIET = Training(gpu_enabled=False, mixed_precision=False)
 

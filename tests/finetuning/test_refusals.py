@@ -14,7 +14,7 @@ from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapter
 from data_foundry.finetuning.adapt import describe
-from data_foundry.finetuning.predict import load_task
+from data_foundry.finetuning.evaluation.predict import load_task
 from data_foundry.lake import Lake
 from data_foundry.records import AIEngine, Rejected
 from data_foundry.training_config import TrainingConfig

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning import checkpoints, training_arguments
-from data_foundry.finetuning import train as train_module
-from data_foundry.finetuning.checkpoints import Checkpoints
-from data_foundry.finetuning.train import TrainingRecord, _OneTraining, train_adapter
+from data_foundry.finetuning.training import checkpoints, training_arguments
+from data_foundry.finetuning.training import train as train_module
+from data_foundry.finetuning.training.checkpoints import Checkpoints
+from data_foundry.finetuning.training.train import TrainingRecord, _OneTraining, train_adapter
 from data_foundry.lake import sha256_file
 from data_foundry.records import AIEngine
 from data_foundry.training_config import Training
+from finetuning.evaluation.test_predict import task_for
 from finetuning.gold_builders import rows
-from finetuning.test_predict import task_for
 
 OFTEN = Training(gpu_enabled=False, mixed_precision=False, checkpoint_steps=2)
 LIMIT_SECONDS = 120

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from data_foundry.finetuning.registry import Registry, Version
-from data_foundry.finetuning.version_files import version_hashes, write_json
+from data_foundry.finetuning.versions.registry import Registry, Version
+from data_foundry.finetuning.versions.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 
 CARD = '---\nlibrary_name: peft\n---\n\nmodel = PeftModel.from_pretrained(base, "adapter")\n'

@@ -14,7 +14,7 @@ import pytest
 from test_deploy import Classifier, World
 
 from data_foundry.config import Settings, load_settings
-from data_foundry.finetuning.registry import Registry, Stage
+from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Commit
 from data_foundry.serving import deploy, shadow
 

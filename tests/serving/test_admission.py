@@ -7,7 +7,7 @@ from serving.test_deploy import World
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.registry import Stage
+from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.report import Outcome
 from data_foundry.serving import deploy
 from data_foundry.serving.admission import admission_of, admit

@@ -14,7 +14,7 @@ from finetuning.gold_builders import commit_gold, row, rows
 
 from data_foundry.compute import guarded
 from data_foundry.config import PROJECT_ROOT, Settings
-from data_foundry.finetuning.registry import Registry, Stage
+from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Lake
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, Outcome, StepResult
@@ -98,7 +98,7 @@ def test_changed_gold_goes_as_far_as_the_shadow_by_itself_and_leaves_all_others_
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(f"2030-01-01T00:00:{second:02d}Z" for second in range(60))
-    monkeypatch.setattr("data_foundry.finetuning.registry_history.now", lambda: next(clock))
+    monkeypatch.setattr("data_foundry.finetuning.versions.registry_history.now", lambda: next(clock))
     lake, registry = Lake(settings), Registry(Lake(settings))
     for engine in (AIEngine.NLU, AIEngine.SENTIMENT):
         commit_gold(lake, engine, gold(engine))

@@ -14,7 +14,7 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.engines.adapters import adapters
-from data_foundry.finetuning.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.lake import Commit, Lake, Layer, fingerprint
 from data_foundry.report import Action, EngineReport, Outcome, Step, StepResult
 from data_foundry.serving import deploy, loading, shadow

@@ -11,7 +11,7 @@ import pytest
 
 from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, AIEngine
-from data_foundry.finetuning.registry import Registry, Stage
+from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, Outcome, StepResult
 from data_foundry.serving import deploy, loading

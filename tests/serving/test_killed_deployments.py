@@ -16,8 +16,8 @@ from killed_deployments import HARMFUL, HARMLESS, KILLS, world_of
 from test_deploy import World
 
 from data_foundry.config import PROJECT_ROOT
-from data_foundry.finetuning.registry import Stage
-from data_foundry.finetuning.versions import registry_faults
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.finetuning.versions.versions import registry_faults
 from data_foundry.lake import Layer, fingerprint
 from data_foundry.report import Action
 from data_foundry.serving import deploy

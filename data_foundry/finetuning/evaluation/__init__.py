@@ -1,0 +1,1 @@
+"""What an adapter was measured to do, beside its base."""

@@ -1,0 +1,274 @@
+"""Predictions of a base and its adapters: one base in memory, adapters switched by name."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data_foundry.engines import EngineSpec
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.features.once import EncodedOnce, not_taken
+from data_foundry.finetuning.tasks.classification import TextClassification
+from data_foundry.finetuning.tasks.codec_lm import CodecLanguageModel
+from data_foundry.finetuning.tasks.speech import WhisperClassification, WhisperTranscription
+from data_foundry.finetuning.tasks.task import (
+    Features,
+    Prediction,
+    Row,
+    Task,
+    TokenScore,
+    read_base_config,
+    row_name,
+)
+from data_foundry.finetuning.tasks.translation import Translation
+from data_foundry.finetuning.training.memory import BatchSize
+from data_foundry.records import Rejected
+from data_foundry.training_config import TrainingConfig
+
+LABELS = "labels.json"
+"""Beside an adapter that brings a head: the labels of its outputs, in order. PEFT's own files do not hold them."""
+
+TASKS: dict[str, type[Task]] = {
+    "speech-to-text": WhisperTranscription,
+    "audio-classification": WhisperClassification,
+    "text-classification": TextClassification,
+    "text-to-text": Translation,
+    "text-to-codes": CodecLanguageModel,
+}
+
+
+def load_task(spec: EngineSpec, config: TrainingConfig, base_folder: Path, labels: Sequence[str] = ()) -> Task:
+    """Return how this base learns this engine's task, by the architecture that its config names.
+
+    `labels` are those a classifier must know. Raises FoundryError for a base that can't learn the task.
+    """
+    base = read_base_config(base_folder)
+    task = TASKS[spec.task]
+    if not task.fits(base):
+        raise FoundryError(
+            f"{config.base} is a {base.model_type} model, which can't learn {spec.task}.",
+            f"For {spec.engine} name a base of this kind: {task.bases}.",
+        )
+    return task(spec, config, base_folder, base, labels)
+
+
+def load_predictor(
+    spec: EngineSpec,
+    config: TrainingConfig,
+    base_folder: Path,
+    adapters: Mapping[str, Path] | None = None,
+    *,
+    device: str = "cpu",
+    precision: str = "float32",
+    batch_size: int = 16,
+) -> Predictor:
+    """Return a predictor over a base and named adapter folders.
+
+    Raises FoundryError when the base can't learn the task, or an adapter was made for other labels or another base.
+    """
+    import torch
+
+    folders = dict(adapters or {})
+    known = {name: read_labels(folder) for name, folder in folders.items()}
+    labels = next((found for found in known.values() if found), ())
+    task = load_task(spec, config, base_folder, labels)
+    model = task.load_model(getattr(torch, precision)).to(device).eval()
+    predictor = Predictor(task, model, batch_size)
+    for name, folder in folders.items():
+        predictor.add_adapter(name, folder)
+    return predictor
+
+
+def read_labels(adapter_folder: Path) -> tuple[str, ...]:
+    """Return the labels that an adapter folder brings, empty when it has none."""
+    file = adapter_folder / LABELS
+    return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()
+
+
+class Predictor:
+    """A base in memory with any number of adapters; safe to call from several threads, one prediction at a time."""
+
+    def __init__(self, task: Task, model: Any, batch_size: int = 16) -> None:
+        self.task, self.model = task, model
+        self._batch_size = BatchSize(batch_size)
+        self._adapters: dict[str, Path] = {}
+        self._lock = threading.Lock()
+        self._once: EncodedOnce | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Rows that go through the model at a time; fewer from the moment on that memory runs out."""
+        return self._batch_size.rows
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters in memory."""
+        return tuple(self._adapters)
+
+    def add_adapter(self, name: str, folder: Path) -> None:
+        """Load an adapter beside the others. Raises FoundryError when it does not fit the base."""
+        from peft import PeftModel
+
+        labels = read_labels(folder)
+        if labels and labels != self.task.labels:
+            raise FoundryError(
+                f"Adapter {name} knows {', '.join(labels)}; the model in memory {', '.join(self.task.labels)}.",
+                "Load it in a predictor of its own.",
+            )
+        with self._lock:
+            try:
+                if isinstance(self.model, PeftModel):
+                    self.model.load_adapter(folder, adapter_name=name)
+                else:
+                    self.model = PeftModel.from_pretrained(self.model, folder, adapter_name=name)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise FoundryError(
+                    f"The adapter in {folder} does not fit {self.task.config.base}: {error}",
+                    "Use the base that its adapter_config.json names.",
+                ) from None
+            self.model.eval()
+            self._adapters[name] = folder
+
+    def remove_adapter(self, name: str) -> None:
+        """Let go of an adapter's weights."""
+        with self._lock:
+            self._folder(name)
+            del self._adapters[name]
+            if self._adapters:
+                self.model.delete_adapter(name)
+            else:
+                self.model = self.model.unload()
+
+    def why_not(self, row: Row) -> Rejected | None:
+        """Return why this base can't take a row, or None when it can."""
+        try:
+            self.task.encode(row, with_target=False)
+        except Rejected as refusal:
+            return refusal
+        return None
+
+    def predict(self, rows: Sequence[Row], adapter: str | None = None) -> list[Prediction]:
+        """Return one prediction a row, in order; `adapter` None is the base alone. Targets in the rows are not read.
+
+        Raises FoundryError for an unknown adapter, for a row that the base can't take (see `why_not`), and for a base
+        alone that has no head of its own.
+        """
+        if adapter is None and self.task.base_kind == "linear_probe":
+            raise FoundryError(
+                f"{self.task.config.base} alone knows no {self.task.spec.label}s.",
+                "Give an adapter: the linear probe that lies beside the trained one is the base's stand-in.",
+            )
+        return self._in_batches(rows, adapter, False, self.task.predict)
+
+    def teacher_forced(self, rows: Sequence[Row], adapter: str | None = None) -> list[TokenScore]:
+        """Return how well each row's own codec tokens are foreseen. Raises FoundryError as `predict` does."""
+        return self._in_batches(rows, adapter, True, self.task.teacher_forced)
+
+    @contextmanager
+    def encode_once(self, rows: Sequence[Row], features: Sequence[Features] | None = None) -> Iterator[None]:
+        """Encode these rows once for all predictions made of them inside this context.
+
+        The output of an encoder that a task could freeze is computed once, too, for the base and every adapter that
+        has no weights in it. `features` are the rows' features where they are made already, targets included.
+        """
+        with EncodedOnce(self.task, rows, features) as once:
+            self._once = once
+            try:
+                yield
+            finally:
+                self._once = None
+
+    def _in_batches(
+        self,
+        rows: Sequence[Row],
+        adapter: str | None,
+        with_target: bool,
+        run: Callable[[Any, Sequence[Features]], list[Any]],
+    ) -> list[Any]:
+        found: list[Any] = []
+        # Few enough for their features to be held in memory, enough for rows of a length to meet.
+        some = 8 * self.batch_size
+        for start in range(0, len(rows), some):
+            found += self._predicted(rows[start : start + some], start, adapter, with_target, run)
+        return found
+
+    def _predicted(
+        self,
+        rows: Sequence[Row],
+        start: int,
+        adapter: str | None,
+        with_target: bool,
+        run: Callable[[Any, Sequence[Features]], list[Any]],
+    ) -> list[Any]:
+        import torch
+
+        once = self._once if self._once is not None and self._once.knows(rows) else None
+        kept = once.frozen(rows) if once and not with_target and self._leaves_frozen(adapter) else None
+        features = kept or self._encoded(rows, start, with_target, once)
+        # The longest first: what memory can't hold shows at once.
+        order = sorted(range(len(rows)), key=lambda n: -self.task.effort(rows[n], features[n]))
+        found: dict[int, Any] = {}
+        with self._lock, self._switched(adapter), torch.inference_mode():
+            if once and kept is None and not with_target and self._leaves_frozen(adapter):
+                features = once.freeze(self.model, self._batch_size, rows, features)
+            for batch in self._batch_size.batches(order, lambda batch: self._outputs(batch, features, run)):
+                found |= batch
+        return [found[number] for number in range(len(rows))]
+
+    def _outputs(
+        self,
+        batch: Sequence[int],
+        features: Sequence[Features],
+        run: Callable[[Any, Sequence[Features]], list[Any]],
+    ) -> dict[int, Any]:
+        return dict(zip(batch, run(self.model, [features[number] for number in batch]), strict=True))
+
+    def _encoded(
+        self, rows: Sequence[Row], start: int, with_target: bool, once: EncodedOnce | None
+    ) -> Sequence[Features]:
+        if once is not None:
+            return once.features(rows, with_target)
+        features = []
+        for number, row in enumerate(rows, start):
+            try:
+                features.append(self.task.encode(row, with_target=with_target))
+            except Rejected as refusal:
+                raise not_taken(self.task, row_name(row, number), refusal) from None
+        return features
+
+    def _leaves_frozen(self, adapter: str | None) -> bool:
+        """Return whether the output of what the task can freeze is the base's own under an adapter."""
+        if not self.task.freezable:
+            return False
+        if adapter is None:
+            return True
+        return not any(set(name.split(".")) & set(self.task.freezable) for name in _weights(self._folder(adapter)))
+
+    @contextmanager
+    def _switched(self, adapter: str | None) -> Iterator[None]:
+        if adapter is not None:
+            self._folder(adapter)
+            self.model.set_adapter(adapter, inference_mode=True)
+            yield
+        elif self._adapters:
+            with self.model.disable_adapter():
+                yield
+        else:
+            yield
+
+    def _folder(self, name: str) -> Path:
+        if name not in self._adapters:
+            raise FoundryError(f"No adapter {name!r} is loaded.", f"Loaded: {', '.join(self._adapters) or 'none'}.")
+        return self._adapters[name]
+
+
+def _weights(adapter_folder: Path) -> list[str]:
+    """Return the names of an adapter's weights."""
+    from safetensors import safe_open
+
+    with safe_open(adapter_folder / "adapter_model.safetensors", framework="numpy") as file:
+        return list(file.keys())

@@ -1,0 +1,1 @@
+"""Gold rows as features: computed once, kept on disk, memory-mapped."""

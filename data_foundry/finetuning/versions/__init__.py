@@ -1,0 +1,1 @@
+"""What a training publishes: gates, card, lineage, and the registry of versions."""

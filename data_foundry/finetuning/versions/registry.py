@@ -1,0 +1,325 @@
+"""The model registry: versions of adapters, the stage each has reached, and a history that can't be edited unseen.
+
+One SQLite file. A version is what a training run published: its adapter's name (an engine, "stt", or a variant of one,
+"stt.malabar"), the first 12 digits of its training key, the hash of its weights and the hash of its evaluation. Every
+change is one transaction that writes the new state and a history entry together, so a kill leaves the old state or the
+new one. Each history entry holds the hash of the one before it: an edited, removed or reordered entry breaks the chain,
+which `verify_history` finds. (The chain has no secret in it: it guards against edits and accidents, not against
+somebody who computes all of it again. Who needs that keeps `head()` somewhere else.)
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from data_foundry.adapter_name import engine_of
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry_history import HISTORY_SCHEMA, HistoryEntry, append, faults, read_entries
+from data_foundry.lake import Lake, Layer
+
+FILE_NAME = "registry.sqlite"
+BUSY_SECONDS = 30.0
+
+
+class Stage(StrEnum):
+    """How far a version has come. NONE: registered, hears nothing. SHADOW: hears mirrored calls, answers nobody."""
+
+    NONE = "none"
+    SHADOW = "shadow"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    RETIRED = "retired"
+    ROLLED_BACK = "rolled_back"
+
+
+# A version that was retired or taken back may be heard again, but only from the shadow up.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    Stage.NONE: frozenset({Stage.SHADOW}),
+    Stage.SHADOW: frozenset({Stage.STAGING, Stage.RETIRED, Stage.ROLLED_BACK}),
+    Stage.STAGING: frozenset({Stage.PRODUCTION, Stage.RETIRED, Stage.ROLLED_BACK}),
+    Stage.PRODUCTION: frozenset({Stage.RETIRED, Stage.ROLLED_BACK}),
+    Stage.RETIRED: frozenset({Stage.SHADOW}),
+    Stage.ROLLED_BACK: frozenset({Stage.SHADOW}),
+}
+
+# Of each adapter at most one version hears mirrored calls, and at most one answers every caller.
+EXCLUSIVE = frozenset({Stage.SHADOW, Stage.PRODUCTION})
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS versions (
+  engine TEXT NOT NULL, version TEXT NOT NULL, artefact_hash TEXT NOT NULL, evaluation_hash TEXT NOT NULL,
+  base TEXT NOT NULL, base_revision TEXT, stage TEXT NOT NULL, reason TEXT NOT NULL,
+  registered_at TEXT NOT NULL, stage_since TEXT NOT NULL, PRIMARY KEY (engine, version));
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version; times are UTC, ISO 8601. `engine` is its adapter's name, `reason` why it stands at its stage."""
+
+    engine: str
+    version: str
+    artefact_hash: str
+    evaluation_hash: str
+    base: str
+    base_revision: str | None
+    stage: Stage
+    reason: str
+    registered_at: str
+    stage_since: str
+
+
+class Registry:
+    """The versions under one base path. Opening it writes nothing; the first registration makes the file."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.path: Path = lake.folder(Layer.MODELS, FILE_NAME)
+        # A write-ahead log needs memory that its readers share, which a network file system does not give.
+        self._journal = "WAL" if lake.storage.type == "local" else "DELETE"
+
+    def register(
+        self,
+        engine: str,
+        version: str,
+        *,
+        artefact_hash: str,
+        evaluation_hash: str,
+        base: str,
+        base_revision: str | None,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Version:
+        """Enter a version at stage none, or return it as it stands when it is known with these hashes.
+
+        A known version with other weights starts again at none, because what it earned it earned with other bytes; one
+        with another evaluation keeps its stage, and the history says so. Raises FoundryError for a name that no adapter
+        can have, and when other weights come under the name of a version that answers callers.
+        """
+        engine_of(engine)
+        with self._transaction() as connection:
+            known = _find(connection, engine, version)
+            if known and (known.artefact_hash, known.evaluation_hash) == (artefact_hash, evaluation_hash):
+                return known
+            same_weights = known is not None and known.artefact_hash == artefact_hash
+            if known and not same_weights and known.stage in (Stage.STAGING, Stage.PRODUCTION):
+                raise FoundryError(
+                    f"{engine}/{version} is in {known.stage} with weights {known.artefact_hash[:12]}; the folder now "
+                    f"holds {artefact_hash[:12]}.",
+                    "Put the registered weights back, or take the version back before registering others.",
+                )
+            event = "registered" if known is None else "evaluated again" if same_weights else "weights changed"
+            stage = known.stage if known and same_weights else Stage.NONE
+            hashes = {"artefact_hash": artefact_hash, "evaluation_hash": evaluation_hash}
+            at = append(
+                connection,
+                event,
+                engine,
+                version,
+                known.stage if known else None,
+                stage,
+                actor,
+                reason,
+                {**hashes, **(evidence or {})},
+            )
+            connection.execute(
+                "INSERT INTO versions VALUES (:engine, :version, :artefact_hash, :evaluation_hash, :base,"
+                " :base_revision, :stage, :reason, :at, :at) ON CONFLICT (engine, version) DO UPDATE SET"
+                " artefact_hash = :artefact_hash, evaluation_hash = :evaluation_hash, base = :base,"
+                " base_revision = :base_revision, stage = :stage,"
+                " reason = CASE WHEN stage = :stage AND stage <> 'none' THEN reason ELSE :reason END,"
+                " stage_since = CASE WHEN stage = :stage THEN stage_since ELSE :at END",
+                {
+                    "engine": engine,
+                    "version": version,
+                    **hashes,
+                    "base": base,
+                    "base_revision": base_revision,
+                    "stage": stage.value,
+                    "reason": reason,
+                    "at": at,
+                },
+            )
+            return _require(connection, engine, version)
+
+    def note(
+        self, engine: str, version: str, *, actor: str, reason: str, evidence: Mapping[str, Any] | None = None
+    ) -> Version:
+        """Say why a version stands where it stands, without moving it; the same reason again is nothing."""
+        with self._transaction() as connection:
+            known = _require(connection, engine, version)
+            if known.reason == reason:
+                return known
+            append(connection, "noted", engine, version, known.stage, known.stage, actor, reason, evidence or {})
+            connection.execute(
+                "UPDATE versions SET reason = ? WHERE engine = ? AND version = ?", (reason, engine, version)
+            )
+            return _require(connection, engine, version)
+
+    def transition(
+        self,
+        engine: str,
+        version: str,
+        to_stage: Stage,
+        *,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Version:
+        """Move a version to another stage and return it; the version that held an exclusive stage retires with it.
+
+        Raises FoundryError for an unknown version and for a transition that the table does not allow.
+        """
+        to_stage = Stage(to_stage)
+        with self._transaction() as connection:
+            known = _require(connection, engine, version)
+            if to_stage not in TRANSITIONS[known.stage]:
+                allowed = ", ".join(sorted(TRANSITIONS[known.stage])) or "nothing"
+                raise FoundryError(
+                    f"{engine}/{version} can't go from {known.stage} to {to_stage}.",
+                    f"From {known.stage} it may go to: {allowed}.",
+                )
+            if to_stage in EXCLUSIVE:
+                for other in _select(connection, "engine = ? AND stage = ?", (engine, to_stage.value)):
+                    _move(connection, other, Stage.RETIRED, actor, f"{version} took its place in {to_stage}", {})
+            _move(connection, known, to_stage, actor, reason, evidence or {})
+            return _require(connection, engine, version)
+
+    def version(self, engine: str, version: str) -> Version | None:
+        """Return a version, or None when it is not registered."""
+        with self._reading() as connection:
+            return _find(connection, engine, version) if connection else None
+
+    def versions(self, engine: str | None = None, stage: Stage | None = None) -> list[Version]:
+        """Return the versions of an engine (or all), latest change last, at one stage (or any)."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            found = _select(connection, "engine = coalesce(?, engine) AND stage = coalesce(?, stage)", (engine, stage))
+            order = {
+                (row[0], row[1]): row[2]
+                for row in connection.execute("SELECT engine, version, max(sequence) FROM history GROUP BY 1, 2")
+            }
+            return sorted(found, key=lambda version: order.get((version.engine, version.version), 0))
+
+    def history(self, engine: str | None = None, version: str | None = None) -> list[HistoryEntry]:
+        """Return the history, oldest first."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return [
+                entry
+                for entry in read_entries(connection)
+                if engine in (None, entry.engine) and version in (None, entry.version)
+            ]
+
+    def head(self) -> str:
+        """Return the hash of the latest history entry ("" when there is none)."""
+        entries = self.history()
+        return entries[-1].hash if entries else ""
+
+    def verify_history(self) -> list[str]:
+        """Return what is wrong with the history, as sentences; an empty list means that it is whole.
+
+        Checks each entry's hash and its link to the entry before, that none was removed at the end, that every
+        transition was legal, and that the versions stand where their history leads.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            entries = list(read_entries(connection))
+            stands = connection.execute("SELECT engine, version, stage FROM versions").fetchall()
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'history'").fetchone()
+        wrong, stages = faults(entries, TRANSITIONS, row[0] if row else 0)
+        found = {(engine, version): stage for engine, version, stage in stands}
+        for name in sorted(found.keys() | stages.keys()):
+            if found.get(name) != stages.get(name):
+                wrong.append(f"{'/'.join(name)} stands at {found.get(name)}, its history leads to {stages.get(name)}")
+        return wrong
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One writer at a time; commit at the end, roll back on an error."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _clear_errors(self.path), closing(self._connect("rwc")) as connection:
+            connection.execute(f"PRAGMA journal_mode = {self._journal}")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(_SCHEMA + HISTORY_SCHEMA)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """One consistent view, or None where nothing was ever registered. Leaves no file behind."""
+        if not self.path.exists():
+            yield None
+            return
+        # A connection that may write tidies the log away when it closes; a read-only one would leave it lying.
+        mode = "rw" if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK) else "ro&immutable=1"
+        with _clear_errors(self.path), closing(self._connect(mode)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('versions', 'history')")
+            yield connection if tables.fetchone()[0] == 2 else None
+            connection.execute("COMMIT")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise FoundryError(
+            f"The model registry {path} can't be used: {error}.",
+            "Check the disk and that no other process holds it; a damaged file must come back from a backup.",
+        ) from error
+
+
+def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Version]:
+    rows = connection.execute(f"SELECT * FROM versions WHERE {where} ORDER BY engine, version", values)
+    return [Version(**{**dict(row), "stage": Stage(row["stage"])}) for row in rows]
+
+
+def _find(connection: sqlite3.Connection, engine: str, version: str) -> Version | None:
+    return next(iter(_select(connection, "engine = ? AND version = ?", (engine, version))), None)
+
+
+def _require(connection: sqlite3.Connection, engine: str, version: str) -> Version:
+    found = _find(connection, engine, version)
+    if found is None:
+        raise FoundryError(f"No version {engine}/{version} is registered.", "See `python -m data_foundry models list`.")
+    return found
+
+
+def _move(
+    connection: sqlite3.Connection,
+    known: Version,
+    to_stage: Stage,
+    actor: str,
+    reason: str,
+    evidence: Mapping[str, Any],
+) -> None:
+    at = append(connection, "moved", known.engine, known.version, known.stage, to_stage, actor, reason, evidence)
+    connection.execute(
+        "UPDATE versions SET stage = ?, reason = ?, stage_since = ? WHERE engine = ? AND version = ?",
+        (to_stage.value, reason, at, known.engine, known.version),
+    )

@@ -1,0 +1,315 @@
+"""The model registry: legal transitions only, a history that shows edits, and a consistent state after a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from data_foundry.config import PROJECT_ROOT
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import TRANSITIONS, Registry, Stage, Version
+from data_foundry.lake import Lake
+
+
+@pytest.fixture
+def registry(lake: Lake) -> Registry:
+    return Registry(lake)
+
+
+def register(registry: Registry, version: str = "aaaaaaaaaaaa", engine: str = "stt", **hashes: str) -> Version:
+    given = {"artefact_hash": f"weights of {version}", "evaluation_hash": f"evaluation of {version}", **hashes}
+    return registry.register(
+        engine, version, base="owner/base", base_revision="c0ffee", actor="test", reason="trained", **given
+    )
+
+
+def move(registry: Registry, version: str, *stages: Stage, engine: str = "stt") -> Version | None:
+    for stage in stages:
+        registry.transition(engine, version, stage, actor="test", reason=f"to {stage}", evidence={"calls": 7})
+    return registry.version(engine, version)
+
+
+def at_stage(registry: Registry, stage: Stage) -> str:
+    """Register a version and lead it to a stage by legal steps; return its name."""
+    path = {
+        Stage.NONE: (),
+        Stage.SHADOW: (Stage.SHADOW,),
+        Stage.STAGING: (Stage.SHADOW, Stage.STAGING),
+        Stage.PRODUCTION: (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION),
+        Stage.RETIRED: (Stage.SHADOW, Stage.RETIRED),
+        Stage.ROLLED_BACK: (Stage.SHADOW, Stage.ROLLED_BACK),
+    }[stage]
+    register(registry)
+    move(registry, "aaaaaaaaaaaa", *path)
+    return "aaaaaaaaaaaa"
+
+
+def test_a_registered_version_stands_at_none_with_who_and_why_in_the_history(registry: Registry) -> None:
+    version = register(registry)
+    assert (version.stage, version.base, version.base_revision) == (Stage.NONE, "owner/base", "c0ffee")
+    (entry,) = registry.history()
+    assert (entry.event, entry.actor, entry.reason, entry.to_stage) == ("registered", "test", "trained", "none")
+    assert entry.evidence["artefact_hash"] == "weights of aaaaaaaaaaaa"
+
+
+def test_registering_the_same_version_again_changes_nothing(registry: Registry) -> None:
+    register(registry)
+    move(registry, "aaaaaaaaaaaa", Stage.SHADOW)
+    before = registry.history()
+    assert register(registry).stage is Stage.SHADOW
+    assert registry.history() == before
+
+
+def test_other_weights_under_a_known_name_lose_the_stage_that_was_earned(registry: Registry) -> None:
+    at_stage(registry, Stage.SHADOW)
+    assert register(registry, artefact_hash="other weights").stage is Stage.NONE
+    assert registry.history()[-1].event == "weights changed"
+    assert registry.verify_history() == []
+
+
+def test_other_weights_under_the_name_of_a_version_that_answers_callers_are_refused(registry: Registry) -> None:
+    at_stage(registry, Stage.PRODUCTION)
+    with pytest.raises(FoundryError, match="is in production with weights"):
+        register(registry, artefact_hash="other weights")
+    assert registry.versions(stage=Stage.PRODUCTION)[0].artefact_hash == "weights of aaaaaaaaaaaa"
+
+
+def test_another_evaluation_keeps_the_stage_and_is_in_the_history(registry: Registry) -> None:
+    at_stage(registry, Stage.SHADOW)
+    again = register(registry, evaluation_hash="stricter gates")
+    assert (again.stage, again.evaluation_hash) == (Stage.SHADOW, "stricter gates")
+    assert registry.history()[-1].event == "evaluated again"
+
+
+@pytest.mark.parametrize("start", list(Stage))
+@pytest.mark.parametrize("end", list(Stage))
+def test_only_the_transitions_of_the_table_are_allowed(registry: Registry, start: Stage, end: Stage) -> None:
+    version = at_stage(registry, start)
+    if end in TRANSITIONS[start]:
+        assert move(registry, version, end).stage is end  # type: ignore[union-attr]
+    else:
+        before = registry.history()
+        with pytest.raises(FoundryError, match=f"can't go from {start} to {end}"):
+            move(registry, version, end)
+        assert registry.history() == before
+        assert registry.version("stt", version).stage is start  # type: ignore[union-attr]
+    assert registry.verify_history() == []
+
+
+def test_production_can_only_be_reached_through_shadow_and_staging() -> None:
+    assert [start for start, ends in TRANSITIONS.items() if Stage.PRODUCTION in ends] == [Stage.STAGING]
+    assert [start for start, ends in TRANSITIONS.items() if Stage.STAGING in ends] == [Stage.SHADOW]
+
+
+def test_a_new_shadow_retires_the_older_one_of_its_engine_and_no_other(registry: Registry) -> None:
+    for version, engine in (("aaaaaaaaaaaa", "stt"), ("bbbbbbbbbbbb", "nlu"), ("cccccccccccc", "stt")):
+        register(registry, version, engine)
+        move(registry, version, Stage.SHADOW, engine=engine)
+    stages = {version.version: version.stage for version in registry.versions()}
+    assert stages == {"aaaaaaaaaaaa": Stage.RETIRED, "bbbbbbbbbbbb": Stage.SHADOW, "cccccccccccc": Stage.SHADOW}
+    assert registry.version("stt", "aaaaaaaaaaaa").reason == "cccccccccccc took its place in shadow"  # type: ignore[union-attr]
+    assert registry.verify_history() == []
+
+
+def test_an_unknown_version_or_engine_is_refused(registry: Registry) -> None:
+    with pytest.raises(FoundryError, match="No version stt/nothing"):
+        move(registry, "nothing", Stage.SHADOW)
+    for name in ("weather", "weather.rain", "stt.", "stt/malabar", "stt.Malabar"):
+        with pytest.raises(FoundryError, match="names no adapter"):
+            register(registry, engine=name)
+
+
+def test_a_variant_has_a_shadow_and_a_production_of_its_own(registry: Registry) -> None:
+    for version, name in (("aaaaaaaaaaaa", "stt"), ("bbbbbbbbbbbb", "stt.malabar"), ("cccccccccccc", "stt.malabar")):
+        register(registry, version, name)
+        move(registry, version, Stage.SHADOW, engine=name)
+    assert [version.version for version in registry.versions("stt", Stage.SHADOW)] == ["aaaaaaaaaaaa"]
+    assert [version.version for version in registry.versions("stt.malabar", Stage.SHADOW)] == ["cccccccccccc"]
+    assert registry.verify_history() == []
+
+
+def test_a_transition_without_who_and_why_is_refused(registry: Registry) -> None:
+    register(registry)
+    with pytest.raises(FoundryError, match="who and why"):
+        registry.transition("stt", "aaaaaaaaaaaa", Stage.SHADOW, actor="test", reason="")
+
+
+def test_the_database_itself_refuses_to_edit_or_delete_history(registry: Registry) -> None:
+    at_stage(registry, Stage.SHADOW)
+    connection = sqlite3.connect(registry.path)
+    for statement in ("UPDATE history SET reason = 'because'", "DELETE FROM history WHERE sequence = 1"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("edit", "complaint"),
+    [
+        ("UPDATE history SET reason = 'because' WHERE sequence = 2", "entry 2 .* was edited"),
+        ("UPDATE history SET evidence = '{\"calls\": 8}' WHERE sequence = 2", "entry 2 .* was edited"),
+        ("UPDATE history SET evidence = 'x' WHERE sequence = 2", "entry 2 .* was edited"),
+        ("UPDATE history SET at = '2020-01-01T00:00:00Z' WHERE sequence = 1", "entry 1 .* was edited"),
+        ("DELETE FROM history WHERE sequence = 2", "entry 3 .* follows entry 1"),
+        ("DELETE FROM history WHERE sequence = 3", "3 entries were written, the last one kept is 2"),
+        ("UPDATE versions SET stage = 'production'", "stands at production, its history leads to staging"),
+        ("DELETE FROM versions", "stands at None"),
+    ],
+)
+def test_a_row_edited_behind_the_registry_breaks_the_chain(registry: Registry, edit: str, complaint: str) -> None:
+    at_stage(registry, Stage.STAGING)
+    assert registry.verify_history() == []
+    connection = sqlite3.connect(registry.path)
+    connection.executescript(f"DROP TRIGGER history_is_not_edited; DROP TRIGGER history_is_not_deleted; {edit};")
+    connection.close()
+    wrong = "\n".join(registry.verify_history())
+    assert re.search(complaint, wrong), wrong
+
+
+def test_an_entry_rehashed_after_an_edit_is_still_found(registry: Registry) -> None:
+    at_stage(registry, Stage.STAGING)
+    entry = registry.history()[1]
+    forged = type(entry)(**{**entry.__dict__, "reason": "because"})
+    connection = sqlite3.connect(registry.path)
+    connection.execute("DROP TRIGGER history_is_not_edited")
+    connection.execute("UPDATE history SET reason = 'because', hash = ? WHERE sequence = 2", (forged.expected_hash,))
+    connection.commit()
+    connection.close()
+    assert registry.verify_history() == ["entry 3 (stt/aaaaaaaaaaaa moved) does not continue the entry before it"]
+
+
+KILLED_HALFWAY = """
+import os, signal, sys
+from data_foundry.config import load_settings
+from data_foundry.finetuning.versions import registry as module
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.lake import Lake
+
+registry = Registry(Lake(load_settings(flags={"base_path": sys.argv[1]}, environ={})))
+register = lambda v: registry.register("stt", v, artefact_hash="w", evaluation_hash="e", base="b", base_revision=None,
+                                       actor="test", reason="trained")
+die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+register("aaaaaaaaaaaa")
+registry.transition("stt", "aaaaaaaaaaaa", Stage.SHADOW, actor="test", reason="passed")
+register("bbbbbbbbbbbb")
+if sys.argv[2] == "between":
+    die()
+append = module.append
+calls = []
+def append_then_die(*args):
+    at = append(*args)
+    calls.append(args)
+    if len(calls) == 2:  # the older shadow is retired, the newer one's entry is written, nothing is committed
+        die()
+    return at
+module.append = append_then_die
+registry.transition("stt", "bbbbbbbbbbbb", Stage.SHADOW, actor="test", reason="passed")
+"""
+
+
+@pytest.mark.parametrize("moment", ["between", "inside"])
+def test_a_kill_between_or_inside_changes_leaves_the_old_state_whole(
+    registry: Registry, lake: Lake, moment: str
+) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_HALFWAY, str(lake.base_path), moment],
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL
+    assert registry.verify_history() == []
+    stages = {version.version: version.stage for version in registry.versions("stt")}
+    assert stages == {"aaaaaaaaaaaa": Stage.SHADOW, "bbbbbbbbbbbb": Stage.NONE}
+    assert move(registry, "bbbbbbbbbbbb", Stage.SHADOW).stage is Stage.SHADOW  # type: ignore[union-attr]
+    assert registry.version("stt", "aaaaaaaaaaaa").stage is Stage.RETIRED  # type: ignore[union-attr]
+    assert registry.verify_history() == []
+
+
+def test_many_writers_at_once_make_one_whole_chain(lake: Lake) -> None:
+    names = [f"{number:012x}" for number in range(24)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: register(Registry(lake), name), names))
+    assert sorted(version.version for version in Registry(lake).versions()) == names
+    assert Registry(lake).verify_history() == []
+
+
+def test_looking_at_a_registry_that_is_not_there_writes_nothing(registry: Registry, lake: Lake) -> None:
+    assert registry.versions() == [] and registry.history() == [] and registry.verify_history() == []
+    assert registry.version("stt", "aaaaaaaaaaaa") is None and registry.head() == ""
+    assert not lake.base_path.exists()
+
+
+def test_reading_leaves_the_registry_and_its_folder_as_they_were(registry: Registry) -> None:
+    at_stage(registry, Stage.SHADOW)
+    before = registry.path.read_bytes(), sorted(path.name for path in registry.path.parent.iterdir())
+    assert registry.versions() and registry.history() and registry.verify_history() == []
+    assert (registry.path.read_bytes(), sorted(path.name for path in registry.path.parent.iterdir())) == before
+    assert before[1] == ["registry.sqlite"]
+
+
+MADE_BEFORE_VARIANTS = """
+CREATE TABLE versions (
+  engine TEXT NOT NULL, version TEXT NOT NULL, artefact_hash TEXT NOT NULL, evaluation_hash TEXT NOT NULL,
+  base TEXT NOT NULL, base_revision TEXT, stage TEXT NOT NULL, reason TEXT NOT NULL,
+  registered_at TEXT NOT NULL, stage_since TEXT NOT NULL, PRIMARY KEY (engine, version));
+CREATE TABLE history (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, engine TEXT NOT NULL,
+  version TEXT NOT NULL, from_stage TEXT, to_stage TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+  evidence TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE);
+INSERT INTO versions VALUES ('nlu', 'eae4383689ca', 'weights', 'evaluation', 'owner/base', NULL, 'shadow',
+  'passed its gates', '2026-01-02T03:04:05Z', '2026-01-02T03:04:06Z');
+INSERT INTO history VALUES (1, '2026-01-02T03:04:05Z', 'registered', 'nlu', 'eae4383689ca', NULL, 'none', 'phase4',
+  'trained', '{"verdict": "pass"}', '',
+  'a2b6271e93256234c8e79a85b002a162706a63d789bf9130424f45bd4b3a8df5');
+INSERT INTO history VALUES (2, '2026-01-02T03:04:06Z', 'moved', 'nlu', 'eae4383689ca', 'none', 'shadow', 'phase4',
+  'passed its gates', '{}',
+  'a2b6271e93256234c8e79a85b002a162706a63d789bf9130424f45bd4b3a8df5',
+  '475911b36be9c557b966ef774827176d7d0e953efd946b7970e46702d121e8f1');
+"""
+
+
+def test_a_registry_made_before_there_were_variants_opens_and_goes_on(registry: Registry) -> None:
+    registry.path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(registry.path)
+    connection.executescript(MADE_BEFORE_VARIANTS)
+    connection.close()
+    assert registry.verify_history() == []
+    assert registry.version("nlu", "eae4383689ca").stage is Stage.SHADOW  # type: ignore[union-attr]
+    register(registry, "bbbbbbbbbbbb", "nlu")
+    move(registry, "bbbbbbbbbbbb", Stage.SHADOW, engine="nlu")
+    assert registry.version("nlu", "eae4383689ca").stage is Stage.RETIRED  # type: ignore[union-attr]
+    assert registry.verify_history() == []
+
+
+def test_a_damaged_registry_is_a_clear_error(registry: Registry) -> None:
+    registry.path.parent.mkdir(parents=True)
+    registry.path.write_bytes(b"this is no database, whatever its name says" * 100)
+    with pytest.raises(FoundryError, match="can't be used: file is not a database"):
+        registry.versions()
+
+
+def test_a_note_is_written_once_and_moves_nothing(registry: Registry) -> None:
+    register(registry)
+    for _ in range(2):
+        noted = registry.note(
+            "stt", "aaaaaaaaaaaa", actor="test", reason="refused: cer 0.4", evidence={"gate": "score"}
+        )
+    assert (noted.stage, noted.reason) == (Stage.NONE, "refused: cer 0.4")
+    assert [entry.event for entry in registry.history()] == ["registered", "noted"]
+    assert registry.verify_history() == []
+
+
+def test_a_registry_on_shared_storage_keeps_no_write_ahead_log(with_settings, tmp_path: Path) -> None:
+    registry = Registry(Lake(with_settings(storage={"type": "shared"})))
+    register(registry)
+    connection = sqlite3.connect(registry.path)
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+    connection.close()
