@@ -39,6 +39,8 @@ class TrainingConfig(Section):
     early after `early_stopping_patience` looks in a row without a new best. `group_by_length` puts rows of about one
     length into a batch. `gradient_checkpointing` computes activations twice instead of keeping them. `load_in_8bit`
     keeps the base in 8 bits while it is trained on (needs a GPU and bitsandbytes).
+    A base that has no head for the labels is measured by a head trained on it frozen, at `probe_learning_rate`, until
+    validation has stopped improving or for `probe_epochs`: a figure to beat that was half trained would flatter.
     `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain;
     `max_phone_regression` through the phone channel; `max_slice_regression` on any slice of the test rows (a dialect,
     a district, a dataset ...) that has at least `min_slice_rows`. Of fewer than `min_test_rows` test rows, or, where
@@ -68,6 +70,8 @@ class TrainingConfig(Section):
     group_by_length: bool = True
     gradient_checkpointing: bool = False
     load_in_8bit: bool = False
+    probe_epochs: Annotated[float, Field(gt=0)] = 40.0
+    probe_learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_length: Annotated[int, Field(ge=8)] = 256
     freeze_encoder: bool = False

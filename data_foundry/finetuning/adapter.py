@@ -37,6 +37,8 @@ from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig
 
+PROBE_PATIENCE = 5
+"""Epochs without a better validation figure after which a linear probe has learned what it can."""
 log = logging.getLogger("data_foundry")
 
 
@@ -201,12 +203,13 @@ def _train(
 ) -> dict[str, TrainingRecord]:
     """Train the adapter, and the linear probe that is the figure to beat where the base has no head."""
     wanted = [ADAPTER] + [PROBE] * (task.base_kind == "linear_probe")
+    validated = len(encoded["validation"].features) > 0
     return {
         part: train_part(
             TrainingJob(
                 part=part,
                 task=task,
-                config=task.config,
+                config=_probe_config(task.config, validated) if part == PROBE else task.config,
                 training=settings.training,
                 rows=encoded["train"].features,
                 validation=encoded["validation"].features,
@@ -220,6 +223,19 @@ def _train(
         )
         for part in wanted
     }
+
+
+def _probe_config(config: TrainingConfig, validated: bool) -> TrainingConfig:
+    """Return how the linear probe is trained: as the adapter is, but with its own rate and to its own end."""
+    own = {
+        "steps": None,
+        "epochs": config.probe_epochs,
+        "learning_rate": config.probe_learning_rate,
+        "schedule": "constant",
+        "validation_steps": None,
+        "early_stopping_patience": PROBE_PATIENCE if validated else None,
+    }
+    return config.model_copy(update=own)
 
 
 def _sources(encoded: Mapping[str, Encoded]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from data_foundry.cli import check_started_once
-from data_foundry.config import Settings, load_settings
+from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.features.feature_store import FeatureStore
 from data_foundry.finetuning.features.gold_rows import encode_rows
@@ -33,7 +33,7 @@ from finetuning import launched, tiny_bases
 from finetuning.evaluation.test_predict import config_for, task_for
 from finetuning.gold_builders import commit_gold, gold
 
-ROOT = Path(__file__).parents[2]
+TESTS = PROJECT_ROOT / "tests"
 TRAINED = {AIEngine.NLU: 11, AIEngine.STT: 9}
 """Rows that fill up no batch of four, and leave the second process without any of the last one."""
 
@@ -75,7 +75,7 @@ class Runs(NamedTuple):
 def tests_importable() -> Any:
     """Let the processes import the jobs of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT / "tests"))
+        patch.setenv("PYTHONPATH", str(TESTS))
         yield
 
 
@@ -182,7 +182,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path, tests_importable: None) -> None:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    paths = os.pathsep.join([str(PROJECT_ROOT), str(TESTS)])
     run_that_stays = "import sys; from finetuning.launched import run_that_stays; run_that_stays(sys.argv[1])"
     command = [sys.executable, "-c", run_that_stays, str(tmp_path)]
     run = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
