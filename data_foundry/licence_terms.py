@@ -11,7 +11,7 @@ NON_COMMERCIAL = "licence_non_commercial"
 UNKNOWN = "licence_unknown"
 
 # Licences whose own text is known, and allows commercial use unless their name says otherwise.
-KNOWN = ("cc0-", "cc-by-", "odc-by", "pddl", "apache-2.0", "mit", "bsd-", "cdla-permissive-")
+KNOWN = ("cc0-", "cc-by-", "odc-by", "pddl", "apache-2.0", "mit", "isc", "bsd-", "cdla-permissive-")
 # Tags that name no terms.
 _UNNAMED = frozenset({"", "unknown", "other", "none"})
 # What the words of a licence's name tell; a licence for research is none for a product.
@@ -44,8 +44,10 @@ def is_known(statement: str) -> bool:
 def strictest(statements: Iterable[str | None]) -> str | None:
     """Return the licence whose terms hold of what is made of all that stand under these, in the Hub's spelling.
 
-    That is the one with every clause that any of them names; among such, one that asks for attribution before a notice
-    before none, then the latest. None where the terms of one are not known, or where no single one covers them all.
+    That is the one with every clause that any of them names; among such the one that asks for most (`_asks`), of one
+    family the latest. Licences of several families that ask for about as much can't be ordered: all are named, as in
+    "cc-by-4.0 and odc-by". None where the terms of one are not known, where no single one covers them all, where one
+    forbids derivatives, which an adapter is, or where a share-alike one would have to give way to another.
     Read from the licences' names, which is no legal advice.
     """
     statements = list(statements)
@@ -53,15 +55,30 @@ def strictest(statements: Iterable[str | None]) -> str | None:
         return None
     names = {name for statement in statements for name in licence_names(statement)}
     asked = set().union(*(clauses(name) for name in names))
-    covering = [name for name in names if clauses(name) >= asked]
-    return max(covering, key=lambda name: (_credit(name), name)) if covering else None
+    covering = [name for name in names if clauses(name) == asked]
+    share_alike = [name for name in names if "share_alike" in clauses(name)]
+    if not covering or "no_derivatives" in asked or not set(share_alike) <= set(covering):
+        return None
+    most = max(_asks(name) for name in covering)
+    latest = {_family(name): name for name in sorted(covering) if _asks(name) == most}
+    return " and ".join(sorted(latest.values()))
 
 
-def _credit(licence: str) -> int:
-    """Return what a licence asks for when credit is given: 0 nothing, 1 its notice, 2 attribution."""
-    if licence.startswith(("cc0-", "pddl")):
+def _asks(licence: str) -> int:
+    """Return how much a licence asks for, but for `CLAUSES`.
+
+    0 nothing, 1 its notice, 2 its notice and what was changed (Apache), 3 attribution.
+    """
+    if licence.startswith(("cc0-", "pddl", "mit-0")):
         return 0
-    return 2 if licence.startswith(("cc-by-", "odc-by")) else 1
+    if licence.startswith("apache-"):
+        return 2
+    return 3 if licence.startswith(("cc-by-", "odc-by")) else 1
+
+
+def _family(licence: str) -> str:
+    """Return a licence's name without its number: licences of one family are ordered by theirs."""
+    return re.sub(r"-\d.*$", "", licence)
 
 
 def refusal(dataset: str, licence: str) -> str | None:

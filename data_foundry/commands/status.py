@@ -13,7 +13,7 @@ from data_foundry.lake import Lake, Layer
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print every complete folder of the lake, and the deployments."""
-    from data_foundry.serving.deploy import status as deployments
+    from data_foundry.serving.standings import status as deployments
 
     lake = Lake(settings)
     layers = {

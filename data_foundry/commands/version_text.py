@@ -8,6 +8,7 @@ from typing import Any
 
 from data_foundry.commands.tables import WIDTH
 from data_foundry.figures import readable_size
+from data_foundry.finetuning.versions.card_figures import left_out
 from data_foundry.finetuning.versions.versions import UNREGISTERED, VersionRecord
 
 HASH_SHOWN = 12
@@ -39,7 +40,7 @@ def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield what two versions differ in; `found` is what `version_difference` returned."""
     one, other = found["versions"]
     yield f"{one} ({found['stages'][0] or 'not registered'}) and {other} ({found['stages'][1] or 'not registered'})"
-    for title in ("base", "data", "rows", "config", "lineage", "gates"):
+    for title in ("base", "data", "rows", "config", "judging", "lineage", "gates"):
         changes = found[title].items()
         yield from _titled(title, (_wrapped(f"{name}: {_value(a)} -> {_value(b)}") for name, (a, b) in changes))
         if not changes and not (title == "lineage" and found["without_lineage"]):
@@ -77,6 +78,10 @@ def _figures(details: Mapping[str, Any]) -> Iterator[str]:
     reduction = evaluation.get("relative_error_reduction")
     if reduction and reduction.get("value") is not None:
         yield f"  relative error reduction ({reduction.get('error', 'of the primary metric')}): {_interval(reduction)}"
+    if speech := evaluation.get("speech"):
+        values = ", ".join(f"{name.replace('_', ' ')} {_interval(value)}" for name, value in speech["cer"].items())
+        yield f"  CER of speech, heard on {speech['rows']} rows: {values}"
+        yield f"  {left_out(speech)}"
     for title, part in (("base's own domain", details.get("control")), ("phone line", details.get("phone"))):
         score = (part or {}).get("measures", {}).get("score")
         if score:
@@ -85,9 +90,10 @@ def _figures(details: Mapping[str, Any]) -> Iterator[str]:
 
 def _slices(slices: Mapping[str, Any]) -> Iterator[str]:
     for dimension, measured in slices.items():
+        figure = measured.get("figure", "score")
         for name, group in measured.get("groups", {}).items():
             speakers = f", {group['speakers']} speakers" if group.get("speakers") else ""
-            yield f"  {dimension} {name} ({group['rows']} rows{speakers}): score {_interval(group['adapted'])}"
+            yield f"  {dimension} {name} ({group['rows']} rows{speakers}): {figure} {_interval(group['adapted'])}"
         gap = measured.get("gap")
         if gap:
             chance = f"; chance alone gives up to {gap['by_chance']:.4f}" if gap.get("by_chance") is not None else ""
@@ -103,8 +109,10 @@ def _data(details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _config(details: Mapping[str, Any]) -> Iterator[list[str]]:
-    yield [f"  {details['base']}@{details['base_revision']}"]
-    yield _wrapped(", ".join(f"{name} {_value(value)}" for name, value in details["config"].items()))
+    revision = details["base_revision"]
+    yield [f"  {details['base']}@{revision}" if revision else f"  {details['base']}"]
+    config = {name: value for name, value in details["config"].items() if name not in ("base", "revision")}
+    yield _wrapped(", ".join(f"{name} {_value(value)}" for name, value in config.items()))
 
 
 def _lineage(lineage: Mapping[str, Any] | None) -> Iterator[str]:
@@ -121,6 +129,8 @@ def _entry(entry: Any) -> str:
 def _interval(value: Mapping[str, float | None]) -> str:
     if any(value.get(part) is None for part in ("value", "low", "high")):
         return "not defined"
+    if value["low"] == value["high"]:
+        return f"{value['value']:.4f} (no spread)"
     return f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
 
 

@@ -1,6 +1,7 @@
-"""Admission: a person lets a version hear calls whose gates could not decide, and the registry keeps who and why.
+"""Admission: a person lets a version hear calls that its gates could not decide on, or that was taken back.
 
-An admission counts for the weights and the evaluation that the person saw. After another evaluation it is asked anew.
+The registry keeps who and why. An admission counts for the weights and the evaluation that the person saw, and until
+the version is taken back: after another evaluation, or a rollback, it is asked anew.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 
+ACTOR = "phase4"
+"""Who moves a version where no person does."""
 ADMITTED = "admitted"
 REFUSED, INCONCLUSIVE = "refused", "inconclusive"
 """What becomes of a version that did not pass: kept out for good, or until a person admits it."""
 
 
 def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: str) -> Version:
-    """Record that a person admits an inconclusive version to the shadow; the next phase 4 lets it hear calls.
+    """Record that a person admits a version to the shadow; the next phase 4 lets it hear calls.
 
-    Raises FoundryError for a version that is not registered or not inconclusive (one that failed stays refused), and
-    where what lies in its folder is not what was registered.
+    That is an inconclusive one, or one that was taken back and did not fail its gates. Raises FoundryError for any
+    other (one that failed stays refused), and where what lies in its folder is not what was registered.
     """
     if not actor.strip() or not reason.strip():
         raise FoundryError("An admission names who decides and why.", "Give --actor NAME and --reason TEXT.")
@@ -39,26 +42,57 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
             "Run phase 4, which registers it as it is, then look at it again.",
         )
     verdict = model.details["verdict"]
-    if verdict != INCONCLUSIVE:
+    left = taken_back(registry, known)
+    if verdict != INCONCLUSIVE and not (verdict == "pass" and left):
         why = {"fail": "its gates refused it, and a refused version stays refused", "pass": "it passed its gates"}
-        raise FoundryError(f"{engine}/{version} can't be admitted: {why[verdict]}.", "Only what no gate could decide.")
+        raise FoundryError(
+            f"{engine}/{version} can't be admitted: {why[verdict]}.",
+            "Only what no gate could decide, or what was taken back.",
+        )
     if known.stage in (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION):
         raise FoundryError(f"{engine}/{version} is in {known.stage} already.", "There is nothing to admit it to.")
     evidence = {
         ADMITTED: [known.artefact_hash, known.evaluation_hash],
         "gates": [gate for gate in model.details["gates"] if gate["verdict"] != "pass"],
     }
-    return registry.note(engine, version, actor=actor, reason=f"{actor} admitted it: {reason}", evidence=evidence)
+    again = " after it was taken back" if left else ""
+    said = f"{actor} admitted it{again}: {reason}"
+    return registry.note(engine, version, actor=actor, reason=said, evidence=evidence)
 
 
 def admission_of(registry: Registry, version: Version, hashes: tuple[str, str] | None = None) -> HistoryEntry | None:
     """Return the latest admission of a version with these hashes (weights, evaluation), or None.
 
-    Without `hashes` those that it is registered with are meant.
+    Without `hashes` those that it is registered with are meant. One of before the version was taken back counts no
+    more.
     """
     wanted = list(hashes or (version.artefact_hash, version.evaluation_hash))
-    entries = registry.history(version.engine, version.version)
-    return next((entry for entry in reversed(entries) if entry.evidence.get(ADMITTED) == wanted), None)
+    for entry in reversed(registry.history(version.engine, version.version)):
+        if entry.evidence.get(ADMITTED) == wanted:
+            return entry
+        if _takes_back(entry):
+            return None
+    return None
+
+
+def taken_back(registry: Registry, version: Version) -> HistoryEntry | None:
+    """Return the entry that took a version back, where that stands: only other weights or an admission undo it.
+
+    A version is taken back by a person who rolls it back or retires it, and by phase 4 when it did harm. One that
+    phase 4 retired, because of a setting or for a newer one, is not.
+    """
+    wanted = [version.artefact_hash, version.evaluation_hash]
+    for entry in reversed(registry.history(version.engine, version.version)):
+        if entry.evidence.get(ADMITTED) == wanted:
+            return None
+        if entry.from_stage != entry.to_stage:
+            return entry if _takes_back(entry) else None
+    return None
+
+
+def _takes_back(entry: HistoryEntry) -> bool:
+    by_a_person = entry.to_stage == Stage.RETIRED and entry.actor != ACTOR
+    return entry.event == "moved" and (entry.to_stage == Stage.ROLLED_BACK or by_a_person)
 
 
 def standing(registry: Registry, version: Version, model: Manifest) -> tuple[str | None, str]:
@@ -73,3 +107,20 @@ def standing(registry: Registry, version: Version, model: Manifest) -> tuple[str
     start = "refused" if verdict == "fail" else f"not decided, a person must look (models admit {name})"
     why = f"{start}: {'; '.join(against) or 'no gate was measured'}"
     return (REFUSED if verdict == "fail" else INCONCLUSIVE), why
+
+
+def to_a_person(stage: Stage, model: Manifest) -> str:
+    """Return that a version answers callers, and what its gates say against it where they don't pass it."""
+    said = f"it is in {stage}: a person decides from there"
+    verdict = model.details["verdict"]
+    if verdict == "pass":
+        return said
+    against = [f"{gate['gate']}: {gate['reason']}" for gate in model.details["gates"] if gate["verdict"] == verdict]
+    return f"{said}; its gates now say {verdict}: {'; '.join(against) or 'no gate was measured'}"
+
+
+def why_left(left: HistoryEntry) -> str:
+    """Return why a version that was taken back stays out, and what would let it in."""
+    who = "it did harm and was taken back" if left.actor == ACTOR else f"a person took it back: {left.actor}"
+    admit = f"models admit {left.engine}/{left.version}"
+    return f"{who}: {left.reason}; only other weights or a person ({admit}) bring it back"

@@ -2,7 +2,8 @@
 
 A deployment ends in one of four ways, each with its reason in the registry and in the report: the version is in
 shadow; it was refused by its gates; shadow testing is off; or it was taken back, because it did harm in the replay.
-Nothing here puts a version in front of callers: that takes a person.
+Nothing here puts a version in front of callers: that takes a person. Nor does anything here bring one back that a
+person took back or that did harm: that takes a person's admission, or other weights.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
-from data_foundry.engines.adapters import adapters, spec_of
+from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
@@ -24,17 +25,23 @@ from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
-from data_foundry.serving.admission import INCONCLUSIVE, REFUSED, admission_of, standing
-from data_foundry.serving.shadow import shadow_figures
+from data_foundry.serving.admission import (
+    ACTOR,
+    INCONCLUSIVE,
+    REFUSED,
+    admission_of,
+    standing,
+    taken_back,
+    to_a_person,
+    why_left,
+)
+from data_foundry.serving.standings import record_name
 
 log = logging.getLogger("data_foundry")
 
-ACTOR = "phase4"
 PREFIX = "deploy "
 RULES = {"shadow": "shadow-1"}
 ANSWERING = (Stage.STAGING, Stage.PRODUCTION)
-# The engine's state is told by the version that has come furthest.
-FURTHEST_FIRST = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
@@ -66,56 +73,26 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         if version is None or step.subject not in engines:
             continue
         report = engines[step.subject]
-        record = lake.readable(Layer.MODELS, _record(version.engine, version.version))
+        record = lake.readable(Layer.MODELS, record_name(version.engine, version.version))
         details = record.details if record else {"decision": None, "shadow": None, "findings": []}
-        refused = details["decision"] in (REFUSED, INCONCLUSIVE)
+        left = taken_back(registry, version)
+        decision = "taken_back" if left and left.actor != ACTOR else details["decision"]
+        kept_out = decision in (REFUSED, INCONCLUSIVE)
         admitted = admission_of(registry, version)
         extra = {
-            "status": details["decision"] or report.status,
+            "status": decision or report.status,
             "stage": version.stage.value,
             "version": version.version,
             "stage_since": version.stage_since,
-            "reason": version.reason if refused else f"{report.reason}; {version.reason}",
-            "refusal": version.reason if refused else None,
+            "reason": version.reason if kept_out else f"{report.reason}; {version.reason}",
+            # What waits for a person was refused by nobody.
+            "refusal": version.reason if decision == REFUSED else None,
             "admitted": admitted and {"by": admitted.actor, "at": admitted.at, "reason": admitted.reason},
-            **{name: details[name] for name in ("decision", "shadow", "findings")},
+            "decision": decision,
+            **{name: details[name] for name in ("shadow", "findings")},
         }
         engines[step.subject] = EngineReport.model_validate({**report.model_dump(), **extra})
     return datasets, engines
-
-
-def status(settings: Settings) -> list[dict[str, Any]]:
-    """Return one entry per adapter: its furthest version, stage, since when and why, score, and the measured shadow.
-
-    Reads the registry and manifests alone; an adapter without a version has stage "none" and a reason. One that the
-    settings name no more is told of as long as it is registered.
-    """
-    lake = Lake(settings)
-    versions = Registry(lake).versions()
-    found = []
-    known = dict.fromkeys([*adapters(settings.training), *sorted({version.engine for version in versions})])
-    for engine in known:
-        own = [version for version in versions if version.engine == engine]
-        furthest = [version for stage in FURTHEST_FIRST for version in reversed(own) if version.stage is stage]
-        version = next(iter(furthest + own[-1:]), None)
-        if version is None:
-            entry = {"engine": engine, "version": None, "stage": "none", "since": None, "score": None}
-            found.append({**entry, **shadow_figures(None), "reason": "nothing is registered"})
-            continue
-        model = lake.readable(Layer.MODELS, f"{engine}/{version.version}")
-        record = lake.readable(Layer.MODELS, _record(engine, version.version))
-        found.append(
-            {
-                "engine": engine,
-                "version": version.version,
-                "stage": version.stage.value,
-                "since": version.stage_since,
-                "score": _score(model),
-                **shadow_figures(record.details.get("shadow") if record else None),
-                "reason": version.reason,
-            }
-        )
-    return found
 
 
 def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step) -> Step:
@@ -146,7 +123,7 @@ def _planned(settings: Settings, lake: Lake, registry: Registry, training: Step)
     action, reason = _due(settings, lake, model, known, key, admitted)
     payload = {"version": version}
     step = Step(name=name, key=key, action=action, reason=reason, subject=engine, payload=payload)
-    record = lake.manifest(Layer.MODELS, _record(engine, version))
+    record = lake.manifest(Layer.MODELS, record_name(engine, version))
     if action is Action.SKIP and record is not None:
         counts = {"rows_in": record.rows_in, "rows_out": record.rows_out, "rejected": record.rejected}
         step = step.model_copy(update=counts)
@@ -162,9 +139,13 @@ def _due(
     if (known.artefact_hash, known.evaluation_hash) != version_hashes(model):
         return Action.RUN, "its adapter or evaluation is another than the registered one"
     if known.stage in ANSWERING:
-        return Action.SKIP, _to_a_person(known.stage)
-    record = lake.manifest(Layer.MODELS, _record(known.engine, known.version))
-    if record is None:
+        return Action.SKIP, to_a_person(known.stage, model)
+    record = lake.manifest(Layer.MODELS, record_name(known.engine, known.version))
+    left = taken_back(Registry(lake), known)
+    # Its own rollback may have been cut off before its record.
+    if left and (left.actor != ACTOR or (record and known.stage is Stage(record.details["stage"]))):
+        return Action.SKIP, why_left(left)
+    if record is None or left:
         return Action.RUN, "its deployment was not finished"
     if admitted and record.details.get("admission") != admitted.hash:
         return Action.RUN, admitted.reason
@@ -175,10 +156,6 @@ def _due(
     if known.stage is not Stage(record.details["stage"]):
         return Action.RUN, f"it is {known.stage} now ({known.reason})"
     return Action.SKIP, f"its record matches (key {key[:8]}); stage {known.stage}: {known.reason}"
-
-
-def _to_a_person(stage: Stage) -> str:
-    return f"it is in {stage}: a person decides from there"
 
 
 def _deploy(settings: Settings, step: Step) -> StepResult:
@@ -203,7 +180,10 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
         evidence={"content_hash": model.content_hash, "training_key": model.key, "verdict": model.details["verdict"]},
     )
     if version.stage in ANSWERING:
-        return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=_to_a_person(version.stage))
+        said = to_a_person(version.stage, model)
+        return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=said)
+    if left := taken_back(registry, version):
+        return _leave(settings, lake, step, version, left)
     refused, why = standing(registry, version, model)
     if refused:
         version = _keep_out(registry, version, why, {"gates": model.details["gates"]})
@@ -232,6 +212,15 @@ def _report_before_the_cut(registry: Registry, step: Step, version: Version) -> 
     return evidence["shadow"] if evidence.get("deployment") == step.key else None
 
 
+def _leave(settings: Settings, lake: Lake, step: Step, version: Version, left: HistoryEntry) -> StepResult:
+    """Leave a version as it is that was taken back; the record of a rollback for harm is written where it is not."""
+    if left.actor != ACTOR:
+        return StepResult(name=step.name, key=step.key, outcome=Outcome.REFUSED, reason=why_left(left))
+    report = left.evidence.get("shadow")
+    findings = [_finding("rolled_back", "error", report)] if report else []
+    return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, findings)
+
+
 def _keep_out(registry: Registry, version: Version, reason: str, evidence: Mapping[str, Any]) -> Version:
     """Leave a version out of the shadow, or take it out, and write down why."""
     if version.stage is Stage.SHADOW:
@@ -250,9 +239,8 @@ def _judge(
     harm = report["verdict"] == "fail"
     if harm and settings.deployment.rollback_enabled:
         reason = f"rolled back: it did harm in the replay: {report['reason']}"
-        if version.stage is not Stage.ROLLED_BACK:
-            to = Stage.ROLLED_BACK
-            version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence)
+        to = Stage.ROLLED_BACK
+        version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence)
         finding = _finding("rolled_back", "error", report)
         return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, [finding])
     findings = []
@@ -293,7 +281,7 @@ def _finish(
     calls = report["calls"] if report else 0
     refused = report["refused_calls"] if report else {}
     admitted = admission_of(Registry(lake), version)
-    with lake.commit(Layer.MODELS, _record(version.engine, version.version), step.key) as commit:
+    with lake.commit(Layer.MODELS, record_name(version.engine, version.version), step.key) as commit:
         if report:
             write_json(commit.path("shadow.json"), report)
         commit.publish(
@@ -379,13 +367,5 @@ def _key(settings: Settings, model: Manifest, incumbent: Version | None, admitte
     )
 
 
-def _score(model: Manifest | None) -> float | None:
-    return round(model.details["measures"]["score"]["adapted"]["value"], 6) if model else None
-
-
 def _version(training: Step) -> str:
     return training.key[:12]
-
-
-def _record(engine: str, version: str) -> str:
-    return f"{engine}/{version}-deployment"

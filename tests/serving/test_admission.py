@@ -112,3 +112,31 @@ def test_an_admission_while_shadow_testing_is_off_waits_for_it(world: World) -> 
     world.change(shadow_testing=True)
     world.deploy()
     assert world.stage(name) is Stage.SHADOW
+
+
+@pytest.mark.parametrize("actor", ["Asha", "phase4"])
+def test_an_admission_does_not_outlive_a_rollback(world: World, actor: str) -> None:
+    name = undecided(world)
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    world.registry.transition("nlu", name, Stage.ROLLED_BACK, actor=actor, reason="callers complained")
+    assert admission_of(world.registry, world.version(name)) is None
+    _, engines = deploy.describe(world.settings, world.lake)
+    assert engines["nlu"].model_dump()["admitted"] is None
+    admit(world.settings, "nlu", name, actor="Asha", reason="it was another model that they heard")
+    assert world.version(name).reason == (
+        "Asha admitted it after it was taken back: it was another model that they heard"
+    )
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
+
+
+def test_a_version_that_passed_and_was_taken_back_comes_back_on_a_persons_word(world: World) -> None:
+    name = world.train()
+    world.deploy()
+    world.registry.transition("nlu", name, Stage.ROLLED_BACK, actor="Asha", reason="callers complained")
+    admit(world.settings, "nlu", name, **WHO)
+    assert world.planned().reason == "Asha admitted it after it was taken back: listened to 50 of its answers"
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
+    assert "after it was taken back" in [e for e in world.registry.history() if e.event == "moved"][-1].reason

@@ -17,7 +17,7 @@ from data_foundry.engines.adapters import adapters
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.lake import Commit, Lake, Layer, fingerprint
 from data_foundry.report import Action, EngineReport, Outcome, Step, StepResult
-from data_foundry.serving import deploy, loading, shadow
+from data_foundry.serving import deploy, loading, shadow, standings
 
 ROWS = 60
 
@@ -203,7 +203,9 @@ def test_an_adapter_that_did_not_pass_is_registered_at_none_with_the_reason_and_
     assert world.version(name).reason.endswith("minimum_score: score 0.412 is below 0.85")
     assert world.record(name)["shadow"] is None
     _, engines = deploy.describe(world.settings, world.lake)
-    assert engines["nlu"].stage == "none" and engines["nlu"].model_dump()["refusal"] == world.version(name).reason
+    assert (engines["nlu"].stage, engines["nlu"].reason) == ("none", world.version(name).reason)
+    refusal = world.version(name).reason if verdict == "fail" else None
+    assert engines["nlu"].model_dump()["refusal"] == refusal, "what waits for a person was refused by nobody"
 
 
 def test_shadow_testing_false_leaves_the_version_at_none_and_true_lets_it_in(world: World) -> None:
@@ -233,6 +235,64 @@ def test_a_candidate_that_does_harm_is_rolled_back_when_rollback_is_enabled(worl
     assert world.record(name)["shadow"]["answered_calls"] == ROWS, "callers were answered all the same"
 
 
+def test_a_version_that_did_harm_comes_back_with_no_setting_and_no_evaluation(world: World) -> None:
+    world.candidate = Classifier(broken=True)
+    name = world.train()
+    world.deploy()
+    world.candidate = Classifier()
+    for changed in ({"shadow_queue_size": 63}, {"rollback_enabled": False}, {"shadow_testing": False}):
+        world.change(**changed)
+        assert world.planned().action is Action.SKIP, changed
+    world.change(shadow_testing=True)
+    world.train("first", reason="score 0.97 [0.95, 0.99]")
+    assert world.deploy().outcome is Outcome.REFUSED, "the other evaluation is registered, and that is all"
+    assert world.planned().reason.startswith("it did harm and was taken back: rolled back: ")
+    assert (world.stage(name), world.loaded) == (Stage.ROLLED_BACK, [name])
+
+
+def test_a_rollback_that_was_cut_off_before_its_record_gets_it_even_if_settings_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    name = world.train()
+    world.deploy()
+    world.candidate = Classifier(broken=True)
+    world.change(shadow_queue_size=63)
+    with monkeypatch.context() as patched:
+        patched.setattr(Commit, "publish", die)
+        with pytest.raises(KeyboardInterrupt):
+            deploy.run_step(world.settings, world.planned())
+    assert (world.stage(name), world.record(name)["stage"]) == (Stage.ROLLED_BACK, "shadow")
+    world.change(shadow_queue_size=62, rollback_enabled=False)
+    assert world.deploy().outcome is Outcome.REFUSED
+    assert (world.stage(name), world.record(name)["decision"]) == (Stage.ROLLED_BACK, "rolled_back")
+    assert world.record(name)["shadow"]["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("stage", [Stage.ROLLED_BACK, Stage.RETIRED])
+def test_what_a_person_took_back_stays_so_until_other_weights_come(world: World, stage: Stage) -> None:
+    name = world.train("first")
+    world.deploy()
+    world.registry.transition("nlu", name, stage, actor="anna", reason="callers complained")
+    before = world.registry.history()
+    world.change(shadow_queue_size=63)
+    assert world.planned().action is Action.SKIP
+    assert world.planned().reason.startswith("a person took it back: anna: callers complained; ")
+    _, engines = deploy.describe(world.settings, world.lake)
+    assert (engines["nlu"].status, engines["nlu"].stage) == ("taken_back", stage)
+    assert world.registry.history() == before
+    with world.lake.commit(Layer.MODELS, f"nlu/{name}", fingerprint("first")) as commit:
+        commit.path("adapter/adapter_model.safetensors").write_text("other weights")
+        commit.path("evaluation.json").write_text("pass")
+        model = world.lake.manifest(Layer.MODELS, f"nlu/{name}")
+        assert model is not None
+        commit.publish(rows_in=model.rows_in, rows_out=model.rows_out, details=model.details)
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW
+
+
 def test_a_candidate_that_does_harm_stays_with_a_loud_finding_when_rollback_is_disabled(world: World) -> None:
     world.candidate = Classifier(broken=True)
     world.change(rollback_enabled=False)
@@ -254,7 +314,7 @@ def test_no_mirrored_call_is_inconclusive_and_never_a_pass(world: World) -> None
     assert world.record(name)["shadow"]["verdict"] == "inconclusive"
     assert world.version(name).reason.startswith("in shadow, not judged: no call reached the candidate")
     assert world.record(name)["findings"][0]["kind"] == "shadow_not_judged"
-    assert deploy.shadow_figures(world.record(name)["shadow"])["shadow_quality"] is None
+    assert shadow.shadow_figures(world.record(name)["shadow"])["shadow_quality"] is None
 
 
 def test_a_newer_version_retires_the_older_shadow_and_a_refused_one_does_not(world: World) -> None:
@@ -309,7 +369,11 @@ def test_another_evaluation_of_a_version_that_answers_callers_is_recorded_and_mo
         world.registry.transition("nlu", name, stage, actor="a person", reason="listened to it")
     world.train("first", verdict="fail", reason="score 0.91 is below 0.95")
     result = world.deploy()
-    assert (result.outcome, result.reason) == (Outcome.DONE, "it is in production: a person decides from there")
+    told = (
+        "it is in production: a person decides from there; "
+        "its gates now say fail: minimum_score: score 0.91 is below 0.95"
+    )
+    assert (result.outcome, result.reason, world.planned().reason) == (Outcome.DONE, told, told)
     assert (world.stage(name), world.version(name).reason) == (Stage.PRODUCTION, "listened to it")
     assert world.registry.history()[-1].event == "evaluated again"
     assert world.registry.history()[-1].evidence["verdict"] == "fail"
@@ -373,7 +437,7 @@ def test_the_registry_is_backed_up_with_every_deployment_where_backups_are_asked
 def test_status_says_per_engine_where_it_stands_and_what_was_measured(world: World) -> None:
     name = world.train()
     world.deploy()
-    entries = {entry["engine"]: entry for entry in deploy.status(world.settings)}
+    entries = {entry["engine"]: entry for entry in standings.status(world.settings)}
     assert list(entries) == list(adapters(world.settings.training)), "every adapter, variants too"
     assert {"stt", "dialect", "nlu", "sentiment", "translation", "tts"} < entries.keys()
     assert len({tuple(entry) for entry in entries.values()}) == 1, "the same columns for a table"
@@ -383,15 +447,15 @@ def test_status_says_per_engine_where_it_stands_and_what_was_measured(world: Wor
     assert found["since"].endswith("Z") and found["shadow_quality"] == 1.0
     refused = world.train("second", verdict="fail")
     world.deploy()
-    assert next(e for e in deploy.status(world.settings) if e["engine"] == "nlu")["version"] == name != refused
+    assert next(e for e in standings.status(world.settings) if e["engine"] == "nlu")["version"] == name != refused
 
 
 def test_planning_and_status_import_no_heavy_library_and_write_nothing(tmp_path: Any) -> None:
     code = (
         "import sys; from data_foundry.config import load_settings; from data_foundry.lake import Lake;"
-        "from data_foundry.serving import deploy;"
+        "from data_foundry.serving import deploy, standings;"
         "settings = load_settings(flags={'base_path': sys.argv[1]}, environ={});"
-        "deploy.plan(settings, Lake(settings)); deploy.status(settings);"
+        "deploy.plan(settings, Lake(settings)); standings.status(settings);"
         "heavy = {'torch', 'transformers', 'datasets', 'pyarrow', 'numpy', 'peft', 'librosa'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_foundry.engines import EngineSpec
+from data_foundry.figures import counted
 from data_foundry.finetuning.versions import card_figures as figures
 from data_foundry.finetuning.versions.card_metadata import licence_fields, metadata
 from data_foundry.finetuning.versions.gates import RULE
@@ -63,6 +64,7 @@ def model_card(spec: EngineSpec, details: Mapping[str, Any]) -> str:
     sections = {
         "Measured": figures.measured(spec, details),
         "Through the phone channel": figures.phone(details),
+        "Speech that was heard": figures.speech(details["evaluation"]),
         "Slices": figures.slices(details["evaluation"]),
         "Calibration": figures.calibration(details["evaluation"]),
     }
@@ -102,7 +104,9 @@ def _data(details: Mapping[str, Any]) -> str:
     refused = ", ".join(f"{reason} {count}" for reason, count in details["refused"].items()) or "none"
     table = figures.table(("dataset", "revision", "licence", "rows"), rows)
     terms += " That is read from their names and is no legal advice."
-    return f"{table}\n\n{terms}\n\n{only}{used} Rows refused: {refused}."
+    unseen = details.get("unseen_label_rows")
+    left_out = f" {unseen} test rows have a label that no training row has: no figure counts them." if unseen else ""
+    return f"{table}\n\n{terms}\n\n{only}{used} Rows refused: {refused}.{left_out}"
 
 
 def _training(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -173,8 +177,8 @@ def _limits(details: Mapping[str, Any]) -> list[str]:
     earlier = evaluation.get("earlier_versions_on_these_rows")
     if earlier:
         found.append(
-            f"{earlier} earlier versions were measured on these same rows; a choice among them by these figures makes "
-            "the figures too good."
+            f"{counted(earlier, 'earlier version')} {'was' if earlier == 1 else 'were'} measured on these same rows; a "
+            "choice among them by these figures makes the figures too good."
         )
     if not details.get("control"):
         found.append(f"What it lost on the base's own domain was not measured: {details['control_note']}.")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data_foundry.engines import EngineSpec
+from data_foundry.figures import counted
+from data_foundry.finetuning.versions.card_metadata import UNNORMALISED
 
 KINDS = {
     "as_published": "of the model as published",
@@ -25,10 +27,15 @@ def measured(spec: EngineSpec, details: Mapping[str, Any]) -> str:
         comparison(evaluation),
         relative_reduction(evaluation),
     ]
+    if any(name.endswith("_raw") for name in evaluation["difference"]):
+        parts.append(
+            f"`_raw` is {UNNORMALISED}. Gold's text was normalised when it was prepared, so the references are not "
+            "letter for letter what their sources published."
+        )
     if any(name.endswith("vistaar_compat") for name in evaluation["difference"]):
         parts.append(
             "`vistaar_compat` counts as the Vistaar benchmark does, to be compared with figures published there and "
-            "with nothing else here."
+            "with nothing else here; its references too are this gold's, not those of Vistaar's test sets."
         )
     return "\n\n".join(part for part in parts if part)
 
@@ -51,6 +58,34 @@ def phone(details: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def speech(evaluation: Mapping[str, Any]) -> str:
+    """Return what was understood of spoken texts, empty where nothing was heard."""
+    found = evaluation.get("speech")
+    if not found:
+        return ""
+    titles = {"base": "base", "adapted": "adapted", "difference": "change", "true_codes": "true codes"}
+    rows = [
+        (title, interval(found["cer"][name], "+.4f" if name == "difference" else ".4f"))
+        for name, title in titles.items()
+    ]
+    return (
+        f"The texts of {counted(found['rows'], 'held-out row')} spoken, decoded by `{found['codec']}` and transcribed "
+        f"by `{found['transcriber']}`; what is lost of the true codes is lost by those two. Decoding: "
+        f"{found['decoding']}. Brackets: {found['intervals']}. Scorer: {found['scorer']}.\n\n"
+        f"{table(('of the codes of', 'CER'), rows)}\n\n{left_out(found)}"
+    )
+
+
+def left_out(speech: Mapping[str, Any]) -> str:
+    """Return the sentence on rows whose speech is longer than the transcriber hears."""
+    longer = speech["longer_than_window"]
+    by = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in longer.items() if name != "rows")
+    return (
+        f"{counted(longer['rows'], 'row')} left out for speech longer than the transcriber's "
+        f"{speech['window_seconds']:g} s (of {by})."
+    )
+
+
 def slices(evaluation: Mapping[str, Any]) -> str:
     """Return the score of every group of rows, and the gap between best and worst: the bias figure."""
     rows, gaps = [], []
@@ -63,7 +98,8 @@ def slices(evaluation: Mapping[str, Any]) -> str:
             gaps.append(_gap(dimension, gap))
     if not rows:
         return ""
-    shown = table(("slice", "group", "rows", "speakers", "base score", "adapted score", "change"), rows)
+    figure = next((found.get("figure", "score") for found in evaluation["slices"].values()), "score")
+    shown = table(("slice", "group", "rows", "speakers", f"base {figure}", f"adapted {figure}", "change"), rows)
     return "\n\n".join([shown, *gaps])
 
 
@@ -146,4 +182,4 @@ def _bracketed(value: float | None, bounds: Sequence[float | None], form: str = 
     low, high = bounds
     if value is None or low is None or high is None:
         return "not defined"
-    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    return f"{value:{form}} (no spread)" if low == high else f"{value:{form}} [{low:{form}}, {high:{form}}]"

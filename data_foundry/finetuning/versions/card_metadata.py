@@ -17,28 +17,33 @@ PIPELINE_TAGS = {
     "text-to-text": "translation",
     "text-to-codes": "text-to-speech",
 }
+UNNORMALISED = "unnormalised: as gold writes it, no scoring form"
 # The Hub's name of a metric, and what tells it from others of that name.
 METRICS = {
     "cer": ("cer", "CER, Malayalam-safe scoring form"),
     "wer": ("wer", "WER, Malayalam-safe scoring form"),
-    "aer": ("cer", "akshara error rate, Malayalam-safe scoring form"),
-    "cer_raw": ("cer", "CER, raw"),
-    "wer_raw": ("wer", "WER, raw"),
-    "aer_raw": ("cer", "akshara error rate, raw"),
-    "cer_vistaar_compat": ("cer", "CER as Vistaar counts (vistaar_compat)"),
-    "wer_vistaar_compat": ("wer", "WER as Vistaar counts (vistaar_compat)"),
+    "aer": ("aer", "akshara error rate, Malayalam-safe scoring form"),
+    "cer_raw": ("cer", f"CER, {UNNORMALISED}"),
+    "wer_raw": ("wer", f"WER, {UNNORMALISED}"),
+    "aer_raw": ("aer", f"akshara error rate, {UNNORMALISED}"),
+    "cer_vistaar_compat": ("cer", "CER as Vistaar counts (vistaar_compat), on gold's references"),
+    "wer_vistaar_compat": ("wer", "WER as Vistaar counts (vistaar_compat), on gold's references"),
     "macro_f1": ("f1", "macro-F1"),
     "weighted_f1": ("f1", "weighted F1"),
     "accuracy": ("accuracy", "accuracy"),
-    "chrf++": ("chrf", "chrF++ / 100"),
-    "bleu": ("bleu", "BLEU / 100"),
+    "chrf++": ("chrf", "chrF++ / 100, mean of the directions"),
+    "chrf++_ml_en": ("chrf", "chrF++ / 100, Malayalam to English"),
+    "chrf++_en_ml": ("chrf", "chrF++ / 100, English to Malayalam"),
+    "bleu": ("bleu", "BLEU / 100, mean of the directions"),
+    "bleu_ml_en": ("bleu", "BLEU / 100, Malayalam to English"),
+    "bleu_en_ml": ("bleu", "BLEU / 100, English to Malayalam"),
     "perplexity": ("perplexity", "perplexity of codec tokens"),
     "token_accuracy": ("accuracy", "codec tokens right"),
     "token_loss": ("loss", "loss of codec tokens, nats"),
 }
 # Licences that the Hub knows by these names; every other one is "other" with a name.
 HUB_LICENCES = frozenset({
-    "apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "cc0-1.0", "cc-by-2.0",
+    "apache-2.0", "mit", "isc", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "cc0-1.0", "cc-by-2.0",
     "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0",
     "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0",
     "cc-by-nc-sa-4.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "odc-by", "pddl",
@@ -81,12 +86,15 @@ def dataset_names(details: Mapping[str, Any]) -> list[str]:
 
 
 def licence_fields(details: Mapping[str, Any]) -> dict[str, str]:
-    """Return the card's licence: the strictest of base and data, "other" where no single one covers them all."""
+    """Return the card's licence: the strictest of base and data, "other" where no single one covers them all.
+
+    Several that can't be ordered are named together: "other", "cc-by-4.0-and-odc-by".
+    """
     found = [details["config"]["licence"], *(source["licence"] for source in details["sources"])]
     strict = strictest(found)
     if strict in HUB_LICENCES:
         return {"license": strict}
-    return {"license": "other", "license_name": strict or "terms-of-base-and-data"}
+    return {"license": "other", "license_name": strict.replace(" ", "-") if strict else "terms-of-base-and-data"}
 
 
 def _results(

@@ -21,11 +21,24 @@ from typing import Any
 
 from data_foundry.adapter_name import engine_of
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry_history import HISTORY_SCHEMA, HistoryEntry, append, faults, read_entries
+from data_foundry.finetuning.versions.registry_history import (
+    HISTORY_SCHEMA,
+    HistoryEntry,
+    append,
+    as_stored,
+    faults,
+    read_entries,
+    replayed,
+)
 from data_foundry.lake import Lake, Layer
 
 FILE_NAME = "registry.sqlite"
 BUSY_SECONDS = 30.0
+ERROR_HINT = "Check the disk and that no other process holds it; a damaged file must come back from a backup."
+LOG_HINT = (
+    f"Its latest changes still lie in {FILE_NAME}-wal, and who may not write there can't read them: let a user who may "
+    "run `python -m data_foundry models list`, which brings them in."
+)
 
 
 class Stage(StrEnum):
@@ -127,7 +140,7 @@ class Registry:
                 stage,
                 actor,
                 reason,
-                {**hashes, **(evidence or {})},
+                {**(evidence or {}), **hashes, "base": base, "base_revision": base_revision},
             )
             connection.execute(
                 "INSERT INTO versions VALUES (:engine, :version, :artefact_hash, :evaluation_hash, :base,"
@@ -152,10 +165,13 @@ class Registry:
     def note(
         self, engine: str, version: str, *, actor: str, reason: str, evidence: Mapping[str, Any] | None = None
     ) -> Version:
-        """Say why a version stands where it stands, without moving it; the same reason again is nothing."""
+        """Say why a version stands where it stands, without moving it.
+
+        The same reason on the same evidence again is nothing; on other evidence it is written.
+        """
         with self._transaction() as connection:
             known = _require(connection, engine, version)
-            if known.reason == reason:
+            if known.reason == reason and _evidence_of(connection, known) == as_stored(evidence or {}):
                 return known
             append(connection, "noted", engine, version, known.stage, known.stage, actor, reason, evidence or {})
             connection.execute(
@@ -229,19 +245,30 @@ class Registry:
         """Return what is wrong with the history, as sentences; an empty list means that it is whole.
 
         Checks each entry's hash and its link to the entry before, that none was removed at the end, that every
-        transition was legal, and that the versions stand where their history leads.
+        transition was legal, and that every version is in the versions table what its history made it: its stage,
+        hashes, base, reason and times.
         """
         with self._reading() as connection:
             if connection is None:
                 return []
             entries = list(read_entries(connection))
-            stands = connection.execute("SELECT engine, version, stage FROM versions").fetchall()
+            rows = connection.execute("SELECT * FROM versions").fetchall()
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'history'").fetchone()
-        wrong, stages = faults(entries, TRANSITIONS, row[0] if row else 0)
-        found = {(engine, version): stage for engine, version, stage in stands}
-        for name in sorted(found.keys() | stages.keys()):
-            if found.get(name) != stages.get(name):
-                wrong.append(f"{'/'.join(name)} stands at {found.get(name)}, its history leads to {stages.get(name)}")
+        wrong = faults(entries, TRANSITIONS, row[0] if row else 0)
+        stands = {(each["engine"], each["version"]): dict(each) for each in rows}
+        led = replayed(entries)
+        for name in sorted(stands.keys() | led.keys()):
+            known, expected = stands.get(name, {}), led.get(name, {})
+            stage, leads = known.get("stage"), expected.get("stage")
+            if stage != leads:
+                wrong.append(f"{'/'.join(name)} stands at {stage}, its history leads to {leads}")
+            if known:
+                wrong += [
+                    f"{'/'.join(name)} was edited in the versions table: its {column} is {known[column]!r}, its "
+                    f"history says {value!r}"
+                    for column, value in expected.items()
+                    if column != "stage" and known[column] != value
+                ]
         return wrong
 
     @contextmanager
@@ -267,8 +294,12 @@ class Registry:
             yield None
             return
         # A connection that may write tidies the log away when it closes; a read-only one would leave it lying.
-        mode = "rw" if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK) else "ro&immutable=1"
-        with _clear_errors(self.path), closing(self._connect(mode)) as connection:
+        writable = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        # An immutable file is read without its log: changes that still lie there would not be seen.
+        logged = self.path.with_name(f"{FILE_NAME}-wal").exists()
+        mode = "rw" if writable else "ro" if logged else "ro&immutable=1"
+        hint = LOG_HINT if mode == "ro" else ERROR_HINT
+        with _clear_errors(self.path, hint), closing(self._connect(mode)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('versions', 'history')")
@@ -284,14 +315,11 @@ class Registry:
 
 
 @contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def _clear_errors(path: Path, hint: str = ERROR_HINT) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise FoundryError(
-            f"The model registry {path} can't be used: {error}.",
-            "Check the disk and that no other process holds it; a damaged file must come back from a backup.",
-        ) from error
+        raise FoundryError(f"The model registry {path} can't be used: {error}.", hint) from error
 
 
 def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Version]:
@@ -301,6 +329,12 @@ def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...])
 
 def _find(connection: sqlite3.Connection, engine: str, version: str) -> Version | None:
     return next(iter(_select(connection, "engine = ? AND version = ?", (engine, version))), None)
+
+
+def _evidence_of(connection: sqlite3.Connection, known: Version) -> dict[str, Any] | None:
+    """Return the evidence that a version's reason rests on."""
+    entries = [e for e in read_entries(connection) if (e.engine, e.version) == (known.engine, known.version)]
+    return next((entry.evidence for entry in reversed(entries) if entry.reason == known.reason), None)
 
 
 def _require(connection: sqlite3.Connection, engine: str, version: str) -> Version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ CREATE TRIGGER IF NOT EXISTS history_is_not_edited BEFORE UPDATE ON history
 CREATE TRIGGER IF NOT EXISTS history_is_not_deleted BEFORE DELETE ON history
   BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
 """
+# Events that enter a version with other hashes, and what their evidence says of it.
+REGISTRATIONS = ("registered", "evaluated again", "weights changed")
+RECORDED = ("artefact_hash", "evaluation_hash", "base", "base_revision")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class HistoryEntry:
     def expected_hash(self) -> str:
         """The hash that this entry's content asks for."""
         return fingerprint({k: v for k, v in asdict(self).items() if k not in ("sequence", "hash")})
+
+
+def as_stored(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return evidence as it comes back out of the history."""
+    stored: dict[str, Any] = json.loads(json.dumps(evidence, sort_keys=True, default=str))
+    return stored
 
 
 def append(
@@ -72,7 +81,7 @@ def append(
         to_stage=str(to_stage),
         actor=actor,
         reason=reason,
-        evidence=json.loads(json.dumps(evidence, sort_keys=True, default=str)),
+        evidence=as_stored(evidence),
         previous_hash=last["hash"] if last else "",
         hash="",
     )
@@ -96,10 +105,27 @@ def read_entries(connection: sqlite3.Connection) -> Iterator[HistoryEntry]:
         yield HistoryEntry(**{**dict(row), "evidence": evidence})
 
 
-def faults(
-    entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection[str]], written: int
-) -> tuple[list[str], dict[tuple[str, str], str]]:
-    """Return what is wrong with a chain, as sentences, and the stage to which it leads each (engine, version).
+def replayed(entries: Iterable[HistoryEntry]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what a chain leads each (engine, version) to: the columns of its row, those that its entries speak of.
+
+    Entries of before bases were recorded in them say nothing of the base.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in entries:
+        row = found.setdefault((entry.engine, entry.version), {"registered_at": entry.at})
+        moved = entry.to_stage != row.get("stage")
+        if entry.event in REGISTRATIONS:
+            row |= {name: entry.evidence[name] for name in RECORDED if name in entry.evidence}
+        # Another evaluation of what has earned a stage is no reason for the stage.
+        if moved or entry.event not in REGISTRATIONS or entry.to_stage == "none":
+            row["reason"] = entry.reason
+        if moved:
+            row |= {"stage": entry.to_stage, "stage_since": entry.at}
+    return found
+
+
+def faults(entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection[str]], written: int) -> list[str]:
+    """Return what is wrong with a chain, as sentences.
 
     `written` is how many entries were ever appended, by the database's own count.
     """
@@ -123,4 +149,4 @@ def faults(
         previous_hash, previous_sequence = entry.hash, entry.sequence
     if written != previous_sequence:
         wrong.append(f"{written} entries were written, the last one kept is {previous_sequence}")
-    return wrong, stages
+    return wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from data_foundry.config import Settings
@@ -32,11 +33,14 @@ SHOWN = (
 
 
 def judged(settings: Settings, spec: EngineSpec, config: TrainingConfig, details: dict[str, Any]) -> dict[str, Any]:
-    """Return a version's details with the verdicts of its gates, from the figures in them."""
+    """Return a version's details with the verdicts of its gates, from the figures in them.
+
+    "hub" is where base and data came from; judged again, it stays what it was.
+    """
     verdicts = judge(figures(spec, details), config, settings.gates)
     hub = FOLDER_HUB if settings.hub.source else "huggingface.co"
     gates = [verdict.model_dump() for verdict in verdicts]
-    return {**details, "hub": hub, "verdict": overall(verdicts), "gates": gates}
+    return {"hub": hub, **details, "verdict": overall(verdicts), "gates": gates}
 
 
 def figures(spec: EngineSpec, details: Mapping[str, Any]) -> Figures:
@@ -50,6 +54,8 @@ def figures(spec: EngineSpec, details: Mapping[str, Any]) -> Figures:
         control_note=details["control_note"],
         phone=_measured(phone["measures"]["score"], phone) if phone else None,
         slices=None if slices is None else _slices(slices),
+        slice_figure=next((found["figure"] for found in (slices or {}).values() if "figure" in found), "score"),
+        label=spec.label,
     )
 
 
@@ -60,18 +66,27 @@ def write_verdict(commit: Commit, spec: EngineSpec, details: Mapping[str, Any]) 
     commit.path("README.md").write_text(model_card(spec, details), encoding="utf-8")
 
 
-def _slices(found: Mapping[str, Any]) -> dict[str, Measured]:
+def _slices(found: Mapping[str, Any]) -> dict[str, dict[str, Measured]]:
     return {
-        f"{dimension} {name}": _measured(group, group)
+        dimension: {
+            name: replace(_measured(group, group), pooled=bool(group.get("pooled")))
+            for name, group in slices["groups"].items()
+            if name != UNKNOWN  # of whom nothing is known is no group
+        }
         for dimension, slices in found.items()
-        for name, group in slices["groups"].items()
-        if name != UNKNOWN  # of whom nothing is known is no group
     }
 
 
 def _measured(score: Mapping[str, Any], found: Mapping[str, Any]) -> Measured:
     """Return the comparison of one set of rows; it rests on as many independent units as were resampled."""
-    return Measured(_comparison(score), found["rows"], found.get("units") or found["rows"], found.get("speakers"))
+    per_class = found["base"].get("per_class") or {}
+    return Measured(
+        _comparison(score),
+        found["rows"],
+        found.get("units") or found["rows"],
+        found.get("speakers"),
+        classes=tuple(each["rows"] for each in per_class.values()),
+    )
 
 
 def _comparison(measures: Mapping[str, Any]) -> Comparison:

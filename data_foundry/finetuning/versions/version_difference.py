@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_foundry.finetuning.versions.versions import VersionRecord
+from data_foundry.training_config import JUDGING
 
 NOT_MEASURED = "one of them was not measured"
 OTHER_ROWS = "measured on other test rows: their figures don't say which is better"
@@ -27,7 +28,8 @@ def version_difference(one: VersionRecord, other: VersionRecord) -> dict[str, An
         "stages": [record.registered.stage.value if record.registered else None for record in (one, other)],
         "comparable": comparable,
         "why": why,
-        "config": changed(first.get("config", {}), second.get("config", {})),
+        "config": changed(_config(first), _config(second)),
+        "judging": changed(_config(first, judging=True), _config(second, judging=True)),
         "base": changed(_base(first), _base(second)),
         "data": changed(_data(first), _data(second)),
         "rows": changed(first.get("rows", {}), second.get("rows", {})),
@@ -75,6 +77,11 @@ def _metrics(first: Mapping[str, Any], second: Mapping[str, Any], comparable: bo
         overlap = one["low"] <= other["high"] and other["low"] <= one["high"] if ordered else None
         found[name] = {"values": [one, other], "overlap": overlap if comparable else None}
     return found
+
+
+def _config(details: Mapping[str, Any], judging: bool = False) -> dict[str, Any]:
+    """Return the settings that a version was trained by, or those that it was judged by and that its card quotes."""
+    return {name: value for name, value in details.get("config", {}).items() if (name in JUDGING) is judging}
 
 
 def _base(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ CALIBRATION = "calibration.json"
 """The temperature of a classifier, fitted on validation rows, for who serves it."""
 
 
-GATE_RULES = "gates-2"
+GATE_RULES = "gates-3"
 """Names how the gates judge; another one judges every stored evaluation again, without training."""
 
 
@@ -45,8 +46,17 @@ def version_hashes(model: Manifest) -> tuple[str, str]:
 
 
 def json_text(content: Any) -> str:
-    """Return JSON that is the same for the same content, one value a line."""
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """Return JSON that is the same for the same content, one value a line; a figure that is no number is null."""
+    return json.dumps(_defined(content), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _defined(content: Any) -> Any:
+    """Return content as JSON can hold it: it has no NaN and no infinity."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {name: _defined(value) for name, value in content.items()}
+    return [_defined(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def write_json(path: Path, content: Any) -> None:

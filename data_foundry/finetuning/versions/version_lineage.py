@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import data_foundry
 from data_foundry.lake import Manifest, fingerprint, sha256_file
-from data_foundry.training_config import TrainingConfig
+from data_foundry.training_config import JUDGING, TrainingConfig
 
 # What computes weights and figures: another version of one of them may give other digits.
 LIBRARIES = (
@@ -24,11 +24,12 @@ NOT_INSTALLED = "not installed"
 def lineage_of(config: TrainingConfig, gold: Manifest, base_folder: Path, revision: str) -> dict[str, Any]:
     """Return where a version comes from, JSON-like; equal inputs, code and libraries give an equal value.
 
-    `gold` is the manifest of the rows, `base_folder` holds the base's files at `revision`. "hash" covers the rest.
+    `gold` is the manifest of the rows, `base_folder` holds the base's files at `revision`. "config" covers what the
+    training depends on, not what it is judged by; "hash" covers the rest.
     """
     lineage = {
         "gold": gold_hash(gold),
-        "config": fingerprint(config.model_dump(mode="json")),
+        "config": config_hash(config.model_dump(mode="json")),
         "seed": config.seed,
         "base": {"name": config.base, "revision": revision, "files": folder_hash(base_folder)},
         "code": {"version": data_foundry.__version__, "sources": source_hash()},
@@ -36,6 +37,11 @@ def lineage_of(config: TrainingConfig, gold: Manifest, base_folder: Path, revisi
         "libraries": library_versions(),
     }
     return {**lineage, "hash": fingerprint(lineage)}
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the hash of a configuration, JSON-like, without the settings that only judge: judged again, it agrees."""
+    return fingerprint({name: value for name, value in config.items() if name not in JUDGING})
 
 
 def gold_hash(gold: Manifest) -> str:

@@ -15,7 +15,7 @@ def engine_report(spec: EngineSpec, manifest: Manifest) -> EngineReport:
     """Return the report of one version, from its manifest; what its evaluation does not hold is None or empty.
 
     `bias` is, for each dimension of slices, the gap between best and worst group; `phone` the figures through the phone
-    channel.
+    channel; `speech` what was understood of spoken texts, where that was heard.
     """
     details = manifest.details
     evaluation, config = details["evaluation"], details["config"]
@@ -28,6 +28,7 @@ def engine_report(spec: EngineSpec, manifest: Manifest) -> EngineReport:
         "bias": bias(evaluation),
         "slices": evaluation.get("slices") or {},
         "calibration": calibration(evaluation),
+        "speech": evaluation.get("speech"),
         "phone": phone_figures(details.get("phone")),
         "phone_note": details.get("phone_note"),
         "control": details["control"],

@@ -13,6 +13,7 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 from data_foundry.config import load_settings
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.finetuning.versions.card import model_card
+from data_foundry.finetuning.versions.card_metadata import METRICS
 from data_foundry.finetuning.versions.verdict import judged
 from data_foundry.training_config import TrainingConfig
 from finetuning.version_details import compared, details, evaluation, iv
@@ -55,6 +56,7 @@ def test_figures_through_the_phone_are_results_of_their_own() -> None:
         ("mit", ["cc-by-nc-4.0", "cc-by-sa-4.0"], {"license": "other", "license_name": "terms-of-base-and-data"}),
         ("unknown", ["cc-by-4.0"], {"license": "other", "license_name": "terms-of-base-and-data"}),
         ("apache-2.0", ["a licence of their own"], {"license": "other", "license_name": "terms-of-base-and-data"}),
+        ("mit", ["cc-by-4.0", "odc-by"], {"license": "other", "license_name": "cc-by-4.0-and-odc-by"}),
         ("apache-2.0", ["cc-by-1.0"], {"license": "other", "license_name": "cc-by-1.0"}),
     ],
 )
@@ -97,6 +99,23 @@ def test_slices_gap_reduction_and_calibration_stand_with_their_intervals() -> No
     assert "Relative error reduction, of 1 - score: 90.0 % [89.0 %, 91.0 %]." in text
     assert "| adapted | 0.1000 [0.0900, 0.1100] | 0.2000 [0.1900, 0.2100] |" in text
     assert "2 earlier versions were measured on these same rows" in text
+    found["evaluation"]["earlier_versions_on_these_rows"] = 1
+    assert "1 earlier version was measured on these same rows" in card(found)
+
+
+def test_slices_name_their_figure_and_an_interval_without_width_says_so() -> None:
+    found = details()
+    dialect = found["evaluation"]["slices"]["dialect"]
+    dialect["figure"] = "accuracy"
+    dialect["groups"]["kochi"]["adapted"] = iv(1.0, 1.0, 1.0)
+    text = card(found)
+    assert "| slice | group | rows | speakers | base accuracy | adapted accuracy | change |" in text
+    assert "| dialect | kochi | 40 | 7 | 0.5000 [0.4900, 0.5100] | 1.0000 (no spread) | +0.4500" in text
+
+
+def test_an_akshara_error_rate_is_not_passed_off_as_a_character_error_rate() -> None:
+    assert {METRICS[name][0] for name in ("aer", "aer_raw")} == {"aer"}
+    assert {name for name, (kind, _) in METRICS.items() if kind == "cer"} == {"cer", "cer_raw", "cer_vistaar_compat"}
 
 
 def test_an_undefined_figure_is_said_to_be_and_is_no_result() -> None:

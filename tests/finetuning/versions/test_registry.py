@@ -162,6 +162,12 @@ def test_the_database_itself_refuses_to_edit_or_delete_history(registry: Registr
         ("DELETE FROM history WHERE sequence = 3", "3 entries were written, the last one kept is 2"),
         ("UPDATE versions SET stage = 'production'", "stands at production, its history leads to staging"),
         ("DELETE FROM versions", "stands at None"),
+        ("UPDATE versions SET artefact_hash = 'f00'", "edited in the versions table: its artefact_hash is 'f00'"),
+        ("UPDATE versions SET evaluation_hash = 'f00'", "edited in the versions table: its evaluation_hash is 'f00'"),
+        ("UPDATE versions SET reason = 'all good'", "its reason is 'all good', its history says 'to staging'"),
+        ("UPDATE versions SET base = 'evil'", "its base is 'evil', its history says 'owner/base'"),
+        ("UPDATE versions SET base_revision = NULL", "its base_revision is None, its history says 'c0ffee'"),
+        ("UPDATE versions SET stage_since = '2020-01-01T00:00:00Z'", "its stage_since is '2020"),
     ],
 )
 def test_a_row_edited_behind_the_registry_breaks_the_chain(registry: Registry, edit: str, complaint: str) -> None:
@@ -305,6 +311,51 @@ def test_a_note_is_written_once_and_moves_nothing(registry: Registry) -> None:
     assert (noted.stage, noted.reason) == (Stage.NONE, "refused: cer 0.4")
     assert [entry.event for entry in registry.history()] == ["registered", "noted"]
     assert registry.verify_history() == []
+
+
+def test_whatever_happens_to_a_version_the_history_leads_to_its_row(registry: Registry) -> None:
+    name = "aaaaaaaaaaaa"
+    register(registry)
+    register(registry, evaluation_hash="of none")
+    move(registry, name, Stage.SHADOW)
+    register(registry, evaluation_hash="of a shadow")
+    registry.note("stt", name, actor="test", reason="in shadow")
+    register(registry, artefact_hash="others")
+    register(registry, artefact_hash="others again")
+    assert registry.verify_history() == []
+
+
+def test_the_same_reason_on_other_evidence_is_written(registry: Registry) -> None:
+    register(registry)
+    for evidence in ({"seen": "one"}, {"seen": "other"}, {"seen": "other"}, {"seen": "one"}):
+        registry.note("stt", "aaaaaaaaaaaa", actor="test", reason="admitted", evidence=evidence)
+    assert [entry.evidence.get("seen") for entry in registry.history()] == [None, "one", "other", "one"]
+
+
+def test_who_may_only_read_sees_what_still_lies_in_the_log(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(registry)
+    holder = sqlite3.connect(registry.path)  # while somebody has it open, nobody tidies the log away
+    holder.execute("SELECT count(*) FROM versions").fetchone()
+    move(registry, "aaaaaaaaaaaa", Stage.SHADOW)
+    assert registry.path.with_name("registry.sqlite-wal").stat().st_size
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (found,) = registry.versions()
+    holder.close()
+    assert found.stage is Stage.SHADOW
+
+
+def test_a_log_that_can_not_be_read_is_a_clear_error(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(registry)
+    registry.path.with_name("registry.sqlite-wal").write_bytes(b"changes")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    def refused(*_: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(registry, "_connect", refused)
+    with pytest.raises(FoundryError, match="readonly database") as raised:
+        registry.versions()
+    assert "latest changes still lie in registry.sqlite-wal" in raised.value.hint
 
 
 def test_a_registry_on_shared_storage_keeps_no_write_ahead_log(with_settings, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_foundry.finetuning.versions import version_lineage
-from data_foundry.finetuning.versions.version_lineage import lineage_of
+from data_foundry.finetuning.versions.version_lineage import config_hash, lineage_of
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig
 
@@ -55,6 +55,12 @@ def test_each_input_changes_its_own_part_and_the_hash_of_all(base: Path, gold: M
         changed = {name for name in found if found[name] != other[name]}
         assert changed - {"config"} == {part, "hash"} - {"config"}, part
     assert len({found["hash"], *(other["hash"] for other in others.values())}) == 5
+
+
+def test_what_a_version_is_judged_by_is_no_part_of_what_it_was_trained_by() -> None:
+    trained = CONFIG.model_dump(mode="json")
+    assert config_hash({**trained, "min_score": 0.95, "licence": "mit"}) == config_hash(trained)
+    assert config_hash({**trained, "lora_rank": 4}) != config_hash(trained)
 
 
 def test_an_edited_source_file_is_another_code_although_the_version_is_the_same(

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from data_foundry.commands.version_text import difference_lines, version_lines
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.finetuning.versions.version_difference import version_difference
@@ -105,6 +106,20 @@ def test_a_difference_names_what_was_changed_and_leaves_out_what_was_not(lake: L
     assert found["base"] == {} and found["rows"] == {}
     itself = version_difference(one, one)
     assert not any(itself[part] for part in ("config", "data", "lineage", "gates", "base", "rows", "measured"))
+
+
+def test_what_two_versions_are_judged_by_stands_apart_from_what_they_were_trained_by(lake: Lake) -> None:
+    one = find_version(lake, make_version(lake, "nlu", "a"))
+    config = {**details_of()["config"], "min_score": 0.95}
+    found = version_difference(one, find_version(lake, make_version(lake, "nlu", "b", config=config)))
+    assert found["config"] == {} and found["judging"] == {"min_score": [None, 0.95]}
+    assert "judging" in list(difference_lines(found)) and "  min_score: none -> 0.95" in list(difference_lines(found))
+
+
+def test_a_version_is_shown_with_the_revision_that_it_was_made_of_and_no_other(lake: Lake) -> None:
+    config = {**details_of()["config"], "revision": None}
+    text = "\n".join(version_lines(find_version(lake, make_version(lake, "nlu", "a", config=config))))
+    assert "revision none" not in text and "lora_rank 8" in text
 
 
 def test_files_that_are_gone_are_a_fault_of_a_version_that_is_heard(lake: Lake) -> None:
