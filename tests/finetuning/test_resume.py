@@ -213,6 +213,18 @@ def test_what_changes_a_training_changes_the_key_of_its_checkpoints(hub: Path, m
     assert len({*keys, key()}) == 9
     monkeypatch.undo()
     assert key(OFTEN.model_copy(update={"checkpoint_steps": 7, "use_wandb": True})) == keys[0]
+    judged_otherwise: dict[str, Any] = {
+        "licence": "mit", "why": "another", "min_test_rows": 9, "gradient_checkpointing": True, "control": "x.parquet",
+        "speech_rows": 5, "max_phone_regression": 0.5, "probe_epochs": 3.0,
+    }  # fmt: skip
+    assert key(**judged_otherwise) == keys[0]
+    assert key(steps=5, epochs=3) == key(steps=5, epochs=4) != key(epochs=4)
+
+
+def test_a_training_whose_loss_is_no_number_ends_with_what_to_do(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(FoundryError, match=r"diverged at step \d+: (eval_|train_)?loss is nan") as told:
+        train(learning_rate=1e30, target_modules=("query", "value", "dense"), work=tmp_path / "work")
+    assert "lower than 1e+30" in told.value.hint
 
 
 def test_a_training_that_stopped_early_stays_stopped_when_it_is_taken_up(train: Train, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ A set is named by what it depends on: the gold files' hashes, the base's revisio
 A set made for more rows serves a training on fewer of them. It is complete or not used: a part has a report when it is
 whole, a set has an index when all its parts have, so a killed run goes on with the parts that it finished, and a part
 whose bytes have changed is made again. What the gold of an engine no longer holds is removed, and beyond
-training.feature_cache_gib what was used longest ago.
+training.feature_cache_gib what was used longest ago. Engines that are trained at once share the store: who removes
+sets holds its lock alone, and who makes or looks up a set's folder holds it too, until the folder's own is held.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,9 @@ FROZEN_PART_ROWS = 32
 WORTH_A_PROCESS = 10.0
 """Seconds of work for which another process is started: it takes some itself to import what it needs."""
 ABOUT = "about.json"
-REPORTS = "*.json"
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "soundfile", "sentencepiece")
+"""What rows are read, cut up and computed by."""
+UNFINISHED_SECONDS = 86_400
 
 log = logging.getLogger("data_foundry")
 
@@ -105,17 +109,22 @@ class FeatureStore:
         make: Callable[[Any], Part],
         workers: int,
     ) -> FeatureSet:
+        make_folder(self.root)
         set_folder = self.root / fingerprint({key: v for key, v in about.items() if key not in ("engine", "what")})[:16]
-        if (found := _serving(set_folder, places)) is not None:
+        with FolderLock(self.root):
+            sets = _inside(set_folder)
+        if (found := _serving(sets, places)) is not None:
             log.info("%s: %d %s rows: their features are there already", self.engine, len(found), _words(about))
             (found.folder / INDEX).touch()
             return found
         folder = set_folder / fingerprint(list(places))[:8]
-        make_folder(folder)
         started = time.monotonic()
-        # Against removal, and against another process that wants to make the same.
-        locks = [FolderLock(folder), FolderLock(folder, MAKING, alone=True)]
-        try:
+        with ExitStack() as locks:
+            with FolderLock(self.root):
+                make_folder(folder)
+                locks.enter_context(FolderLock(folder))
+            # The first is against removal, this against another process that wants to make the same.
+            locks.enter_context(FolderLock(folder, MAKING, alone=True))
             if read_index(folder) is None or not _intact(folder):
                 processes = _make(folder, about, jobs(folder), make, workers)
                 log.info(
@@ -123,10 +132,7 @@ class FeatureStore:
                     self.engine, len(places), _words(about), time.monotonic() - started, processes,
                     "es" if processes > 1 else "",
                 )  # fmt: skip
-        finally:
-            for lock in locks:
-                lock.release()
-        found = _chosen(FeatureSet.open(folder), places)
+            found = _chosen(FeatureSet.open(folder), places)
         assert found is not None, "a set that was made for these rows has them"
         self._clean(about)
         log.info("%s: they take %s; %s in all lie in %s", self.engine, readable_size(found.nbytes),
@@ -136,21 +142,22 @@ class FeatureStore:
     def _clean(self, current: dict[str, Any]) -> None:
         """Remove the sets that this gold has made useless, and beyond the bound the longest unused; none in use."""
         kept: list[tuple[float, Path]] = []
-        for folder in self.root.glob("*/*"):
-            about = _about(folder)
-            same = [about.get(name) == current[name] for name in ("engine", "what")]
-            if all(same) and about.get("files") != current["files"]:
+        with FolderLock(self.root, alone=True):
+            for folder in [folder for set_folder in _inside(self.root) for folder in _inside(set_folder)]:
+                about = _about(folder)
+                same = [about.get(name) == current[name] for name in ("engine", "what")]
+                if all(same) and about.get("files") != current["files"]:
+                    _remove(folder)
+                else:
+                    kept.append((max(_changed(folder), _changed(folder / INDEX)), folder))
+            for file in self.root.glob(".*once-*"):
+                if 0 < _changed(file) < time.time() - UNFINISHED_SECONDS:
+                    file.unlink(missing_ok=True)  # of a process that was killed while it wrote it
+            bound = self.settings.training.feature_cache_gib * 2**30
+            for _, folder in sorted(kept):
+                if _bytes(self.root) <= bound:
+                    break
                 _remove(folder)
-            elif folder.is_dir():
-                kept.append((max(file.stat().st_mtime for file in [folder, *folder.glob(INDEX)]), folder))
-        for file in self.root.glob(".*once-*"):
-            if time.time() - file.stat().st_mtime > 86_400:
-                file.unlink(missing_ok=True)  # of a process that was killed while it wrote it
-        bound = self.settings.training.feature_cache_gib * 2**30
-        for _, folder in sorted(kept):
-            if _bytes(self.root) <= bound:
-                break
-            _remove(folder)
 
 
 def _make(folder: Path, about: dict[str, Any], jobs: list[Any], make: Callable[[Any], Part], workers: int) -> int:
@@ -246,9 +253,9 @@ def _encode_jobs(task: Task, files: Sequence[Path], places: Sequence[int], folde
     return jobs
 
 
-def _serving(set_folder: Path, places: Sequence[int]) -> FeatureSet | None:
-    """Return a complete and undamaged set among those of a folder that has all these rows, as a view of them."""
-    for folder in sorted(set_folder.glob("*")):
+def _serving(folders: Sequence[Path], places: Sequence[int]) -> FeatureSet | None:
+    """Return a complete and undamaged set among some folders that has all these rows, as a view of them."""
+    for folder in folders:
         try:
             found = _chosen(FeatureSet.open(folder), places) if read_index(folder) else None
         except (FoundryError, OSError, ValueError):
@@ -303,7 +310,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a set that nobody uses."""
+    """Remove a set that nobody uses; the store's lock is held."""
     try:
         lock = FolderLock(folder, alone=True, wait=False)
     except OSError:
@@ -313,8 +320,8 @@ def _remove(folder: Path) -> None:
     log.info("removed features that are no longer needed: %s (%s)", folder, readable_size(_bytes(folder)))
     (folder / INDEX).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    if not any(folder.parent.iterdir()):
-        folder.parent.rmdir()
+    with suppress(OSError):
+        folder.parent.rmdir()  # if there is no other set in it
     lock.release()
 
 
@@ -332,14 +339,30 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _changed(path: Path) -> float:
+    """Return when a file or folder was last changed, 0 for one that is not there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it is not there."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except FileNotFoundError:
+        return []
+
+
 def _words(about: dict[str, Any]) -> str:
     return f"{about['what']}{' (encoder states)' if 'frozen' in about else ''}"
 
 
 def _libraries() -> dict[str, str]:
-    from importlib.metadata import version
+    from data_foundry.finetuning.versions.version_lineage import library_versions
 
-    return {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+    return library_versions(LIBRARIES)
 
 
 def _models_in_memory(folder: Path) -> int:

@@ -87,14 +87,19 @@ class FeatureSet(FeatureRows):
 
     def __init__(self, folder: Path, chosen: Sequence[int] | None = None) -> None:
         self.folder = folder
-        index = read_index(folder)
+        try:
+            # Before it is read: what is locked is not removed.
+            self._lock = FolderLock(folder)
+        except FileNotFoundError:
+            index = None
+        else:
+            index = read_index(folder)
         fault = _size_fault(folder, index) if index else "they were not finished"
         if index is None or fault:
             raise FoundryError(
                 f"The features in {folder} are not whole: {fault}.", "Run phase 4 again; it makes them again."
             )
         self.details = index
-        self._lock = FolderLock(folder)
         super().__init__([folder / part["file"] for part in index["parts"]], chosen)
 
     @classmethod
@@ -169,11 +174,6 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     return found if found.get("format") == FORMAT else None
 
 
-def rows_in(path: Path) -> int:
-    """Return the number of rows in a file of features. Raises OSError or pyarrow's errors for a damaged one."""
-    return sum(batch.num_rows for batch in _batches(path))
-
-
 class FolderLock:
     """Keeps a folder from being removed, or with `alone` from being held by others, until it is let go or collected.
 
@@ -191,10 +191,18 @@ class FolderLock:
                 self.release()
                 return
             # Who removed the folder while this one waited removed the lock with it.
-            there = (folder / name).stat().st_ino if (folder / name).exists() else None
-            self.held = os.fstat(self._handle).st_ino == there
+            try:
+                self.held = os.path.samestat(os.fstat(self._handle), (folder / name).stat())
+            except FileNotFoundError:
+                self.held = False
             if not self.held:
                 self.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let go."""

@@ -16,6 +16,7 @@ from data_foundry.finetuning.features.feature_store import FeatureStore
 from data_foundry.finetuning.features.features import FeatureSet
 from data_foundry.finetuning.tasks.task import Features, Task, row_name
 from data_foundry.records import Rejected
+from data_foundry.training_config import TrainingConfig
 
 READ_ROWS = 64
 REFUSED_EXAMPLES = 5
@@ -23,6 +24,14 @@ LOGGED_ROW_IDS = 20
 LEFT_OUT = "left_out_by_only"
 NOT_DRAWN = "beyond_max_train_rows"
 SOURCE = ("dataset", "revision", "licence")
+# What a task reads of a row besides its engine's label.
+ENCODED_COLUMNS: dict[str, tuple[str, ...]] = {
+    "speech-to-text": ("audio", "text"),
+    "audio-classification": ("audio",),
+    "text-classification": ("text",),
+    "text-to-text": ("text", "translation", "direction"),
+    "text-to-codes": ("text", "codes"),
+}
 
 log = logging.getLogger("data_foundry")
 
@@ -161,23 +170,58 @@ def replay_features(
 ) -> tuple[Sequence[Features], Counter[str]]:
     """Return features of rows of the base's own domain, `share` of the training rows, and what was refused of them.
 
-    They come from replay.parquet in the base's repository, never from its control rows. Raises FoundryError when a
-    share is asked for and the base's repository holds no such rows.
+    They come from replay.parquet in the base's repository, never from its control rows, drawn by a hash of the seed and
+    their ids; no more are encoded than it takes. Raises FoundryError as `replay_file` does.
     """
     if not share:
         return [], Counter()
-    file = base_folder / "replay.parquet"
-    if not file.is_file():
-        raise FoundryError(
-            f"replay_share is {share:g}, but {task.config.base} has no replay.parquet.",
-            "Put rows of the base's own training domain there, in the columns of this engine's gold, or set it to 0.",
-        )
+    file = replay_file(task.spec, task.config, base_folder)
+    wanted, there = round(share * train_rows), _row_count(file)
     what = f"replay ({task.config.base})"
-    encoded = encode_rows(task, [file], store=store, what=what, frozen=False, only={})
-    features = encoded.features[: round(share * train_rows)]
-    if task.frozen_modules:
+    drawn, encoded = wanted, Encoded()
+    while drawn:
+        drawn = min(drawn, there)
+        encoded = encode_rows(task, [file], at_most=drawn, store=store, what=what, frozen=False, only={})
+        short = wanted - len(encoded.features)
+        if not short or drawn == there:
+            break
+        # As many more, never too many: what was drawn stays.
+        drawn += short
+    found = len(encoded.features)
+    if found < wanted or not wanted:
+        log.warning(
+            "%s: replay_share %g asks for %d rows, replay.parquet of %s gives %d that the base can take",
+            task.spec.name, share, wanted, task.config.base, found,
+        )  # fmt: skip
+    features = encoded.features
+    if task.frozen_modules and found:
         features = _frozen(task, features, store, what)
-    return features, encoded.refused
+    return features, Counter({reason: n for reason, n in encoded.refused.items() if reason != NOT_DRAWN})
+
+
+def replay_file(spec: EngineSpec, config: TrainingConfig, base_folder: Path) -> Path:
+    """Return the file of a base's own rows. Raises FoundryError where there is none, or none that can be encoded."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = base_folder / "replay.parquet"
+    hint = "Put rows of the base's own training domain there, in the columns of this engine's gold, or set it to 0."
+    if not file.is_file():
+        raise FoundryError(f"replay_share is {config.replay_share:g}, but {config.base} has no replay.parquet.", hint)
+    try:
+        columns = set(pq.read_schema(file).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise FoundryError(f"replay.parquet of {config.base} can't be read: {error}", hint) from None
+    lacking = [column for column in (*ENCODED_COLUMNS[spec.task], spec.label) if column and column not in columns]
+    if lacking:
+        raise FoundryError(f"replay.parquet of {config.base} lacks the columns {', '.join(lacking)}.", hint)
+    return file
+
+
+def _row_count(file: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(file).num_rows)
 
 
 def control_rows(task: Task, base_folder: Path) -> tuple[list[dict[str, Any]], str]:

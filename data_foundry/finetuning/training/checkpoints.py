@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,19 +67,21 @@ class Checkpoints:
     def writing(self, step: int) -> Iterator[Path]:
         """Give an empty folder to write a checkpoint into; without an error inside, it counts from then on.
 
-        Raises FoundryError when the disk takes no more; the checkpoints before it stay as they are.
+        Files are written into it within `writing_files`. Raises FoundryError when the disk takes no more; the
+        checkpoints before it stay as they are.
         """
-        make_folder(self.folder)
-        for left in self.folder.glob("writing-*"):
-            shutil.rmtree(left)
         place = self.staging(step)
-        try:
+        with writing_files(place):
+            make_folder(self.folder)
+            for left in self.folder.glob("writing-*"):
+                shutil.rmtree(left)
             place.mkdir()
+        try:
             yield place
-            self._seal(place, step)
-        except BaseException as error:
+            with writing_files(place):
+                self._seal(place, step)
+        except BaseException:
             shutil.rmtree(place, ignore_errors=True)
-            _tell_full_disk(error, self.folder)
             raise
         for older in sorted(self.folder.glob("step-*"))[:-KEPT]:
             shutil.rmtree(older)
@@ -112,21 +115,28 @@ def _fault(place: Path, key: str) -> str:
     return ""
 
 
-def _tell_full_disk(error: BaseException, folder: Path) -> None:
-    """Raise FoundryError for a disk that takes no more.
+@contextmanager
+def writing_files(folder: Path) -> Iterator[None]:
+    """Raise FoundryError for a disk that takes no more, around what writes a checkpoint's files and nothing else.
 
     torch and safetensors put that into errors of their own, in many words ("iostream error", "unexpected pos"), and
-    have nothing else to raise while they write.
+    have nothing else to raise while they write; processes that wait for each other have.
     """
     from safetensors import SafetensorError
 
-    told = storage_error(error, folder) if isinstance(error, OSError) else None
-    if isinstance(error, RuntimeError | SafetensorError) and not is_out_of_memory(error):
-        told = FoundryError(
-            f"A checkpoint can't be written into {folder}: {str(error).splitlines()[0]}",
-            "Free space on that disk, or choose another with --base-path DIR; the same command then goes on.",
-        )
-    if told is not None:
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
+        told = storage_error(error, folder) if isinstance(error, OSError) else None
+        if not isinstance(error, OSError):
+            told = FoundryError(
+                f"A checkpoint can't be written into {folder}: {str(error).partition(chr(10))[0]}",
+                "Free space on that disk, or choose another with --base-path DIR; the same command then goes on.",
+            )
+        if told is None:
+            raise
         raise told from error
 
 
@@ -138,9 +148,6 @@ def work_folder(base_path: Path, name: str) -> Path:
 def clear_work(base_path: Path, name: str) -> None:
     """Remove what a published version no longer needs to be trained."""
     shutil.rmtree(work_folder(base_path, name), ignore_errors=True)
-    folder = base_path / TRAINING
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def sweep_work(base_path: Path, adapter: str, keep: str) -> None:
@@ -151,15 +158,28 @@ def sweep_work(base_path: Path, adapter: str, keep: str) -> None:
         # A version is 12 digits: "stt-..." is not "stt.malabar-...", and neither is "nlu-..." of another adapter.
         if other.name == keep or other.name.rpartition("-")[0] != adapter:
             continue
-        files = [path for path in other.rglob("*") if path.is_file()]
-        megabytes = sum(path.stat().st_size for path in files) / 1e6
-        days = (time.time() - max(path.stat().st_mtime for path in [other, *files])) / SECONDS_A_DAY
+        found = _sizes_and_times(other)
+        if not found:
+            continue
+        megabytes = sum(size for size, _ in found) / 1e6
+        days = (time.time() - max(changed for _, changed in found)) / SECONDS_A_DAY
         if days > UNFINISHED_DAYS:
             log.info("%s: an interrupted training of %.0f days ago removed (%.1f MB)", other, days, megabytes)
-            shutil.rmtree(other)
+            shutil.rmtree(other, ignore_errors=True)
         else:
             log.info(
                 "%s: an interrupted training with other gold or settings (%.1f MB); it goes on when they come back, "
                 "and is removed when it is %d days old",
                 other, megabytes, UNFINISHED_DAYS,
             )  # fmt: skip
+
+
+def _sizes_and_times(folder: Path) -> list[tuple[int, float]]:
+    """Return bytes (0 for a folder) and time of the last change of a folder and all in it that is still there."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for path in [Path(place), *(Path(place) / name for name in names)]:
+            with suppress(FileNotFoundError):  # whoever trains there has removed it meanwhile
+                state = path.stat()
+                found.append((state.st_size if path != Path(place) else 0, state.st_mtime))
+    return found

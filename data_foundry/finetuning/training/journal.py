@@ -151,14 +151,27 @@ def _figures(
     return figures
 
 
+def _of_the_last_training(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines without those of each part before it began anew; with smaller batches it goes on."""
+    begins: dict[str, int] = {}
+    before: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        part, event = line.get("part", ""), line["event"]
+        if event == "start" and before.get(part) != "batch_halved":
+            begins[part] = number
+        before[part] = event
+    return [line for number, line in enumerate(lines) if number >= begins.get(line.get("part", ""), 0)]
+
+
 def training_run(base_path: Path, version: str) -> dict[str, Any] | None:
     """Return the headline figures of a version's training, or None where its journal is not on this machine.
 
     Figures of an interrupted training's runs are not added up: each part's are those of its last run, and `resumes`
-    says that there were earlier ones.
+    says that there were earlier ones. What was before a part's last start from nothing is of another training, of the
+    same version before it was deleted.
     """
     journal = journal_of(base_path, version)
-    lines = list(journal.lines())
+    lines = _of_the_last_training(list(journal.lines()))
     if not lines:
         return None
     parts = {line["part"]: line for line in lines if line["event"] == "end"}

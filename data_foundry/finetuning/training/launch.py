@@ -24,7 +24,7 @@ from data_foundry.errors import FoundryError
 from data_foundry.finetuning.tasks.task import Features, Task
 from data_foundry.finetuning.training.journal import Journal, journal_callback
 from data_foundry.finetuning.training.launch_folder import LaunchFolder, LaunchPlan
-from data_foundry.finetuning.training.memory import OutOfMemory, halve, halvings_of, micro_batch
+from data_foundry.finetuning.training.memory import OutOfMemory, halve, micro_batch, too_many_rows
 from data_foundry.finetuning.training.train import TrainingRecord, lengths_of, train_adapter, uses_gpu
 from data_foundry.training_config import Training, TrainingConfig
 
@@ -100,9 +100,9 @@ def train_part(job: TrainingJob) -> TrainingRecord:
             with TemporaryDirectory(prefix="data_foundry_launch_") as place:
                 return _launched(job, LaunchFolder(Path(place)))
         except OutOfMemory:
-            processes, halvings = job.training.processes, halvings_of(job.work)
-            halve(job.config, processes=processes, halvings=halvings, work=job.work)
-            after = micro_batch(job.config, processes, halvings + 1)
+            processes = job.training.processes
+            too_many = halve(job.config, processes=processes, too_many=too_many_rows(job.work), work=job.work)
+            after = micro_batch(job.config, processes, too_many)
             job.journal.write("batch_halved", part=job.part, per_device_batch_size=after.rows)
 
 
@@ -145,10 +145,14 @@ def _end(launcher: subprocess.Popen[bytes]) -> None:
 
 
 def _failure(folder: LaunchFolder, logs: Path, exit_code: int) -> Exception:
-    """Return what ended the training: what a rank raised, or how the first dead one died."""
-    if error := folder.raised():
-        return error
+    """Return what ended the training: how a rank was killed, else what one raised, or how the first dead one died.
+
+    What a rank raises after another was killed may be for want of it; that memory ran out is not.
+    """
+    error = folder.raised()
     rank, died = folder.first_death() or (None, exit_code)
+    if error and (isinstance(error, OutOfMemory) or rank is None or died >= 0):
+        return error
     who = "The launcher of the training processes" if rank is None else f"Training process {rank}"
     how = f"was ended by {signal.Signals(-died).name}" if died < 0 else f"ended with exit code {died}"
     how += " (out of memory?)" if died == -signal.SIGKILL else ""

@@ -53,7 +53,7 @@ def with_lora(task: Task, config: TrainingConfig, *, head_only: bool = False) ->
     Raises FoundryError when the base has no module of a configured name, or can't be kept in 8 bits.
     """
     import torch
-    from peft import get_peft_model, prepare_model_for_kbit_training
+    from peft import prepare_model_for_kbit_training
     from transformers import set_seed
 
     set_seed(config.seed)
@@ -64,8 +64,27 @@ def with_lora(task: Task, config: TrainingConfig, *, head_only: bool = False) ->
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # the Trainer turns it on
     # Keys and values of past tokens are for generation; in training they would only be kept in memory.
     model.config.use_cache = False
+    adapted = _adapted(task, config, model, rank=1 if head_only else None)
+    if head_only:
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.requires_grad = False
+    return adapted
+
+
+def check_lora(task: Task, config: TrainingConfig) -> None:
+    """Try the configuration on the base's modules alone, before any weights are read. Raises FoundryError."""
+    if config.load_in_8bit:
+        in_8_bits(task, config)
+    _adapted(task, config, task.skeleton())
+
+
+def _adapted(task: Task, config: TrainingConfig, model: Any, rank: int | None = None) -> PeftModel:
+    import torch
+    from peft import get_peft_model
+
     try:
-        adapted = get_peft_model(model, lora_config(task, config, rank=1 if head_only else None))
+        return get_peft_model(model, lora_config(task, config, rank=rank))  # type: ignore[return-value]
     except ValueError as error:
         linear = sorted(
             {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
@@ -74,11 +93,6 @@ def with_lora(task: Task, config: TrainingConfig, *, head_only: bool = False) ->
             f"LoRA does not fit {config.base}: {error}",
             f"Linear layers of this base for target_modules: {', '.join(linear)}.",
         ) from None
-    if head_only:
-        for name, parameter in adapted.named_parameters():
-            if "lora_" in name:
-                parameter.requires_grad = False
-    return adapted
 
 
 def in_8_bits(task: Task, config: TrainingConfig) -> dict[str, Any]:

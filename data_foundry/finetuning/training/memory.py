@@ -13,8 +13,8 @@ from data_foundry.errors import FoundryError
 from data_foundry.lake.durable import make_folder, write_atomically
 from data_foundry.training_config import TrainingConfig
 
-HALVINGS = "memory.json"
-"""In a training's work folder: how often its batch was halved so far, for the run that takes it up again."""
+TOO_MANY = "memory.json"
+"""In a training's work folder: how many rows at a time did not fit, for the run that takes it up again."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 log = logging.getLogger("data_foundry")
@@ -26,10 +26,11 @@ class OutOfMemory(RuntimeError):
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """How a step's rows are cut up on one process: `rows` at a time, `accumulation` times."""
+    """How a step's rows are cut up on one process: `rows` at a time, `accumulation` times, after so many halvings."""
 
     rows: int
     accumulation: int
+    halvings: int = 0
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -52,10 +53,11 @@ def halved(rows: int) -> int:
     return max(part for part in range(1, rows // 2 + 1) if rows % part == 0)
 
 
-def micro_batch(config: TrainingConfig, processes: int = 1, halvings: int = 0) -> MicroBatch:
+def micro_batch(config: TrainingConfig, processes: int = 1, too_many: int | None = None) -> MicroBatch:
     """Return how each of `processes` cuts up its part of a step; the step's rows are always the same ones.
 
-    Raises FoundryError for a batch that can't be shared out evenly, and for one that can't be halved so often.
+    It is halved until it is less than the `too_many` rows that one process had no memory for. Raises FoundryError for a
+    batch that can't be shared out evenly, and when one row is too many.
     """
     if config.batch_size % processes:
         raise FoundryError(
@@ -63,31 +65,36 @@ def micro_batch(config: TrainingConfig, processes: int = 1, halvings: int = 0) -
             f"Set batch_size to a multiple of {processes}, or training.processes to what divides it.",
         )
     share = rows = config.batch_size // processes
-    for _ in range(halvings):
-        rows = halved(rows)
-    return MicroBatch(rows, config.gradient_accumulation * (share // rows))
+    halvings = 0
+    while too_many is not None and rows >= too_many:
+        rows, halvings = halved(rows), halvings + 1
+    return MicroBatch(rows, config.gradient_accumulation * (share // rows), halvings)
 
 
-def halvings_of(work: Path | None) -> int:
-    """Return how often the batch of an interrupted training was halved."""
-    file = work / HALVINGS if work else None
-    return int(json.loads(file.read_text(encoding="utf-8"))["halvings"]) if file and file.is_file() else 0
+def too_many_rows(work: Path | None) -> int | None:
+    """Return the rows at a time that one process of an interrupted training had no memory for; None: it never ran out.
+
+    Whoever takes it up in more processes, of which each has a smaller share, may need no halving at all.
+    """
+    file = work / TOO_MANY if work else None
+    return int(json.loads(file.read_text(encoding="utf-8"))["too_many_rows"]) if file and file.is_file() else None
 
 
-def halve(config: TrainingConfig, *, processes: int = 1, halvings: int, work: Path | None = None) -> int:
-    """Return one halving more, having said so and written it down in `work`.
+def halve(config: TrainingConfig, *, processes: int = 1, too_many: int | None, work: Path | None = None) -> int:
+    """Return the rows at a time that were too many just now, having said so and written it down in `work`.
 
     Raises FoundryError when a process already takes one row at a time.
     """
-    before, after = micro_batch(config, processes, halvings), micro_batch(config, processes, halvings + 1)
+    before = micro_batch(config, processes, too_many)
+    after = micro_batch(config, processes, before.rows)
     log.warning(
         "%s: out of memory with %d rows at a time; the training goes on with %d, and a step still learns from %d rows",
         config.base, before.rows, after.rows, config.batch_size * config.gradient_accumulation,
     )  # fmt: skip
     if work:
         make_folder(work)
-        write_atomically(work / HALVINGS, json.dumps({"halvings": halvings + 1}) + "\n")
-    return halvings + 1
+        write_atomically(work / TOO_MANY, json.dumps({"too_many_rows": before.rows}) + "\n")
+    return before.rows
 
 
 def free_memory() -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.training.batch_order import BatchOrder
-from data_foundry.finetuning.training.checkpoints import Checkpoints
+from data_foundry.finetuning.training.checkpoints import Checkpoints, writing_files
 from data_foundry.training_config import Training, TrainingConfig
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 WEIGHTS, BEST_WEIGHTS, STATE = "weights.safetensors", "best_weights.safetensors", "trainer_state.json"
+LOSSES = ("loss", "eval_loss", "train_loss")
+"""As the Trainer logs them: since the last point of the curve, of the validation rows, of the whole training."""
 SECONDS_A_MINUTE = 60
 CLOCK_STEPS = 10
 """How often several processes ask the first one whether it is time for a checkpoint."""
@@ -47,12 +51,14 @@ class Resumable:
         if main:
             with self.checkpoints.writing(step) as folder:
                 self.accelerator.wait_for_everyone()
-                self._write_own_state(folder)
-                self._write_shared_state(folder)
+                with writing_files(folder):
+                    self._write_own_state(folder)
+                    self._write_shared_state(folder)
                 self.accelerator.wait_for_everyone()
         else:
             self.accelerator.wait_for_everyone()
-            self._write_own_state(self.checkpoints.staging(step))
+            with writing_files(folder := self.checkpoints.staging(step)):
+                self._write_own_state(folder)
             self.accelerator.wait_for_everyone()
         # None goes on before the checkpoint counts: what is killed after it starts there.
         self.accelerator.wait_for_everyone()
@@ -130,6 +136,9 @@ def progress_callback(
         def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_save = trainer.checkpoints is not None
 
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+            check_finite(config, state.global_step, logs or {})
+
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.written = time.monotonic()
 
@@ -151,6 +160,17 @@ def progress_callback(
             return state.global_step % CLOCK_STEPS == 0 and bool(broadcast_object_list(told)[0])
 
     return Progress()
+
+
+def check_finite(config: TrainingConfig, step: int, logged: Mapping[str, Any]) -> None:
+    """Raise FoundryError when a loss that was logged is no number: nothing that comes after it would mean anything."""
+    for name in LOSSES:
+        if not isfinite(logged.get(name, 0.0)):
+            raise FoundryError(
+                f"The training on {config.base} diverged at step {step}: {name} is {logged[name]}.",
+                f"Set learning_rate (probe_learning_rate where a linear probe is trained) lower than "
+                f"{config.learning_rate:g}.",
+            )
 
 
 def trained_weights(model: Any) -> dict[str, torch.Tensor]:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.errors import FoundryError
+from data_foundry.finetuning.rules import TRAINING
 from data_foundry.finetuning.tasks.task import Features, Task
 from data_foundry.finetuning.training.batch_order import BatchOrder, padding_share
 from data_foundry.finetuning.training.checkpoints import Checkpoints
@@ -25,9 +26,9 @@ from data_foundry.finetuning.training.memory import (
     OutOfMemory,
     free_memory,
     halve,
-    halvings_of,
     is_out_of_memory,
     micro_batch,
+    too_many_rows,
 )
 from data_foundry.finetuning.training.resumption import best_validation, lay_over, progress_callback
 from data_foundry.finetuning.training.trainer import FilledUp, adapter_trainer
@@ -41,13 +42,11 @@ from data_foundry.finetuning.training.training_arguments import (
 from data_foundry.finetuning.training.training_record import TrainingRecord, curve_point
 from data_foundry.finetuning.versions.version_lineage import library_versions
 from data_foundry.lake import fingerprint
-from data_foundry.training_config import Training, TrainingConfig
+from data_foundry.training_config import NOT_OF_THE_WEIGHTS, Training, TrainingConfig, deciding
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-RULES = "train-1"
-"""What this code makes of rows and settings; another number leaves the checkpoints of the one before alone."""
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "numpy")
 log = logging.getLogger("data_foundry")
 
@@ -84,12 +83,12 @@ def train_adapter(
         )
     torch.set_num_threads(training.threads)
     one = _OneTraining(task, config, training, rows, validation, replay, head_only, callbacks, work)
-    halvings = halvings_of(work)
+    too_many = too_many_rows(work)
     resumed: list[int] = []
     while True:
         full = ""
         try:
-            return one.run(folder, revision, halvings, resumed)
+            return one.run(folder, revision, too_many, resumed)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -98,7 +97,7 @@ def train_adapter(
         if one.processes > 1:
             raise OutOfMemory(full)
         free_memory()
-        halvings = halve(config, halvings=halvings, work=work)
+        too_many = halve(config, too_many=too_many, work=work)
 
 
 @dataclass
@@ -121,9 +120,9 @@ class _OneTraining:
         self.processes = PartialState(cpu=not uses_gpu(self.training)).num_processes
         self.lengths = [*lengths_of(self.task, self.rows), *lengths_of(self.task, self.replay)]
 
-    def run(self, folder: Path, revision: str | None, halvings: int, resumed: list[int]) -> TrainingRecord:
+    def run(self, folder: Path, revision: str | None, too_many: int | None, resumed: list[int]) -> TrainingRecord:
         """Train from the last checkpoint on, or from the start, and write the adapter."""
-        config, batch = self.config, micro_batch(self.config, self.processes, halvings)
+        config, batch = self.config, micro_batch(self.config, self.processes, too_many)
         checkpoints = Checkpoints(self.work, self.key(revision)) if self.work else None
         with TemporaryDirectory(prefix="data_foundry_trainer_") as unused:
             trainer = self.trainer(batch, Path(unused))
@@ -142,7 +141,7 @@ class _OneTraining:
         if trainer.is_world_process_zero():
             save_adapter(trainer.model, folder, base=config.base, revision=revision, labels=self.task.labels)
         trainer.accelerator.wait_for_everyone()
-        return self.record(trainer, batch, halvings, resumed)
+        return self.record(trainer, batch, resumed)
 
     def trainer(self, batch: MicroBatch, folder: Path) -> Any:
         """Return the Trainer of a freshly read base with a new adapter."""
@@ -192,17 +191,17 @@ class _OneTraining:
             {
                 "rows": [rows_hash(part) for part in (self.rows, self.replay, self.validation)],
                 "task": [type(self.task).__name__, self.task.spec.label, *self.task.labels],
-                "config": self.config.model_dump(mode="json"),
+                "config": deciding(self.config, without=NOT_OF_THE_WEIGHTS),
                 "revision": revision,
                 "head_only": self.head_only,
                 "machine": [uses_gpu(self.training), precision_switches(self.training), self.training.threads],
                 "processes": self.processes,
-                "rules": RULES,
+                "rules": TRAINING,
                 "libraries": library_versions(LIBRARIES),
             }
         )
 
-    def record(self, trainer: Any, batch: MicroBatch, halvings: int, resumed: Sequence[int]) -> TrainingRecord:
+    def record(self, trainer: Any, batch: MicroBatch, resumed: Sequence[int]) -> TrainingRecord:
         """Return what happened."""
         state, arguments, config = trainer.state, trainer.args, self.config
         metric = arguments.metric_for_best_model
@@ -229,7 +228,7 @@ class _OneTraining:
                 "processes": self.processes,
                 "rows_at_a_time": batch.rows,
                 "gradient_accumulation": batch.accumulation,
-                "halved_for_memory": halvings,
+                "halved_for_memory": batch.halvings,
                 "padding_share": round(padding_share(self.lengths, order, batch.rows), 4),
             },
             resumed_from_steps=tuple(resumed),
@@ -243,10 +242,13 @@ def lengths_of(task: Task, rows: Sequence[Features]) -> list[int]:
 
 
 def rows_hash(rows: Sequence[Features]) -> str:
-    """Return what tells encoded rows from others: the key of the folder they lie in, or their content."""
+    """Return what tells encoded rows from others: what they were encoded from and how and their places, or all of them.
+
+    Not which of several sets they are read from: a larger one that was made meanwhile serves them too.
+    """
     folder = getattr(rows, "folder", None)
     if folder is not None:
-        return fingerprint([folder.parent.name, folder.name, list(rows.places)])  # type: ignore[attr-defined]
+        return fingerprint([folder.parent.name, list(rows.places)])  # type: ignore[attr-defined]
     found = hashlib.sha256()
     for row in rows:
         found.update(pickle.dumps(sorted(row.items()), protocol=5))

@@ -82,6 +82,8 @@ def training_arguments(
         # Features are made by the task: nothing in them is for the Trainer to drop or to guess.
         remove_unused_columns=False,
         label_names=["labels"],
+        # Else a loss that is no number is logged as the mean of those before it.
+        logging_nan_inf_filter=False,
         logging_strategy="steps",
         logging_steps=max(1, round(steps / CURVE_POINTS)),
         dataloader_pin_memory=gpu,

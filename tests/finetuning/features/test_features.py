@@ -21,11 +21,11 @@ from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluation.predict import load_task
 from data_foundry.finetuning.features import feature_store
 from data_foundry.finetuning.features.feature_store import FeatureStore
-from data_foundry.finetuning.features.features import FeatureFile, FeatureRows, FeatureSet
+from data_foundry.finetuning.features.features import FeatureFile, FeatureRows, FeatureSet, FolderLock
 from data_foundry.finetuning.features.gold_rows import encode_rows, replay_features
 from data_foundry.finetuning.tasks.speech import LogMel
 from data_foundry.finetuning.tasks.task import Task
-from data_foundry.finetuning.training.train import train_adapter
+from data_foundry.finetuning.training.train import rows_hash, train_adapter
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
 from finetuning.conftest import BASES
@@ -307,6 +307,53 @@ def test_features_of_gold_that_is_gone_are_removed_and_the_rest_is_bounded(
     encode_rows(task, [new], store=store_of(tight, AIEngine.NLU, "tiny/third@1"))
     assert not other_folder.exists()
     assert used_folder.exists() and len(in_use) == 6
+
+
+def test_engines_that_are_trained_at_once_take_no_folder_from_each_other(
+    hub: Path, tmp_path: Path, tiny_settings: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings(AIEngine.NLU)
+    root = settings.base_path / "storage" / "features"
+    root.mkdir(parents=True)
+    # As of a prediction of another process, gone between being listed and being looked at.
+    (root / ".once-gone.arrow").symlink_to(tmp_path / "nowhere")
+    make_folder, open_set, tried = feature_store.make_folder, FeatureSet.open, []
+
+    def made(folder: Path) -> None:
+        make_folder(folder)
+        if folder != root:
+            tried.append(FolderLock(root, alone=True, wait=False).held)
+
+    def opened(folder: Path) -> FeatureSet:
+        feature_store._remove(folder)
+        tried.append(not folder.is_dir())
+        return open_set(folder)
+
+    monkeypatch.setattr(feature_store, "make_folder", made)
+    monkeypatch.setattr(FeatureSet, "open", opened)
+    file = gold_file(tmp_path / "gold", rows(AIEngine.NLU, 4))
+    encoded = encode_rows(task_for(hub, AIEngine.NLU), [file], store=store_of(settings, AIEngine.NLU))
+    assert tried == [False, False], "nobody may remove a folder before it is held, nor before it is read"
+    assert len(encoded.features) == 4
+    folder = encoded.features.folder  # type: ignore[attr-defined]
+    del encoded
+    gc.collect()
+    feature_store._remove(folder)
+    assert not folder.parent.exists()
+    with pytest.raises(FoundryError, match="were not finished"):
+        open_set(folder)
+
+
+def test_rows_are_known_again_in_a_larger_set_that_was_made_meanwhile(
+    hub: Path, tmp_path: Path, tiny_settings: Build
+) -> None:
+    task, file = task_for(hub, AIEngine.NLU), gold_file(tmp_path / "gold", rows(AIEngine.NLU, 8))
+    store = store_of(tiny_settings(AIEngine.NLU), AIEngine.NLU)
+    few, all_rows = (encode_rows(task, [file], store=store, at_most=count).features for count in (4, None))
+    assert isinstance(few, FeatureSet) and isinstance(all_rows, FeatureSet)
+    same = all_rows.select([all_rows.places.index(place) for place in few.places])
+    assert few.folder != same.folder
+    assert rows_hash(few) == rows_hash(same) != rows_hash(all_rows[:4])
 
 
 def test_a_full_disk_is_named_and_leaves_no_set(

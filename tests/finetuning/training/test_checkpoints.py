@@ -5,13 +5,22 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import SafetensorError
 
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.training.checkpoints import Checkpoints, clear_work, sweep_work, work_folder
+from data_foundry.finetuning.training import checkpoints
+from data_foundry.finetuning.training.checkpoints import (
+    Checkpoints,
+    clear_work,
+    sweep_work,
+    work_folder,
+    writing_files,
+)
 
 
 def write(checkpoints: Checkpoints, step: int) -> None:
@@ -46,6 +55,8 @@ def test_an_error_while_writing_leaves_nothing_and_passes(tmp_path: Path) -> Non
         raise KeyError("a mistake of ours")
     with pytest.raises(RuntimeError, match="out of memory"), mine.writing(1):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 MiB.")
+    with pytest.raises(RuntimeError, match="Connection closed by peer"), mine.writing(1):
+        raise RuntimeError("[../gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:3412")
     assert list(mine.folder.iterdir()) == []
 
 
@@ -62,7 +73,7 @@ def test_a_full_disk_has_one_answer_whichever_library_met_it(error: Exception, t
     """What torch and safetensors raised on a file system of 220 kB."""
     mine = Checkpoints(tmp_path, "key")
     write(mine, 1)
-    with pytest.raises(FoundryError) as told, mine.writing(2):
+    with pytest.raises(FoundryError) as told, mine.writing(2) as folder, writing_files(folder):
         raise error
     assert str(mine.folder) in told.value.message and "Free space on that disk" in told.value.hint
     assert [path.name for path in mine.folder.iterdir()] == ["step-00000001"]
@@ -86,4 +97,24 @@ def test_the_work_of_a_published_version_goes_and_that_of_others_is_named_and_ke
     assert left == ["nlu-ba9876543210", "nlu.topic-000000000000"]
     clear_work(tmp_path, left[0])
     clear_work(tmp_path, left[1])
-    assert not (tmp_path / "training").exists()
+    assert list((tmp_path / "training").iterdir()) == []
+
+
+def test_what_another_process_removes_meanwhile_disturbs_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = work_folder(tmp_path, "nlu-ba9876543210")
+    for name in ("a", "b"):
+        work.joinpath("adapter").mkdir(parents=True, exist_ok=True)
+        (work / "adapter" / name).write_text("x")
+    walk = os.walk
+
+    def removing(folder: Path) -> Any:
+        for place, folders, names in walk(folder):
+            shutil.rmtree(work / "adapter", ignore_errors=True)
+            yield place, folders, names
+
+    monkeypatch.setattr(checkpoints.os, "walk", removing)
+    sweep_work(tmp_path, "nlu", keep="nlu-0123456789ab")
+    shutil.rmtree(work)
+    clear_work(tmp_path, "nlu-ba9876543210")

@@ -115,3 +115,18 @@ def test_a_training_that_started_again_with_smaller_batches_is_told_as_one(tmp_p
         callback.on_train_begin(SimpleNamespace(world_size=1, device=device, **sizes), state, None)
     assert [line["event"] for line in journal.lines()] == ["start", "batch_halved", "start"]
     assert training_run(tmp_path, "nlu-1")["batch_halvings"] == 1  # type: ignore[index]
+
+
+def test_a_deleted_version_s_earlier_training_is_not_told_with_the_one_that_made_it_again(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path, "nlu-1")
+    for seconds in (1.0, 2.0):
+        for part in ("adapter", "linear_probe"):
+            journal.write("start", part=part, step=0)
+            if seconds == 1.0:
+                journal.write("batch_halved", part=part, per_device_batch_size=2)
+                journal.write("resume", part=part, step=3)
+            journal.write("end", part=part, seconds=seconds)
+    run = training_run(tmp_path, "nlu-1")
+    assert run is not None
+    assert run["parts"] == {"adapter": {"seconds": 2.0}, "linear_probe": {"seconds": 2.0}}
+    assert (run["resumes"], run["batch_halvings"]) == (0, 0)

@@ -24,7 +24,7 @@ from data_foundry.finetuning.training import launch
 from data_foundry.finetuning.training.journal import journal_of
 from data_foundry.finetuning.training.launch import TrainingJob, check_processes, train_part
 from data_foundry.finetuning.training.launch_folder import LaunchFolder
-from data_foundry.finetuning.training.memory import OutOfMemory, halvings_of
+from data_foundry.finetuning.training.memory import OutOfMemory, too_many_rows
 from data_foundry.finetuning.training.train import TrainingRecord
 from data_foundry.lake import Lake, Layer
 from data_foundry.records import AIEngine
@@ -235,6 +235,15 @@ def test_a_process_that_was_killed_is_the_first_to_blame(tmp_path: Path) -> None
     )
 
 
+def test_what_others_raise_for_want_of_a_killed_process_is_not_told_in_its_place(tmp_path: Path) -> None:
+    folder = LaunchFolder(tmp_path)
+    folder.fail(0, FoundryError("A checkpoint can't be written.", "Free space."))
+    folder.set_exit_codes({0: 1, 1: -9})
+    assert str(launch._failure(folder, tmp_path, 1)).startswith("Training process 1 was ended by SIGKILL")
+    folder.fail(0, OutOfMemory("full"))
+    assert isinstance(launch._failure(folder, tmp_path, 1), OutOfMemory)
+
+
 def test_a_launcher_that_dies_is_told_with_its_last_lines(tmp_path: Path) -> None:
     (tmp_path / "launcher.log").write_text("no module named accelerate")
     error = launch._failure(LaunchFolder(tmp_path), tmp_path, 3)
@@ -245,17 +254,17 @@ def test_a_process_without_memory_makes_all_start_again_with_half_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = launched.acting(tmp_path, launched.stay)
-    tries: list[int] = []
+    tries: list[int | None] = []
 
     def full_at_first(job: TrainingJob, folder: LaunchFolder) -> Any:
-        tries.append(halvings_of(job.work))
+        tries.append(too_many_rows(job.work))
         if len(tries) == 1:
             raise OutOfMemory("full")
         return "a record"
 
     monkeypatch.setattr(launch, "_launched", full_at_first)
     assert train_part(job) == "a record"
-    assert tries == [0, 1]
+    assert tries == [None, 2]
     (line,) = job.journal.lines()
     assert (line["event"], line["per_device_batch_size"]) == ("batch_halved", 1)
 

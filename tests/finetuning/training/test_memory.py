@@ -15,9 +15,9 @@ from data_foundry.finetuning.training.memory import (
     MicroBatch,
     OutOfMemory,
     halve,
-    halvings_of,
     is_out_of_memory,
     micro_batch,
+    too_many_rows,
 )
 from data_foundry.finetuning.training.train import TrainingRecord, train_adapter
 from data_foundry.records import AIEngine
@@ -63,12 +63,14 @@ def test_the_allocators_own_errors_are_told_from_others() -> None:
 def test_halving_keeps_the_rows_of_a_step(
     given: dict[str, int], processes: int, expected: list[tuple[int, int]]
 ) -> None:
-    found = [micro_batch(config(**given), processes, halvings) for halvings in range(len(expected))]
-    assert found == [MicroBatch(*each) for each in expected]
+    found = [micro_batch(config(**given), processes)]
+    while len(found) < len(expected):
+        found.append(micro_batch(config(**given), processes, found[-1].rows))
+    assert found == [MicroBatch(*each, halvings) for halvings, each in enumerate(expected)]
     step = given["batch_size"] * given.get("gradient_accumulation", 1)
     assert all(batch.rows * batch.accumulation * processes == step for batch in found)
     with pytest.raises(FoundryError, match="One row at a time"):
-        micro_batch(config(**given), processes, len(expected))
+        micro_batch(config(**given), processes, 1)
 
 
 def test_a_batch_that_processes_can_not_share_is_refused() -> None:
@@ -80,14 +82,21 @@ def test_whoever_starts_several_processes_halves_for_all_of_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = tmp_path / "work"
-    assert halvings_of(work) == 0
+    assert too_many_rows(work) is None
     with caplog.at_level(logging.WARNING, "data_foundry"):
-        assert halve(config(batch_size=4), processes=2, halvings=halvings_of(work), work=work) == 1
+        assert halve(config(batch_size=4), processes=2, too_many=too_many_rows(work), work=work) == 2
     assert "out of memory with 2 rows at a time; the training goes on with 1, and a step still learns" in caplog.text
-    assert halvings_of(work) == 1
+    assert too_many_rows(work) == 2
     with pytest.raises(FoundryError, match="One row at a time"):
-        halve(config(batch_size=4), processes=2, halvings=1, work=work)
-    assert halvings_of(work) == 1
+        halve(config(batch_size=4), processes=2, too_many=2, work=work)
+    assert too_many_rows(work) == 2
+
+
+def test_another_number_of_processes_takes_what_is_known_to_fit_and_tries_its_own_share() -> None:
+    """Eight rows at a time were too many for one process, and four were not tried."""
+    found = [micro_batch(config(batch_size=8), processes, 8) for processes in (1, 2, 4, 8)]
+    assert found == [MicroBatch(4, 2, 1), MicroBatch(4, 1), MicroBatch(2, 1), MicroBatch(1, 1)]
+    assert micro_batch(config(batch_size=8), 4, 2) == MicroBatch(1, 2, 1)
 
 
 def test_a_batch_through_a_model_is_halved_for_good_and_nothing_is_lost_or_done_twice(
@@ -168,7 +177,7 @@ def test_a_training_without_memory_goes_on_from_its_checkpoint_with_half_the_bat
         assert point == pytest.approx(other, rel=1e-4)
     for name, value in weights.items():
         torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-6)
-    assert halvings_of(tmp_path / "work") == 2
+    assert too_many_rows(tmp_path / "work") == 4
 
 
 def test_a_training_whose_single_rows_are_too_much_gives_up_clearly(fit: Fit) -> None:
