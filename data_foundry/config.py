@@ -262,8 +262,18 @@ def load_settings(
             "hub": settings.hub.model_copy(update={"source": source}),
             "storage": settings.storage.model_copy(update={"backup_path": _absolute(settings.storage.backup_path)}),
             "content": settings.content.model_copy(update={"abuse_list": _absolute(settings.content.abuse_list)}),
+            "training": _absolute_controls(settings.training),
         }
     )
+
+
+def _absolute_controls(training: Training) -> Training:
+    def absolute(overrides: Any) -> Any:
+        control = overrides.control and str(_absolute(Path(overrides.control)))
+        return overrides.model_copy(update={"control": control}) if control else overrides
+
+    own = {kind: {name: absolute(o) for name, o in getattr(training, kind).items()} for kind in ("engines", "variants")}
+    return training.model_copy(update=own)
 
 
 def _absolute(path: Path | None) -> Path | None:

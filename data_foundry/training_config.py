@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
@@ -16,6 +16,19 @@ Task = Literal["speech-to-text", "audio-classification", "text-classification", 
 
 Schedule = Literal["linear", "cosine", "constant"]
 
+# What these change is the verdict or the card, not the weights or the figures.
+JUDGING = (
+    "min_score", "max_base_regression", "min_test_rows", "min_test_speakers", "max_slice_regression", "min_slice_rows",
+    "max_phone_regression", "licence", "why",
+)  # fmt: skip
+# These say how a training runs, or whether it does, not what comes out of it.
+OPERATING = ("gradient_checkpointing", "min_train_rows")
+# And these change what an adapter is measured on, not its weights.
+EVALUATING = ("control", "speech_codec", "speech_rows")
+# Of the linear probe alone, which is trained with them in the place of others.
+OF_THE_PROBE = ("probe_epochs", "probe_learning_rate")
+# So these may change while a training is interrupted; a probe's own have taken the place of others by then.
+NOT_OF_THE_WEIGHTS = (*JUDGING, *OPERATING, *EVALUATING, *OF_THE_PROBE)
 # What is said of a base, and of no other one.
 OF_THE_BASE = ("revision", "licence", "why", "control", "speech_codec")
 
@@ -26,7 +39,7 @@ class TrainingConfig(Section):
     `base` is a model repo id on the Hub, `licence` its licence and `why` the reason for the choice. `target_modules`
     are names of linear layers (PEFT matches suffixes). `replay_share`: rows of the base's own domain mixed into
     training, as a share of the training rows (needs replay.parquet in the base's repo). `control`: a Parquet file of
-    held-out rows of the base's own domain (default: control.parquet in the base's repo).
+    held-out rows of the base's own domain (default: control.parquet in the base's repo), relative to the project.
     `only` names gold columns and the value that a row must have there to be trained on or measured, such as
     {"label_kind": "intent"} or {"dialect": "malabar"}; given in a config file it replaces the engine's own.
     `freeze_encoder` (speech-to-text alone): no adapter in the encoder, whose output is then computed once for every row
@@ -42,9 +55,10 @@ class TrainingConfig(Section):
     A base that has no head for the labels is measured by a head trained on it frozen, at `probe_learning_rate`, until
     validation has stopped improving or for `probe_epochs`: a figure to beat that was half trained would flatter.
     `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain;
-    `max_phone_regression` through the phone channel; `max_slice_regression` on any slice of the test rows (a dialect,
-    a district, a dataset ...) that has at least `min_slice_rows`. Of fewer than `min_test_rows` test rows, or, where
-    speakers are known, of rows by fewer than `min_test_speakers`, nothing is concluded.
+    `max_phone_regression` through the phone channel; `max_slice_regression` on any slice of the test rows (a dialect, a
+    district, a dataset ...); groups of fewer rows than `min_slice_rows` are judged together. Of fewer than
+    `min_test_rows` test rows, or, where speakers are known, of rows by fewer than `min_test_speakers`, nothing is
+    concluded.
     `speech_codec` (text-to-codes alone): the repo id of the codec that turns a base's tokens into sound; the speech of
     the first `speech_rows` test rows is then decoded and transcribed by the base of speech to text.
     """
@@ -79,7 +93,7 @@ class TrainingConfig(Section):
     min_train_rows: Annotated[int, Field(ge=1)] = 1
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
     replay_share: Share = 0.0
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     min_score: Share | None = None
     max_base_regression: Share = 0.02
     max_phone_regression: Share = 0.02
@@ -135,6 +149,11 @@ class Training(Section):
 def training_config(training: Training, engine: AIEngine, default: TrainingConfig) -> TrainingConfig:
     """Return an engine's training configuration: its own default with the settings' overrides laid over it."""
     return laid_over(default.model_dump(), given(training.engines.get(engine)))
+
+
+def deciding(config: TrainingConfig, without: Collection[str]) -> dict[str, Any]:
+    """Return a configuration's values by name, `without` some and the epochs that `steps` take the place of."""
+    return config.model_dump(mode="json", exclude={*without, *(["epochs"] if config.steps else [])})
 
 
 def given(overrides: Section | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ when they change, the stored evaluation is judged again and nothing is trained.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,26 +15,21 @@ from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
-from data_foundry.engines.adapters import selected
+from data_foundry.engines.adapters import adapters, selected
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.features.gold_rows import check_columns
+from data_foundry.finetuning.rules import RULES
 from data_foundry.finetuning.selection import Selection, choose_rows, known_selection, rows_hash
 from data_foundry.finetuning.training.journal import training_run
 from data_foundry.finetuning.versions.version_files import GATE_RULES, summary
 from data_foundry.finetuning.versions.version_report import engine_report
 from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint, sha256_file
+from data_foundry.records import AIEngine
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
-from data_foundry.training_config import TrainingConfig
+from data_foundry.training_config import JUDGING, OPERATING, deciding
 
-RULES = {"adapt": "adapt-2"}
-# What these change is the verdict or the card, not the weights or the figures.
-JUDGING = (
-    "min_score", "max_base_regression", "min_test_rows", "min_test_speakers", "max_slice_regression", "min_slice_rows",
-    "max_phone_regression", "licence", "why",
-)  # fmt: skip
-# And these say how a training runs, or whether it does, not what comes out of it.
-OPERATING = ("gradient_checkpointing", "min_train_rows")
+log = logging.getLogger("data_foundry")
 
 
 def plan(settings: Settings, lake: Lake) -> list[Step]:
@@ -55,8 +51,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     selection = choose_rows(lake, spec, gold)
     if reason := _not_trained(spec, selection):
         return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=reason)
-    # The base comes first: one too large to hash for a plan has a revision from here on, and the key with it.
-    model_folder(settings, spec.training.base, spec.training.revision)
+    _bring_models(settings, spec)
     inputs = _inputs(settings, spec, selection)
     step = step.model_copy(update={"key": training_key(settings, spec, inputs)})
     previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
@@ -118,12 +113,16 @@ def _plan_adapter(settings: Settings, lake: Lake, spec: EngineSpec) -> Step:
     selection = known_selection(lake, spec, gold)
     if selection is not None and (too_few := _not_trained(spec, selection)):
         return step.model_copy(update={"action": Action.SKIP, "reason": too_few})
+    # Where something can't be had, the other adapters can go on; this one's step will say it again, and fail.
+    no_key = fingerprint([spec.name, config.base])
     try:
         inputs = _inputs(settings, spec, selection)
     except FoundryError as error:
-        # The other adapters can go on; this one's step will say it again, and fail.
-        key = fingerprint([spec.name, config.base])
-        return step.model_copy(update={"key": key, "reason": f"its base can't be had: {error.message}"})
+        return step.model_copy(update={"key": no_key, "reason": f"its base can't be had: {error.message}"})
+    try:
+        _control_hash(spec)
+    except FoundryError as error:
+        return step.model_copy(update={"key": no_key, "reason": error.message})
     # Without a look at the rows there is no key yet, and so no version of it.
     step = step.model_copy(update={"key": training_key(settings, spec, inputs)} if selection else {})
     previous = lake.manifest(Layer.MODELS, _name(spec, step.key))
@@ -177,21 +176,59 @@ def _inputs(settings: Settings, spec: EngineSpec, selection: Selection | None) -
     """Return what a version is made of; rows that nobody looked at yet are like no others."""
     config = spec.training
     base = f"{config.base}@{model_revision(settings, config.base, config.revision)}"
-    return {"gold": selection.hash if selection else "not known yet", "base": base}
+    found = {"gold": selection.hash if selection else "not known yet", "base": base}
+    for name, (repo_id, pinned) in _listeners(settings, spec).items():
+        try:
+            found[name] = f"{repo_id}@{model_revision(settings, repo_id, pinned)}"
+        except FoundryError:
+            # The speech is then not heard, and the version says why.
+            found[name] = f"{repo_id}, which can't be had"
+    return found
+
+
+def _listeners(settings: Settings, spec: EngineSpec) -> dict[str, tuple[str, str | None]]:
+    """Return the models, and their pinned revisions, by which generated speech is decoded and transcribed."""
+    config = spec.training
+    if spec.task != "text-to-codes" or not config.speech_codec or not config.speech_rows:
+        return {}
+    transcriber = adapters(settings.training)[AIEngine.STT].training
+    return {"codec": (config.speech_codec, None), "transcriber": (transcriber.base, transcriber.revision)}
+
+
+def _bring_models(settings: Settings, spec: EngineSpec) -> None:
+    """Bring the models that a version is made of, before its key is: only now is known which commit a ref stands at.
+
+    And one too large to hash for a plan has a revision from here on.
+    """
+    model_folder(settings, spec.training.base, spec.training.revision)
+    for repo_id, pinned in _listeners(settings, spec).values():
+        try:
+            model_folder(settings, repo_id, pinned)
+        except FoundryError as error:
+            log.warning("%s: its speech will not be heard: %s", spec.name, error.message)
 
 
 def _trained_by(settings: Settings, spec: EngineSpec) -> dict[str, Any]:
-    values = spec.training.model_dump(mode="json", exclude={*JUDGING, *OPERATING, "base", "revision"})
+    values = deciding(spec.training, without=(*JUDGING, *OPERATING, "base", "revision"))
     more = {"task": spec.task, "mixed_precision": settings.training.mixed_precision}
-    return {**values, **more, "control": _control_hash(spec.training)}
+    return {**values, **more, "control": _control_hash(spec)}
 
 
-def _control_hash(config: TrainingConfig) -> str | None:
-    """Hash of the control rows that the configuration names: their content tells versions apart, not their place."""
-    if config.control is None:
+def _control_hash(spec: EngineSpec) -> str | None:
+    """Hash of the control rows that the configuration names: their content tells versions apart, not their place.
+
+    Raises FoundryError for a file that is not there.
+    """
+    control = spec.training.control
+    if control is None:
         return None
-    file = Path(config.control)
-    return sha256_file(file) if file.is_file() else "no such file"
+    try:
+        return sha256_file(Path(control))
+    except OSError as error:
+        raise FoundryError(
+            f"{spec.configured_at}.control {control} can't be read: {error.strerror}.",
+            "Name a Parquet file of the base's own domain, or leave it out.",
+        ) from None
 
 
 def _judged_by(settings: Settings, spec: EngineSpec) -> dict[str, Any]:
@@ -215,12 +252,14 @@ def _name(spec: EngineSpec, key: str) -> str:
 def _judge_again(settings: Settings, lake: Lake, spec: EngineSpec, step: Step, previous: Manifest) -> StepResult:
     from data_foundry.finetuning.versions.verdict import judged, write_verdict
 
-    config = spec.training
+    # What it was trained by stays as it was recorded, beside what it is judged by today.
+    judging = spec.training.model_dump(mode="json", include=set(JUDGING))
+    config = {**previous.details["config"], **judging}
     with lake.commit(Layer.MODELS, previous.name, step.key) as commit:
         for file in previous.files:
             if file.path not in ("evaluation.json", "README.md"):
                 commit.keep(file)
-        details = judged(settings, spec, config, {**previous.details, "config": config.model_dump(mode="json")})
+        details = judged(settings, spec, spec.training, {**previous.details, "config": config})
         write_verdict(commit, spec, details)
         manifest = commit.publish(
             inputs=previous.inputs,

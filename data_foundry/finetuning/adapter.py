@@ -23,11 +23,14 @@ from data_foundry.finetuning.features.gold_rows import (
     encode_rows,
     labels_of,
     replay_features,
+    replay_file,
 )
+from data_foundry.finetuning.tasks.classification import UNKNOWN_LABEL
 from data_foundry.finetuning.tasks.task import Features, Task
 from data_foundry.finetuning.training.checkpoints import clear_work, sweep_work, work_folder
 from data_foundry.finetuning.training.journal import Journal, journal_of
 from data_foundry.finetuning.training.launch import TrainingJob, check_processes, train_part
+from data_foundry.finetuning.training.lora import check_lora
 from data_foundry.finetuning.training.tracking import record
 from data_foundry.finetuning.training.train import TrainingRecord, uses_gpu
 from data_foundry.finetuning.versions.verdict import judged, write_verdict
@@ -63,8 +66,9 @@ def make_adapter(
 
     check_processes(settings.training, config)
     torch.set_num_threads(settings.training.threads)
-    base_folder = model_folder(settings, config.base, config.revision)
+    # The commit of the key, wherever the ref stands by now.
     revision = model_revision(settings, config.base, config.revision, resolve=True)
+    base_folder = model_folder(settings, config.base, revision)
     gold = lake.manifest(Layer.GOLD, spec.engine)
     if gold is None:
         raise FoundryError(f"The gold of {spec.engine} is gone.", "Run phase 3 again.")
@@ -74,7 +78,14 @@ def make_adapter(
     if "classification" in spec.task:
         labels = labels_of(files["train"], spec.label, config.only, heard=spec.task == "audio-classification")
         _require(spec, config, "train", labels, Counter())
+        if len(labels) < 2:
+            raise FoundryError(
+                f"The training rows of {spec.name} have one {spec.label} alone: {labels[0]}.",
+                f"There is nothing to tell apart: add rows with another {spec.label}, or change "
+                f"{spec.configured_at}.only.",
+            )
     task = load_task(spec, config, base_folder, labels)
+    _check_before_encoding(task, base_folder, gold)
     version = key[:12]
     name = f"{spec.name}-{version}"
     journal = journal_of(settings.base_path, name)
@@ -135,6 +146,7 @@ def make_adapter(
             "base_kind": task.base_kind,
             "rows": {split: len(encoded[split].features) for split in SPLITS},
             "refused": dict(sorted(refused.items())),
+            "unseen_label_rows": _unseen(spec, encoded["test"]),
             "refused_examples": {split: encoded[split].examples for split in SPLITS if encoded[split].examples},
             "sources": _sources(encoded),
             "training": {name: value for name, value in records[ADAPTER].as_json().items() if name != "curve"},
@@ -158,6 +170,32 @@ def make_adapter(
     clear_work(settings.base_path, name)
     record(settings.training, journal, name)
     return manifest
+
+
+def _check_before_encoding(task: Task, base_folder: Path, gold: Manifest) -> None:
+    """Raise FoundryError for a configuration that can't be trained, before hours go into features."""
+    spec, config = task.spec, task.config
+    validated = any(file.rows for file in gold.files if file.path.startswith("validation/"))
+    if config.early_stopping_patience and not validated:
+        raise FoundryError(
+            f"{spec.configured_at}.early_stopping_patience is {config.early_stopping_patience}, but the gold of "
+            f"{spec.engine} has no validation rows to stop by.",
+            "Leave it out, or give the gold a validation split.",
+        )
+    if config.replay_share:
+        replay_file(spec, config, base_folder)
+    check_lora(task, config)
+
+
+def _unseen(spec: EngineSpec, test: Encoded) -> int:
+    """Return how many test rows have a label that no training row has: neither base nor adapter can be scored."""
+    rows = test.refused.get(UNKNOWN_LABEL, 0)
+    if rows:
+        log.warning(
+            "%s: %d test rows have a %s that no training row has; they are in none of the figures",
+            spec.name, rows, spec.label,
+        )  # fmt: skip
+    return rows
 
 
 def _folder(commit: Commit, part: str) -> Path:

@@ -1,8 +1,9 @@
 """The gold rows that an adapter is made of: how many there are, and a hash of what they say.
 
-Rows that are not chosen may come and go without an adapter being made again, so the hash leaves them out; where all
-rows of the gold are chosen, its files' hashes stand for them. A plan reads no rows: what was chosen last is written
-down beside the adapter's versions, for the gold that it was chosen from.
+Rows to learn from that are not chosen may come and go without an adapter being made again, so the hash leaves them out;
+where all rows of the gold are chosen, its files' hashes stand for them. Test rows are never looked at here: the hashes
+of their files, from gold's manifest, stand for them, so an adapter is made again where any of those change. A plan
+reads no rows: what was chosen last is written down beside the adapter's versions, for the gold that it was chosen from.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ FILE_NAME = "selection.json"
 READ_ROWS = 64
 USED = (*SPLITS, PHONE)
 """Splits that an adapter is trained or measured on."""
+LEARNT = ("train", "validation")
+HELD_OUT = ("test", PHONE)
+"""Those of them that may be read before it is trained, and those that may not."""
 
 # The columns that say where a row was found, and what the split made of it: they change with rows that are not chosen,
 # and neither training nor the figures read them.
@@ -34,7 +38,10 @@ READ_COLUMNS: dict[Task, str] = {"audio-classification": "audio", "text-classifi
 
 @dataclass(frozen=True)
 class Selection:
-    """`rows` by split, and the `hash` of what they say; `of` stands for the gold and the wish they were chosen by."""
+    """`rows` by split, and the `hash` of what they say; `of` stands for the gold and the wish they were chosen by.
+
+    Of test rows, how many there are at most, as far as gold's manifest tells.
+    """
 
     of: str
     hash: str
@@ -57,6 +64,11 @@ def rows_hash(gold: Manifest) -> str:
     return fingerprint([(f.path, f.sha256) for f in gold.files if f.path.split("/")[0] in USED])
 
 
+def held_out_hash(gold: Manifest) -> str:
+    """Hash the test rows of a gold by what its manifest says of their files."""
+    return fingerprint([(f.path, f.sha256) for f in gold.files if f.path.split("/")[0] in HELD_OUT])
+
+
 def known_selection(lake: Lake, spec: EngineSpec, gold: Manifest) -> Selection | None:
     """Return what an adapter is made of, None where that takes a look at the rows of this gold."""
     if _whole(spec):
@@ -77,11 +89,12 @@ def choose_rows(lake: Lake, spec: EngineSpec, gold: Manifest) -> Selection:
     known = known_selection(lake, spec, gold)
     if known is not None:
         return known
-    digest, rows = hashlib.sha256(), dict.fromkeys(USED, 0)
-    for split in USED:
+    digest, rows = hashlib.sha256(held_out_hash(gold).encode()), dict.fromkeys(LEARNT, 0)
+    for split in LEARNT:
         for row in _rows(lake.files(Layer.GOLD, spec.engine, under=split), spec):
             rows[split] += 1
             digest.update(json.dumps([split, row], default=_bytes_hash, sort_keys=True, ensure_ascii=False).encode())
+    rows["test"] = _test_rows_at_most(spec, gold)
     found = Selection(_of(spec, gold), digest.hexdigest(), rows)
     write_atomically(_file(lake, spec), json.dumps(asdict(found), indent=1) + "\n")
     return found
@@ -105,6 +118,16 @@ def _rows(files: list[Path], spec: EngineSpec) -> Iterator[Mapping[str, Any]]:
                             yield row
 
 
+def _test_rows_at_most(spec: EngineSpec, gold: Manifest) -> int:
+    """Return how many test rows can be chosen, by the counts in gold's manifest of the columns that it counts by."""
+    counts = [sum(f.rows or 0 for f in gold.files if f.path.startswith("test/"))]
+    balance: Mapping[str, Any] = gold.details.get("splits", {}).get("balance", {})
+    for column, value in spec.training.only.items():
+        if column != "label" and (by_value := balance.get(column)):
+            counts.append(by_value.get(str(value), {}).get("test", 0))
+    return min(counts)
+
+
 def _bytes_hash(value: Any) -> str:
     return hashlib.sha256(value).hexdigest()
 
@@ -114,7 +137,7 @@ def _whole(spec: EngineSpec) -> bool:
 
 
 def _of(spec: EngineSpec, gold: Manifest) -> str:
-    return fingerprint([rows_hash(gold), spec.training.only, spec.task])
+    return fingerprint(["test rows by their files", rows_hash(gold), spec.training.only, spec.task])
 
 
 def _file(lake: Lake, spec: EngineSpec) -> Path:

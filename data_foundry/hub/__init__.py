@@ -90,7 +90,8 @@ def model_folder(settings: Settings, repo_id: str, revision: str | None = None) 
 def model_revision(settings: Settings, repo_id: str, revision: str | None = None, resolve: bool = False) -> str:
     """Return the commit of a base model; where only the Hub could tell, the name of the ref, unless `resolve`.
 
-    Without `resolve` no request is made, so a plan may ask. Raises FoundryError for a model that a folder Hub lacks.
+    A ref on a Hub stands for the commit that `model_folder` brought by it last. Without `resolve` no request is made,
+    so a plan may ask. Raises FoundryError for a model that a folder Hub lacks.
     """
     hub = open_hub(settings)
     known = hub.known_revision("models", check_repo_id(repo_id), revision)

@@ -12,6 +12,7 @@ from data_foundry.hub.explain import disk_error
 from data_foundry.hub.fetching import PROGRESS_SECONDS, WRONG_TRIES
 from data_foundry.hub.files import HubFile, Snapshot, is_commit
 from data_foundry.hub.side_by_side import side_by_side
+from data_foundry.lake import write_atomically
 
 if TYPE_CHECKING:
     from data_foundry.hub.remote import RemoteHub
@@ -23,7 +24,10 @@ ABANDONED_SECONDS = 3600
 
 
 def bring_model(hub: RemoteHub, repo_id: str, revision: str | None) -> Path:
-    """Return the cache's folder of a model's commit with every file verified. Raises FoundryError."""
+    """Return the cache's folder of a model's commit with every file verified. Raises FoundryError.
+
+    Where `revision` is a ref, the cache then knows the commit that it stood at, as the client itself would note it.
+    """
     from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
@@ -38,10 +42,34 @@ def bring_model(hub: RemoteHub, repo_id: str, revision: str | None) -> Path:
     wanted = list(_for_transformers(snapshot.files))
     if not wanted:
         raise FoundryError(f"{repo_id} at {hub.name} holds no files of a model.", "Choose another base model.")
-    _sweep(Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}")
+    _sweep(_cache_folder(repo_id))
     done = side_by_side(wanted, lambda file, _: _cached(hub, snapshot, file), hub.parallel, PROGRESS_SECONDS)
     folders = [each[1] for each in done if each is not None]
+    if pinned is None:
+        try:
+            write_atomically(_ref_file(repo_id, revision or "main"), snapshot.revision)
+        except OSError as error:
+            raise disk_error(error, f"{repo_id}: its revision") from None
     return folders[0]
+
+
+def brought_commit(repo_id: str, ref: str) -> str | None:
+    """Return the commit at which a model was brought last by a ref, None where it was not; nobody is asked."""
+    try:
+        commit = _ref_file(repo_id, ref).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if is_commit(commit) else None
+
+
+def _ref_file(repo_id: str, ref: str) -> Path:
+    return _cache_folder(repo_id) / "refs" / ref
+
+
+def _cache_folder(repo_id: str) -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
 
 
 def _cached(hub: RemoteHub, snapshot: Snapshot, file: HubFile) -> Path:

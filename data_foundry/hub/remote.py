@@ -30,7 +30,7 @@ from data_foundry.hub.files import (
 )
 from data_foundry.hub.hashing import Digest
 from data_foundry.hub.listing import read_info, read_page
-from data_foundry.hub.model_cache import bring_model
+from data_foundry.hub.model_cache import bring_model, brought_commit
 from data_foundry.hub.patience import GaveUp, Patience, Setback
 from data_foundry.hub.proxies import check_proxies
 from data_foundry.hub.session import use_session
@@ -73,11 +73,13 @@ class RemoteHub:
             )
 
     def known_revision(self, kind: Kind, repo_id: str, pinned: str | None) -> str | None:
-        return pinned if is_commit(pinned) else None
+        if is_commit(pinned):
+            return pinned
+        # A model's ref stands where it stood when the model was brought last; a plan asks nobody for more.
+        return brought_commit(repo_id, pinned or "main") if kind == "models" else None
 
     def resolve(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> str:
-        known = self.known_revision(kind, repo_id, pinned)
-        return known or self._resolve(kind, repo_id, pinned or ref)
+        return pinned if pinned and is_commit(pinned) else self._resolve(kind, repo_id, pinned or ref)
 
     def snapshot(self, kind: Kind, repo_id: str, pinned: str | None, ref: str = "main") -> Snapshot:
         named = pinned if (kind, repo_id, pinned) in self._named else None

@@ -65,7 +65,12 @@ def gold(engine: AIEngine, *, train: int = 8, validation: int = 4, test: int = 6
     }
 
 
-def commit_gold(lake: Lake, engine: AIEngine, splits: Mapping[str, Sequence[dict[str, Any]]]) -> Manifest:
+def commit_gold(
+    lake: Lake,
+    engine: AIEngine,
+    splits: Mapping[str, Sequence[dict[str, Any]]],
+    details: Mapping[str, Any] | None = None,
+) -> Manifest:
     """Publish gold with these rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,4 +83,4 @@ def commit_gold(lake: Lake, engine: AIEngine, splits: Mapping[str, Sequence[dict
                 pq.write_table(pa.Table.from_pylist(list(content)), commit.path(path))
                 counts[path] = len(content)
         total = sum(counts.values())
-        return commit.publish(rows=counts, rows_in=total, rows_out=total)
+        return commit.publish(rows=counts, rows_in=total, rows_out=total, details=dict(details or {}))

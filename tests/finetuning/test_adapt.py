@@ -12,8 +12,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from data_foundry.compute import guarded
-from data_foundry.config import Settings
+from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
+from data_foundry.finetuning.versions.version_lineage import config_hash
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, Outcome, StepResult
@@ -169,6 +171,11 @@ def test_changed_gates_judge_again_without_training(tiny_settings: Build, monkey
     assert weights[0] == weights[1]
     gates = {gate["gate"]: gate for gate in after.details["gates"]}
     assert gates["minimum_score"]["bound"] == 0.0 and gates["minimum_score"]["verdict"] == "pass"
+    judged, trained = after.details["config"], before.details["config"]
+    assert {name for name in trained if judged[name] != trained[name]} == {"min_score"}
+    assert after.details["lineage"] == before.details["lineage"]
+    assert after.details["lineage"]["config"] == config_hash(judged), "what it was trained by is still told right"
+    assert after.details["hub"] == before.details["hub"]
     assert "| minimum_score | pass |" in (Lake(looser).folder(Layer.MODELS, after.name) / "README.md").read_text()
 
 
@@ -235,6 +242,96 @@ def test_replay_without_rows_to_replay_is_an_error_and_with_them_it_is_counted(t
     commit_gold(Lake(settings), AIEngine.NLU, gold(AIEngine.NLU))
     assert run(settings).outcome is Outcome.DONE
     assert version(settings).details["training"]["replay_rows"] == 4
+
+
+def test_what_hears_the_speech_belongs_to_the_key_whether_it_can_be_had_or_not(tiny_settings: Build) -> None:
+    lake = Lake(tiny_settings(AIEngine.TTS))
+    commit_gold(lake, AIEngine.TTS, gold(AIEngine.TTS))
+    own = {"base": "tiny/codec-llama", "target_modules": ["q_proj"], "speech_codec": "tiny/nllb"}
+    keys = set()
+    for transcriber, changes in (
+        ("tiny/whisper", {}),
+        ("tiny/bert", {}),
+        ("tiny/nowhere", {}),
+        ("tiny/whisper", {"speech_codec": "tiny/t5"}),
+    ):
+        engines = {"tts": {**own, **changes}, "stt": {"base": transcriber}}
+        (step,) = adapt.plan(tiny_settings(AIEngine.TTS, training={"engines": engines}), lake)
+        assert step.action is Action.RUN and step.reason == "nothing there yet"
+        keys.add(step.key)
+    assert len(keys) == 4
+
+
+def test_the_rules_of_encoding_and_training_belong_to_the_key() -> None:
+    from data_foundry.finetuning.rules import ENCODING, TRAINING
+
+    assert adapt.RULES["encoding"] == ENCODING and adapt.RULES["training"] == TRAINING
+
+
+def test_control_rows_that_are_not_there_fail_their_adapter_with_the_way_out(tiny_settings: Build) -> None:
+    settings = tiny_settings(AIEngine.SENTIMENT, control="nowhere/control.parquet")
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, gold(AIEngine.SENTIMENT))
+    (step,) = adapt.plan(settings, Lake(settings))
+    missing = str(PROJECT_ROOT / "nowhere" / "control.parquet")
+    assert step.action is Action.RUN and f"control {missing} can't be read: No such file" in step.reason
+    result = run(settings)
+    assert result.outcome is Outcome.FAILED and missing in result.reason and "leave it out" in result.reason
+
+
+def test_rows_of_one_label_alone_are_refused_before_training(tiny_settings: Build) -> None:
+    settings = tiny_settings(AIEngine.SENTIMENT)
+    label = row(AIEngine.SENTIMENT, 0)["label"]
+    splits = {split: [{**each, "label": label} for each in own] for split, own in gold(AIEngine.SENTIMENT).items()}
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, splits)
+    result = run(settings)
+    assert result.outcome is Outcome.FAILED
+    assert f"The training rows of sentiment have one label alone: {label}." in result.reason
+
+
+def test_test_rows_of_a_label_that_training_never_saw_are_told_on_the_card(
+    tiny_settings: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = tiny_settings(AIEngine.SENTIMENT)
+    splits = gold(AIEngine.SENTIMENT)
+    splits["test"][0] = {**splits["test"][0], "label": "of_another_world"}
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, splits)
+    result = run(settings)
+    assert result.outcome is Outcome.DONE, result.reason
+    manifest = version(settings)
+    assert manifest.details["unseen_label_rows"] == manifest.details["refused"]["unknown_label"] == 1
+    card = (Lake(settings).folder(Layer.MODELS, manifest.name) / "README.md").read_text(encoding="utf-8")
+    assert "1 test rows have a label that no training row has: no figure counts them." in card
+    assert "sentiment: 1 test rows have a label that no training row has" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"target_modules": ["qkv_of_another"]}, "LoRA does not fit tiny/bert"),
+        ({"load_in_8bit": True}, "load_in_8bit needs a GPU"),
+        ({"early_stopping_patience": 2}, "has no validation rows to stop by"),
+        ({"replay_share": 0.5}, "tiny/bert has no replay.parquet"),
+    ],
+)
+def test_what_can_not_be_trained_is_refused_before_any_row_is_encoded(
+    tiny_settings: Build, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    def encoded(*_: Any, **__: Any) -> None:
+        raise AssertionError("rows were encoded")
+
+    monkeypatch.setattr("data_foundry.finetuning.adapter.encode_rows", encoded)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    settings = tiny_settings(AIEngine.SENTIMENT, **changes)
+    splits = gold(AIEngine.SENTIMENT)
+    commit_gold(Lake(settings), AIEngine.SENTIMENT, {split: splits[split] for split in ("train", "test")})
+    result = run(settings)
+    assert result.outcome is Outcome.FAILED and said in result.reason
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(tiny_settings: Build, seed: int) -> None:
+    with pytest.raises(FoundryError, match="seed"):
+        tiny_settings(AIEngine.SENTIMENT, seed=seed)
 
 
 def test_planning_imports_nothing_heavy() -> None:

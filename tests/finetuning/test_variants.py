@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from data_foundry.engines import ENGINES
 from data_foundry.engines.adapters import adapters, selected
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
+from data_foundry.finetuning.selection import choose_rows
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, Outcome, Step, StepResult
@@ -145,6 +147,33 @@ def test_a_variant_is_made_of_its_own_rows_and_made_again_only_when_those_change
     assert version(settings, "stt.malabar").name != before.name
 
 
+def test_what_is_tested_stands_for_itself_by_its_file_and_is_not_read_before_a_training(
+    tiny_settings: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ENGINES[AIEngine.STT]
+    spec = replace(spec, training=spec.training.model_copy(update={"only": {"dialect": "malabar"}}))
+    lake = Lake(tiny_settings(AIEngine.STT))
+    splits = {**speech(EVERYWHERE), "test_phone": speech(EVERYWHERE)["test"]}
+    read: list[str] = []
+    files = Lake.files
+
+    def seen(self: Lake, layer: Layer, name: str, **more: Any) -> Any:
+        read.append(more["under"])
+        return files(self, layer, name, **more)
+
+    monkeypatch.setattr(Lake, "files", seen)
+    before = choose_rows(lake, spec, commit_gold(lake, AIEngine.STT, splits))
+    assert read == ["train", "validation"]
+    assert before.rows == {"train": 4, "validation": 2, "test": len(splits["test"])}
+    for split in ("test", "test_phone"):
+        splits[split][0]["text"] = "കളി ഇന്ന്"
+        after = choose_rows(lake, spec, commit_gold(lake, AIEngine.STT, splits))
+        assert after.hash != before.hash
+        before = after
+    splits["train"].append({**row(AIEngine.STT, 99, "train"), "dialect": "cochin"})
+    assert choose_rows(lake, spec, commit_gold(lake, AIEngine.STT, splits)).hash == before.hash
+
+
 def test_too_few_rows_are_the_stated_reason_to_train_no_variant(tiny_settings: Build) -> None:
     variants = {
         "stt.malabar": {"only": {"dialect": "malabar"}, "min_train_rows": 5},
@@ -153,7 +182,8 @@ def test_too_few_rows_are_the_stated_reason_to_train_no_variant(tiny_settings: B
     settings = tiny_settings(AIEngine.STT, training={"variants": variants})
     settings = settings.model_copy(update={"engines": tuple(variants)})
     splits = speech({**EVERYWHERE, "test": "malabar"})
-    commit_gold(Lake(settings), AIEngine.STT, splits)
+    balance = {"dialect": {"malabar": {"train": 4, "validation": 2, "test": 6}, "cochin": {"train": 4, "test": 0}}}
+    commit_gold(Lake(settings), AIEngine.STT, splits, {"splits": {"balance": balance}})
     results = run(settings)
     assert {(result.outcome, result.rows_in) for result in results.values()} == {(Outcome.DONE, 0)}
     assert not any(result.falls_short for result in results.values())

@@ -31,11 +31,25 @@ def test_a_model_comes_verified_and_without_weights_of_other_frameworks(hub, fro
     folder = model_folder(settings, "owner/base")
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     assert (folder / "model.safetensors").read_bytes() == MODEL["model.safetensors"]
-    assert model_revision(settings, "owner/base") == "main"
     assert model_revision(settings, "owner/base", resolve=True) == folder.name == sha
     hub.requests.clear()
     assert model_folder(settings, "owner/base", sha) == folder
     assert hub.file_requests() == []
+
+
+def test_a_ref_is_known_by_the_commit_that_it_was_brought_at_last_and_nobody_is_asked(hub, from_loopback):
+    settings = from_loopback()
+    first = hub.add("models", "owner/moving", MODEL)
+    assert model_revision(settings, "owner/moving") == "main", "it was never brought"
+    model_folder(settings, "owner/moving")
+    hub.requests.clear()
+    assert model_revision(settings, "owner/moving") == first
+    second = hub.add("models", "owner/moving", {**MODEL, "config.json": b"{ }"})
+    assert model_revision(settings, "owner/moving") == first != second
+    assert hub.requests == []
+    assert model_folder(settings, "owner/moving").name == second
+    assert model_revision(settings, "owner/moving") == second
+    assert model_revision(settings, "owner/moving", first) == first, "a commit needs no ref"
 
 
 @pytest.mark.parametrize("act", ["reset", 500, "hangup"])

@@ -9,10 +9,10 @@ logits of a trained classifier; it changes no label. It is fitted on validation 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.finetuning.evaluation.metrics import Measure, ratio
+from data_foundry.finetuning.evaluation.metrics import SHARE, Measure, ratio
 from data_foundry.finetuning.evaluation.predict import Predictor
 from data_foundry.finetuning.features.gold_rows import Encoded
 from data_foundry.finetuning.tasks.task import Prediction
@@ -91,7 +91,7 @@ def brier(probabilities: np.ndarray, truth: Sequence[str], labels: Sequence[str]
     import numpy as np
 
     hits = np.array([[name == label for label in labels] for name in truth], dtype=float)
-    return ratio(((probabilities - hits) ** 2).sum(1).tolist(), [1.0] * len(truth))
+    return replace(ratio(((probabilities - hits) ** 2).sum(1).tolist(), [1.0] * len(truth)), bounds=(0.0, 2.0))
 
 
 def calibration_error(probabilities: np.ndarray, truth: Sequence[str], labels: Sequence[str]) -> Measure:
@@ -109,7 +109,7 @@ def calibration_error(probabilities: np.ndarray, truth: Sequence[str], labels: S
         gaps = np.abs(sums[..., :-1]).sum(-1)
         return np.divide(gaps, rows, out=np.full(np.shape(gaps), np.nan), where=rows > 0)
 
-    return Measure(counts.astype(float), value)
+    return Measure(counts.astype(float), value, SHARE)
 
 
 def reliability(probabilities: np.ndarray, truth: Sequence[str], labels: Sequence[str]) -> list[dict[str, Any]]:

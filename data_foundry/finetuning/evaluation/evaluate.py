@@ -127,11 +127,42 @@ def evaluate(
         base=base,
         adapted=adapted,
         measures={name: bootstrap.compare(measure, adapted.measures[name]) for name, measure in base.measures.items()},
-        slices=slices(rows, base.measures["score"], adapted.measures["score"], bootstrap, label=spec.label),
+        slices=_slices(predictor, rows, base, adapted, bootstrap),
         calibration=_calibration(base, adapted, predictor.task.labels, bootstrap, temperature),
         examples=_examples(rows, base, adapted),
         speakers=len({speaker for speaker in speakers_of(rows) if speaker}) or None,
     )
+
+
+def _slices(
+    predictor: Predictor, rows: Sequence[Row], base: Scored, adapted: Scored, bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """Return the slices by the score; those of a classifier by accuracy, for macro-F1 depends on a group's labels."""
+    spec, config = predictor.task.spec, predictor.task.config
+    figure = "accuracy" if "accuracy" in base.measures else "score"
+    hears = spec.task in ("speech-to-text", "audio-classification")
+    return slices(
+        rows,
+        base.measures[figure],
+        adapted.measures[figure],
+        bootstrap,
+        label=spec.label,
+        figure=figure,
+        length=_seconds if hears else _characters,
+        unit="s" if hears else "characters",
+        least=config.min_slice_rows,
+        least_speakers=config.min_test_speakers,
+    )
+
+
+def _seconds(row: Row) -> float | None:
+    return None if row.get("duration") is None else round(row["duration"], 1)
+
+
+def _characters(row: Row) -> float | None:
+    """Return how long the text is that the engine reads."""
+    text = row.get("translation" if row.get("direction") == "en-ml" else "text")
+    return None if text is None else len(text)
 
 
 def _calibration(

@@ -3,7 +3,8 @@
 Token loss says how well speech is foreseen, not whether it can be understood. Where the codec of the tokens is a model
 that transformers opens (EnCodec, Mimi, DAC), the texts are spoken, decoded and transcribed by the base of the
 speech-to-text engine, and so are the true codes of the same rows: what those lose is lost by codec and transcriber, and
-no adapter can do better.
+no adapter can do better. A row whose speech, by any of the three, is longer than the transcriber's window is left out
+of all of them and counted: cut speech would be scored as errors that nobody made.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from data_foundry.config import Settings
 from data_foundry.engines import AIEngine
 from data_foundry.engines.adapters import adapters
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.evaluation.bootstrap import Bootstrap
+from data_foundry.finetuning.evaluation.bootstrap import RESAMPLES, Bootstrap
 from data_foundry.finetuning.evaluation.metrics import Measure, error_rate
 from data_foundry.finetuning.evaluation.predict import Predictor, load_predictor
 from data_foundry.finetuning.evaluation.slices import interval_json
@@ -38,8 +39,11 @@ def hear_speech(
 ) -> tuple[dict[str, Any] | None, str]:
     """Return the CER of what is understood of base, adapter and true codes, or None and why it was not measured.
 
-    On `speech_rows` of the rows, drawn by a hash of their ids: speaking is slow.
+    On `speech_rows` of the rows, drawn by a hash of their ids: speaking is slow. "longer_than_window" counts the rows
+    left out, and by whose speech.
     """
+    from data_foundry.preprocessing.text import TEXT_RULES
+
     config = predictor.task.config
     codec = config.speech_codec
     if codec is None:
@@ -61,17 +65,32 @@ def hear_speech(
         "adapted": [prediction.output for prediction in predictor.predict(spoken, adapter)],  # type: ignore[misc]
         "true_codes": [row["codes"] for row in spoken],
     }
+    window: int = listener.task.log_mel.extractor.n_samples  # type: ignore[attr-defined]
+    sounds = {name: [decode(one) if one and len(one[0]) else None for one in made] for name, made in codes.items()}
+    too_long = {
+        name: {place for place, sound in enumerate(made) if sound is not None and len(sound) > window}
+        for name, made in sounds.items()
+    }
+    left_out = set().union(*too_long.values())
+    heard = [place for place in range(len(spoken)) if place not in left_out]
+    seconds = window / SAMPLE_RATE
+    if not heard:
+        return None, f"the speech of all {len(spoken)} rows drawn is longer than the transcriber's {seconds:g} s"
+    spoken = [spoken[place] for place in heard]
     measures = {
-        name: _cer(spoken, [_transcript(listener, decode, one) for one in made]) for name, made in codes.items()
+        name: _cer(spoken, [_transcript(listener, made[place]) for place in heard]) for name, made in sounds.items()
     }
     bootstrap = Bootstrap.of_rows(spoken)
     compared = bootstrap.compare(measures["base"], measures["adapted"])
     return {
         "rows": len(spoken),
+        "window_seconds": seconds,
+        "longer_than_window": {"rows": len(left_out)} | {name: len(places) for name, places in too_long.items()},
+        "intervals": f"95 % paired bootstrap, {RESAMPLES} resamples over {bootstrap.over}",
         "codec": f"{codec}@{model_revision(settings, codec)}",
         "transcriber": f"{heard_base.base}@{model_revision(settings, heard_base.base, heard_base.revision)}",
         "decoding": "greedy",
-        "scorer": f"jiwer {version('jiwer')}, scoring form",
+        "scorer": f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}",
         "cer": {
             "base": interval_json(compared.base),
             "adapted": interval_json(compared.adapted),
@@ -122,13 +141,12 @@ def open_codec(folder: Path, layers: int, codebook_size: int) -> Callable[[Codes
     return decode
 
 
-def _transcript(listener: Predictor, decode: Callable[[Codes], Any], codes: Codes) -> str:
-    """Return what is understood of some codes: nothing of none, the first window's worth of longer speech."""
+def _transcript(listener: Predictor, samples: Any) -> str:
+    """Return what is understood of some sound, float32, 16 kHz; nothing where there is none."""
     import soundfile
 
-    if not codes or not len(codes[0]):
+    if samples is None:
         return ""
-    samples = decode(codes)[: listener.task.log_mel.extractor.n_samples]  # type: ignore[attr-defined]
     file = BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     return str(listener.predict([{"audio": {"bytes": file.getvalue(), "path": "speech.wav"}}])[0].output)

@@ -1,7 +1,10 @@
-"""Held-out rows that can be read once, and only after the adapter that they measure is written.
+"""Held-out rows that the making of a version reads once, and only after the adapter that they measure is written.
 
 Whoever looks at test rows while there is still something to choose tunes on them. So the way to the test files leads
 through an object that asks for the adapter's files, opens once, and can say afterwards whether they are still the same.
+
+That holds for the making of a version. Once it is published and in the shadow, test rows are read again, as calls: the
+replay of serving plays them to it and to what answers callers. That can take a version back, but chooses no weights.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 class HeldOut:
-    """The test splits of one engine's gold, for one version.
+    """The test splits of one engine's gold, for one version, until it is published.
 
     `opened_after` is the hash of the adapter that they were opened for, None while they are closed.
     """

@@ -7,6 +7,7 @@ is the same function of their sums. The counts come from jiwer and sacrebleu.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,28 +15,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+SHARE = (0.0, 1.0)
+"""The bounds of what is a share of something, such as a score."""
+
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: counts per row (rows x counts) and the function from summed counts (..., counts) to values (...)."""
+    """One metric: counts per row (rows x counts) and the function from summed counts (..., counts) to values (...).
+
+    `bounds` are the lowest and highest value that it can have: its interval ends there.
+    """
 
     counts: np.ndarray
     value: Callable[[np.ndarray], np.ndarray]
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def overall(self) -> float:
         """The metric over all rows."""
         return float(self.value(self.counts.sum(0)))
 
-    def then(self, function: Callable[[np.ndarray], np.ndarray]) -> Measure:
+    def then(
+        self, function: Callable[[np.ndarray], np.ndarray], bounds: tuple[float, float] = (-math.inf, math.inf)
+    ) -> Measure:
         """Return the measure whose value is `function` of this one's."""
         value = self.value
-        return Measure(self.counts, lambda sums: function(value(sums)))
+        return Measure(self.counts, lambda sums: function(value(sums)), bounds)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the bounds of its 95 % bootstrap interval (percentile method)."""
+    """A value with the bounds of its 95 % bootstrap interval (expanded percentiles)."""
 
     value: float
     low: float
@@ -69,7 +79,7 @@ def error_rate(references: Sequence[str], hypotheses: Sequence[str], unit: str) 
         found = count(reference, hypothesis)
         edits = found.substitutions + found.deletions + found.insertions
         counts.append((edits, found.hits + found.substitutions + found.deletions))
-    return Measure(np.array(counts, dtype=float), _ratio)
+    return Measure(np.array(counts, dtype=float), _ratio, (0.0, math.inf))
 
 
 def class_counts(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> np.ndarray:
@@ -118,7 +128,7 @@ def corpus_score(metric: Any, references: Sequence[str], hypotheses: Sequence[st
         scores = [metric._compute_score_from_stats([int(count) for count in row]).score / 100 for row in flat]
         return np.array(scores).reshape(sums.shape[:-1])
 
-    return Measure(np.array(statistics, dtype=float), value)
+    return Measure(np.array(statistics, dtype=float), value, SHARE)
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Measure:

@@ -6,13 +6,15 @@ of Malayalam into a space and so counts a fraction of the errors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
 from data_foundry.finetuning.evaluation.calibration import brier, calibration_error, class_probabilities
 from data_foundry.finetuning.evaluation.metrics import (
+    SHARE,
     Measure,
     accuracy,
     class_counts,
@@ -52,14 +54,17 @@ class Scored:
     @property
     def primary_error(self) -> Measure:
         """The measure whose relative reduction is what an adapter gained."""
-        return self.measures[self.error] if self.error else self.measures["score"].then(lambda score: 1.0 - score)
+        return (
+            self.measures[self.error] if self.error else self.measures["score"].then(lambda score: 1.0 - score, SHARE)
+        )
 
 
 def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
     """Score speech to text by CER, akshara error rate and WER, over the whole set.
 
-    Each in the Malayalam-safe scoring form and raw, and CER and WER in the form of Vistaar's evaluation, named so, to
-    compare with figures published for that. The score is 1 - CER of the scoring form, not below 0.
+    Each in the Malayalam-safe scoring form and in none (`_raw`: unnormalised, as gold writes it), and CER and WER in
+    the form of Vistaar's evaluation, named so. The references are gold's in every form, and gold's text was normalised
+    when it was prepared. The score is 1 - CER of the scoring form, not below 0.
     """
     import numpy as np
 
@@ -78,13 +83,14 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
         for name, unit in (("cer", "character"), ("aer", "akshara"), ("wer", "word"))
         if (name, form) != ("aer", "_vistaar_compat")  # Vistaar counts no aksharas
     }
-    measures["score"] = measures["cer"].then(lambda cer: np.maximum(0.0, 1.0 - cer))
+    measures["score"] = measures["cer"].then(lambda cer: np.maximum(0.0, 1.0 - cer), SHARE)
     # The scoring form must never split words: more words would make the same errors look fewer.
     words = {name: sum(len(text.split()) for text in pair[0]) for name, pair in forms.items()}
     details = {"reference_words": {name.strip("_") or "scoring_form": count for name, count in words.items()}}
     scorer = (
-        f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}; *_vistaar_compat after Vistaar's evaluation.py with "
-        f"indic-nlp-library {version('indic-nlp-library')}"
+        f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}; *_raw unnormalised: as gold writes it, no scoring form; "
+        "*_vistaar_compat after Vistaar's evaluation.py with "
+        f"indic-nlp-library {version('indic-nlp-library')}, on this gold's references"
     )
     return Scored(measures, scorer, GREEDY, "cer", references, outputs, details=details)
 
@@ -99,7 +105,7 @@ def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None)
     labels = list(predictor.task.labels)
     counts = class_counts(truth, outputs, labels)
     values = {"macro_f1": macro_f1, "weighted_f1": weighted_f1, "accuracy": accuracy, "score": macro_f1}
-    measures = {name: Measure(counts, value) for name, value in values.items()}
+    measures = {name: Measure(counts, value, SHARE) for name, value in values.items()}
     probabilities = class_probabilities(predictions, labels)
     if probabilities is not None:
         measures["ece"] = calibration_error(probabilities, truth, labels)
@@ -112,11 +118,11 @@ def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None)
     matrix = confusion_matrix(truth, outputs, labels=labels).tolist()
     return Scored(
         measures,
-        f"scikit-learn {version('scikit-learn')}",
+        f"scikit-learn {version('scikit-learn')}; macro-F1 over the labels that occur in the truth",
         "none: the likeliest label",
         references=truth,
         outputs=outputs,
-        classes={label: Measure(counts, class_f1(place)) for place, label in enumerate(labels)},
+        classes={label: Measure(counts, class_f1(place), SHARE) for place, label in enumerate(labels)},
         probabilities=probabilities,
         details={"per_class": per_class, "confusion": {"labels": labels, "truth_by_prediction": matrix}},
         not_measured={} if probabilities is not None else {"calibration": "no probabilities of the classes are known"},
@@ -124,20 +130,30 @@ def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None)
 
 
 def score_translations(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
-    """Score translation by sacrebleu: chrF++ (the score) and BLEU, both / 100, over the whole set."""
+    """Score translation by sacrebleu: chrF++ and BLEU, both / 100, over all rows of each direction.
+
+    "chrf++_ml_en" is that of one direction, "chrf++" (the score) the mean of the directions that the rows have: texts
+    of two languages are no corpus, and the direction of more rows is not the more important one.
+    """
     from sacrebleu import BLEU, CHRF
 
     references = [row[TARGETS[row["direction"]]] for row in rows]
     outputs = [str(prediction.output) for prediction in predictor.predict(rows, adapter)]
     metrics = {"chrf++": CHRF(word_order=2), "bleu": BLEU()}
-    measures = {name: corpus_score(metric, references, outputs) for name, metric in metrics.items()}
-    measures["score"] = measures["chrf++"]
+    directions = [row["direction"] for row in rows]
+    means: dict[str, Measure] = {}
+    measures: dict[str, Measure] = {}
+    for name, metric in metrics.items():
+        found = by_group(corpus_score(metric, references, outputs), directions)
+        means[name] = mean_of(list(found.values()))
+        measures |= {f"{name}_{direction.replace('-', '_')}": measure for direction, measure in found.items()}
+    measures = {**means, **measures, "score": means["chrf++"]}
     signatures = []
     for name, metric in metrics.items():
         # A signature counts the references, which the metric learns by scoring.
         metric.corpus_score(outputs[:1], [references[:1]])
         signatures.append(f"{name} {metric.get_signature()}")
-    scorer = f"sacrebleu {'; '.join(signatures)}; divided by 100"
+    scorer = f"sacrebleu {'; '.join(signatures)}; divided by 100; the mean of the directions present"
     return Scored(measures, scorer, GREEDY, references=references, outputs=outputs)
 
 
@@ -147,9 +163,14 @@ def score_codes(predictor: Predictor, rows: Sequence[Row], adapter: str | None) 
 
     found = predictor.teacher_forced(rows, adapter)
     tokens = [score.tokens for score in found]
-    right = ratio([score.right for score in found], tokens)
-    loss = ratio([score.loss for score in found], tokens)
-    measures = {"token_accuracy": right, "token_loss": loss, "perplexity": loss.then(np.exp), "score": right}
+    right = replace(ratio([score.right for score in found], tokens), bounds=SHARE)
+    loss = replace(ratio([score.loss for score in found], tokens), bounds=(0.0, math.inf))
+    measures = {
+        "token_accuracy": right,
+        "token_loss": loss,
+        "perplexity": loss.then(np.exp, (1.0, math.inf)),
+        "score": right,
+    }
     decoding = "none: each token is foreseen from the true tokens before it"
     return Scored(measures, f"torch {version('torch')} cross-entropy", decoding)
 
@@ -161,6 +182,36 @@ SCORERS: dict[str, Callable[[Predictor, Sequence[Row], str | None], Scored]] = {
     "text-to-text": score_translations,
     "text-to-codes": score_codes,
 }
+
+
+def by_group(measure: Measure, names: Sequence[str]) -> dict[str, Measure]:
+    """Return a measure over the rows of each group (one name a row); not defined where none of its rows are."""
+    import numpy as np
+
+    def value(sums: Any) -> Any:
+        return np.where(sums[..., -1] > 0, measure.value(sums[..., :-1]), np.nan)
+
+    groups = {name: np.array([one == name for one in names], dtype=float)[:, None] for name in sorted(set(names))}
+    return {
+        name: Measure(np.concatenate([measure.counts * mask, mask], axis=1), value, measure.bounds)
+        for name, mask in groups.items()
+    }
+
+
+def mean_of(measures: Sequence[Measure]) -> Measure:
+    """Return the mean of those measures of the same rows that are defined."""
+    import numpy as np
+
+    ends = np.cumsum([measure.counts.shape[1] for measure in measures])[:-1]
+
+    def value(sums: Any) -> Any:
+        parts = np.split(sums, ends, axis=-1)
+        values = np.stack([measure.value(part) for measure, part in zip(measures, parts, strict=True)])
+        defined = np.isfinite(values)
+        total, count = np.where(defined, values, 0.0).sum(0), defined.sum(0)
+        return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+    return Measure(np.concatenate([measure.counts for measure in measures], axis=1), value, measures[0].bounds)
 
 
 def rounded(value: float) -> float | None:

@@ -15,6 +15,9 @@ from data_foundry.training_config import TrainingConfig
 if TYPE_CHECKING:
     import torch
 
+UNKNOWN_LABEL = "unknown_label"
+"""Why a row is refused whose label the head does not know."""
+
 
 class ClassifierTask(Task):
     """A task whose target is a label.
@@ -39,35 +42,49 @@ class ClassifierTask(Task):
             )
         self._number = {name: number for number, name in enumerate(self.labels)}
 
-    def load_with_head(self, model_class: Any, dtype: torch.dtype) -> Any:
-        """Return the base with its head, seeded so that a new head starts the same every time."""
+    def load_with_head(self, dtype: torch.dtype) -> Any:
+        """Return the base with its head, seeded so that a new head starts the same every time.
+
+        What the checkpoint lacks besides the head is trained and saved with it; where that can't be, it raises
+        FoundryError.
+        """
         from transformers import set_seed
 
         set_seed(self.config.seed)
+        # Else a config left from another training would choose the loss.
+        more: dict[str, Any] = {"problem_type": "single_label_classification"}
         if self.new_head:
             names = dict(enumerate(self.labels))
-            model = model_class.from_pretrained(
-                self.folder,
-                dtype=dtype,
-                **self.loading,
-                num_labels=len(names),
-                id2label=names,
-                label2id=self._number,
-                ignore_mismatched_sizes=True,
-            )
-        else:
-            model = model_class.from_pretrained(self.folder, dtype=dtype, **self.loading)
+            more |= {"num_labels": len(names), "id2label": names, "label2id": self._number}
+            more |= {"ignore_mismatched_sizes": True}
+        model, absent = self.read_model(dtype, **more)
         body = {model.base_model_prefix, "encoder"}
-        self.head_modules = tuple(
+        heads = [
             name for name, part in model.named_children() if name not in body and any(True for _ in part.parameters())
-        )
+        ]
+        if absent and not self.new_head:
+            raise self.lacks(absent)
+        self.head_modules = (*heads, *self._learnt_too(model, [name for name in absent if not _within(name, heads)]))
         return model
+
+    def _learnt_too(self, model: Any, absent: Sequence[str]) -> list[str]:
+        """Return the modules of the base that are trained and saved with the head, for its checkpoint lacks them.
+
+        Such as the pooler of a BERT that only ever filled gaps. Raises FoundryError where most of the base is absent,
+        and where a module can't be trained whole.
+        """
+        outermost = [name for name in absent if not _within(name, [other for other in absent if other != name])]
+        body = [name for name, _ in model.base_model.named_parameters()]
+        random = [name for name, _ in model.named_parameters() if _within(name, outermost)]
+        if "" in outermost or 2 * len(random) > len(body) or (outermost and self.loading):
+            raise self.lacks(outermost)
+        return outermost
 
     def label_id(self, row: Row) -> int:
         """Return the number of a row's label. Raises Rejected for a label that the head does not know."""
         label = row.get(self.spec.label)
         if label not in self._number:
-            raise Rejected("unknown_label", str(label))
+            raise Rejected(UNKNOWN_LABEL, str(label))
         return self._number[label]
 
     def predictions(self, logits: torch.Tensor) -> list[Prediction]:
@@ -84,6 +101,11 @@ class ClassifierTask(Task):
         chosen = (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)
         macro = f1_score(labels, chosen, average="macro", labels=sorted(set(labels.tolist())), zero_division=0)
         return {"macro_f1": float(macro), "accuracy": float(accuracy_score(labels, chosen))}
+
+
+def _within(name: str, modules: Sequence[str]) -> bool:
+    """Return whether a module or weight is one of some modules or a part of one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 class TextClassification(ClassifierTask):
@@ -112,10 +134,14 @@ class TextClassification(ClassifierTask):
 
         return type(base) in AutoModelForSequenceClassification._model_mapping
 
-    def load_model(self, dtype: torch.dtype) -> Any:
+    @property
+    def model_class(self) -> Any:
         from transformers import AutoModelForSequenceClassification
 
-        return self.load_with_head(AutoModelForSequenceClassification, dtype)
+        return AutoModelForSequenceClassification
+
+    def load_model(self, dtype: torch.dtype) -> Any:
+        return self.load_with_head(dtype)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         if row["text"] is None:

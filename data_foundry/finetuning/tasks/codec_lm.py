@@ -73,10 +73,14 @@ class CodecLanguageModel(Task):
         sees_ahead = type(base) in AutoModelForMaskedLM._model_mapping and not getattr(base, "is_decoder", False)
         return type(base) in AutoModelForCausalLM._model_mapping and not base.is_encoder_decoder and not sees_ahead
 
-    def load_model(self, dtype: torch.dtype) -> Any:
+    @property
+    def model_class(self) -> Any:
         from transformers import AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype, **self.loading)
+        return AutoModelForCausalLM
+
+    def load_model(self, dtype: torch.dtype) -> Any:
+        return self.whole_model(dtype)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         if not row["text"] or not row["text"].strip():

@@ -137,10 +137,14 @@ class WhisperTranscription(Task):
     def fits(cls, base: Any) -> bool:
         return base.model_type == "whisper"
 
-    def load_model(self, dtype: torch.dtype) -> Any:
+    @property
+    def model_class(self) -> Any:
         from transformers import WhisperForConditionalGeneration
 
-        model = WhisperForConditionalGeneration.from_pretrained(self.folder, dtype=dtype, **self.loading)
+        return WhisperForConditionalGeneration
+
+    def load_model(self, dtype: torch.dtype) -> Any:
+        model = self.whole_model(dtype)
         # Old checkpoints force tokens in both configs; generate() takes language and task as arguments instead.
         generation: Any = model.generation_config
         generation.forced_decoder_ids = None
@@ -165,8 +169,10 @@ class WhisperTranscription(Task):
         return len(features["labels"])
 
     def effort(self, row: Row, features: Features) -> int:
-        """The longer the sound, the longer its transcript; bytes are as good as seconds."""
-        return len((row.get("audio") or {}).get("bytes") or b"")
+        """The longer the sound, the longer its transcript: its frames, or its seconds where its features are gone."""
+        if "input_features" in features:
+            return _sounding_frames(features["input_features"])
+        return round(100 * (row.get("duration") or 0))
 
     def collate(self, features: Sequence[Features]) -> dict[str, Any]:
         batch: dict[str, Any] = self._heard(features)
@@ -230,10 +236,14 @@ class WhisperClassification(ClassifierTask):
     def fits(cls, base: Any) -> bool:
         return base.model_type == "whisper"
 
-    def load_model(self, dtype: torch.dtype) -> Any:
+    @property
+    def model_class(self) -> Any:
         from transformers import WhisperForAudioClassification
 
-        return self.load_with_head(WhisperForAudioClassification, dtype)
+        return WhisperForAudioClassification
+
+    def load_model(self, dtype: torch.dtype) -> Any:
+        return self.load_with_head(dtype)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         features: Features = {"input_features": self.log_mel.encode(row)}
@@ -259,6 +269,15 @@ class WhisperClassification(ClassifierTask):
     def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
         logits = model(input_features=_stacked(features).to(model.device, model.dtype)).logits
         return self.predictions(logits)
+
+
+def _sounding_frames(log_mel: np.ndarray) -> int:
+    """Return the frames up to the silence that fills a window (mel bins x frames): one constant to its end."""
+    import numpy as np
+
+    sound = np.asarray(log_mel)
+    sounding = np.flatnonzero((sound != sound[-1, -1]).any(axis=0))
+    return int(sounding[-1]) + 1 if len(sounding) else 0
 
 
 def _stacked(features: Sequence[Features], name: str = "input_features") -> torch.Tensor:

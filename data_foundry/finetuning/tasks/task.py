@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from data_foundry.engines import EngineSpec
 from data_foundry.engines.spec import Task as EngineTask
 from data_foundry.errors import FoundryError
+from data_foundry.finetuning.rules import ENCODING
 from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ Features = dict[str, Any]
 BaseKind = Literal["as_published", "linear_probe"]
 IGNORED = -100
 """The label that the loss leaves out: padding."""
-ENCODING = "encoding-1"
-"""Version of the rules by which tasks turn rows into features; features made by another are not used again."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,9 @@ class Task(ABC):
     """One family of bases and what it learns: opens the base, encodes rows, predicts.
 
     `bases` says for people which bases fit. `peft_type` is PEFT's task type, None where PEFT's wrapper of that type
-    would not fit the model. `head_modules` are the modules on top of the base that are trained whole. `base_kind` is
-    "linear_probe" where the base has no head that knows the labels, so that the figure to beat is a head trained on
+    would not fit the model. `head_modules` are the modules on top of the base that are trained whole, and those that
+    its checkpoint lacks: they are known once the base is loaded. `base_kind` is "linear_probe" where the base has no
+    head that knows the labels, so that the figure to beat is a head trained on
     the frozen base. `selection` is the validation figure that chooses the best epoch, and whether more is better.
     `frozen_modules` are parts of module paths, such as "encoder", that training leaves as they are, because the
     features hold their output already; `freezable` are those that config.freeze_encoder freezes. `loading` is what
@@ -102,6 +102,44 @@ class Task(ABC):
             "labels": self.labels,
             "max_length": self.config.max_length,
         }
+
+    @property
+    @abstractmethod
+    def model_class(self) -> Any:
+        """The class of transformers that opens the base."""
+
+    def skeleton(self) -> Any:
+        """Return the base's modules without any weights, which takes neither memory nor its checkpoint."""
+        import torch
+
+        made: Any = self.model_class
+        with torch.device("meta"):
+            make = made.from_config if hasattr(made, "from_config") else made._from_config
+            return make(read_base_config(self.folder))
+
+    def whole_model(self, dtype: torch.dtype) -> Any:
+        """Return the base as its checkpoint has it. Raises FoundryError where that lacks weights of the model."""
+        model, absent = self.read_model(dtype)
+        if absent:
+            raise self.lacks(absent)
+        return model
+
+    def read_model(self, dtype: torch.dtype, **more: Any) -> tuple[Any, list[str]]:
+        """Return the base, and the modules that its checkpoint has no fitting weights for: these start at random."""
+        model, report = self.model_class.from_pretrained(
+            self.folder, dtype=dtype, **self.loading, **more, output_loading_info=True
+        )
+        keys = [*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])]
+        return model, sorted({key.rpartition(".")[0] for key in keys})
+
+    def lacks(self, modules: Sequence[str]) -> FoundryError:
+        """Return the error for a base whose checkpoint has no weights for some modules, so that they'd be random."""
+        shown = ", ".join(name or "the model itself" for name in modules[:5])
+        more = f" and {len(modules) - 5} more modules" if len(modules) > 5 else ""
+        return FoundryError(
+            f"{self.config.base} lacks weights of {shown}{more}: they would be random, and no adapter holds them.",
+            f"Name a base with all weights that {self.spec.task} needs.",
+        )
 
     @classmethod
     @abstractmethod

@@ -65,10 +65,14 @@ class Translation(Task):
 
         return type(base) in AutoModelForSeq2SeqLM._model_mapping and base.model_type != "whisper"
 
-    def load_model(self, dtype: torch.dtype) -> Any:
+    @property
+    def model_class(self) -> Any:
         from transformers import AutoModelForSeq2SeqLM
 
-        return AutoModelForSeq2SeqLM.from_pretrained(self.folder, dtype=dtype, **self.loading)
+        return AutoModelForSeq2SeqLM
+
+    def load_model(self, dtype: torch.dtype) -> Any:
+        return self.whole_model(dtype)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         source, target = row["direction"].split("-")

@@ -75,6 +75,8 @@ def test_figures_in_vistaars_form_are_labelled_and_count_what_it_counts(hub: Pat
     assert base["wer_vistaar_compat"] == pytest.approx(1 / 3, rel=1e-4)
     assert base["cer_vistaar_compat"] > 0
     assert "vistaar_compat after Vistaar's evaluation.py with indic-nlp-library" in found.as_json()["scorer"]
+    assert found.as_json()["scorer"].endswith("on this gold's references")
+    assert "*_raw unnormalised: as gold writes it, no scoring form" in found.as_json()["scorer"]
 
 
 def test_whispers_own_normaliser_would_claim_a_fraction_of_the_errors(hub: Path) -> None:
@@ -178,7 +180,25 @@ def test_translations_are_scored_against_the_side_of_their_direction_with_signat
     assert found.figures("adapted")["chrf++"] == found.figures("adapted")["score"] == 1
     assert found.figures("base")["score"] < 0.5
     assert "nw:2" in found.base.scorer and "tok:13a" in found.base.scorer
-    assert set(found.slices["direction"]["groups"]) == {"en-ml", "ml-en"}
+    assert {"en-ml", "ml-en"} < set(found.slices["direction"]["groups"])
+
+
+def test_each_direction_of_translation_counts_alike_however_many_rows_it_has(hub: Path) -> None:
+    given = rows(AIEngine.TRANSLATION, 12, "test")
+    to_english, to_malayalam = ([one for one in given if one["direction"] == way] for way in ("ml-en", "en-ml"))
+    batch = [*to_english, *to_malayalam[:2]]
+    outputs = [one["translation"] if one["direction"] == "ml-en" else "no" for one in batch]
+    found = evaluate(scripted(hub, AIEngine.TRANSLATION, ["no"] * len(batch), outputs), batch, "new")
+    figures = found.figures("adapted")
+    assert figures["chrf++_ml_en"] == 1 and figures["chrf++_en_ml"] < 0.1
+    for name in ("chrf++", "bleu"):
+        mean = (figures[f"{name}_ml_en"] + figures[f"{name}_en_ml"]) / 2
+        assert figures[name] == pytest.approx(mean, abs=1e-6)
+    assert figures["score"] == figures["chrf++"]
+    assert found.slices["direction"]["groups"]["ml-en"]["adapted"]["value"] == 1
+    alone = evaluate(scripted(hub, AIEngine.TRANSLATION, ["no"] * 6, outputs[:6]), to_english, "new")
+    one_way = alone.figures("adapted")
+    assert one_way["score"] == one_way["chrf++_ml_en"] == 1 and "chrf++_en_ml" not in one_way
 
 
 def test_codec_tokens_have_loss_and_perplexity(hub: Path, tmp_path: Path) -> None:
@@ -210,6 +230,29 @@ def test_an_evaluation_says_how_its_outputs_came_about(
         ENGINES[engine], task.config, task.folder, {"new": adapter_with(task, tmp_path / "new", 0.5)}
     )
     assert evaluate(predictor, rows(engine, 4, "test"), "new").as_json()["decoding"] == decoding
+
+
+def test_slices_of_a_classifier_are_by_accuracy_for_groups_hold_different_labels(hub: Path) -> None:
+    batch = [{**row, "gender": ("female", "male")[n % 2]} for n, row in enumerate(rows(AIEngine.NLU, 4, "test"))]
+    said = [row["label"] for row in batch]
+    said[0] = next(name for name in said if name != said[0])
+    found = evaluate(scripted(hub, AIEngine.NLU, said, said), batch, "new").slices
+    assert found["gender"]["figure"] == found["length"]["figure"] == "accuracy"
+    values = {name: group["adapted"]["value"] for name, group in found["gender"]["groups"].items()}
+    assert (values["female"], values["male"]) == (0.5, 1.0)
+
+
+def test_speech_is_sliced_by_its_seconds_and_text_by_its_characters(hub: Path) -> None:
+    batch = rows(AIEngine.STT, 6, "test")
+    for seconds, row in enumerate(batch, start=1):
+        row["duration"] = float(seconds)
+    found = evaluate(scripted(hub, AIEngine.STT, [""] * 6, [""] * 6), batch, "new").slices["length"]
+    assert found["figure"] == "score"
+    assert {"short (up to 2 s)", "medium (up to 4 s)", "long (over 4 s)"} < set(found["groups"])
+    found = evaluate(
+        scripted(hub, AIEngine.TRANSLATION, ["no"] * 4, ["no"] * 4), rows(AIEngine.TRANSLATION, 4, "test"), "new"
+    )
+    assert all("characters" in name for name in found.slices["length"]["groups"] if "others" not in name)
 
 
 def test_no_rows_are_an_error_and_not_a_figure(hub: Path) -> None:

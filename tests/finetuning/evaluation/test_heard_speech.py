@@ -13,6 +13,7 @@ from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluation.heard_speech import hear_speech, open_codec
 from data_foundry.finetuning.evaluation.predict import load_predictor
+from data_foundry.finetuning.versions.card_figures import left_out, speech
 from data_foundry.hub import model_folder
 from data_foundry.records import AIEngine
 from finetuning.evaluation.test_predict import adapter_with, task_for
@@ -123,6 +124,39 @@ def test_what_is_spoken_is_transcribed_beside_the_true_codes(
     assert set(cer) == {"base", "adapted", "difference", "true_codes"}
     assert cer["difference"]["value"] == pytest.approx(cer["adapted"]["value"] - cer["base"]["value"], abs=2e-6)
     assert all(interval["low"] <= interval["value"] <= interval["high"] for interval in cer.values())
+
+
+@pytest.mark.parametrize("longest", [2.0, 0.1])
+def test_speech_longer_than_the_transcriber_hears_is_left_out_and_counted(
+    hub: Path, tmp_path: Path, tiny_settings: Build, monkeypatch: pytest.MonkeyPatch, longest: float
+) -> None:
+    import numpy as np
+
+    own = {"speech_codec": "tiny/codec", "speech_rows": 4}
+    settings = tiny_settings(AIEngine.TTS, training={"engines": {"tts": own, "stt": {"base": "tiny/whisper"}}})
+    module = "data_foundry.finetuning.evaluation.heard_speech"
+    monkeypatch.setattr(f"{module}.model_folder", lambda *_: hub / "models" / "tiny" / "whisper")
+    monkeypatch.setattr(f"{module}.model_revision", lambda *_: "abc")
+    task = task_for(hub, AIEngine.TTS)
+    content = rows(AIEngine.TTS, 4, "test")
+    long = content[1]["codes"]
+    monkeypatch.setattr(
+        f"{module}.open_codec",
+        lambda *_: lambda codes: np.zeros(int(16_000 * (2.1 if codes == long else longest + 0.05)), np.float32),
+    )
+    predictor = load_predictor(ENGINES[AIEngine.TTS], task.config.model_copy(update=own), task.folder, {
+        "new": adapter_with(task, tmp_path / "new", 0.5)
+    })  # fmt: skip
+    heard, why_not = hear_speech(settings, predictor, content, "new")
+    if longest == 2.0:
+        assert heard is None and why_not == "the speech of all 4 rows drawn is longer than the transcriber's 2 s"
+        return
+    assert heard is not None and heard["rows"] == 3 and heard["longer_than_window"]["true_codes"] == 1
+    assert left_out(heard) == (
+        "1 row left out for speech longer than the transcriber's 2 s (of base 0, adapted 0, true codes 1)."
+    )
+    shown = speech({"speech": heard})
+    assert "The texts of 3 held-out rows spoken" in shown and "| true codes |" in shown and left_out(heard) in shown
 
 
 def test_without_a_codec_that_can_be_had_the_reason_is_kept(hub: Path, tiny_settings: Build) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from data_foundry.finetuning.evaluation.bootstrap import Bootstrap
 from data_foundry.finetuning.evaluation.metrics import Measure, ratio
-from data_foundry.finetuning.evaluation.slices import slices
+from data_foundry.finetuning.evaluation.slices import slices, thirds
 
 
 def score(values: Any) -> Measure:
@@ -129,9 +129,51 @@ def test_phone_rows_are_sliced_by_their_line() -> None:
     groups = {name: list(dimension["groups"]) for name, dimension in found.items()}
     assert groups == {
         "channel": ["phone"],
-        "codec": ["alaw", "gsm"],
-        "noise": ["babble", "line", "none"],
-        "snr": ["from 20 dB", "no noise", "under 15 dB"],
-        "packet_loss": ["from 2 %", "none", "under 2 %"],
+        "codec": ["alaw", "gsm", "others (2 groups)"],
+        "noise": ["babble", "line", "none", "others (3 groups)"],
+        "snr": ["from 20 dB", "no noise", "under 15 dB", "others (3 groups)"],
+        "packet_loss": ["from 2 %", "none", "under 2 %", "others (3 groups)"],
     }
     assert found["codec"]["groups"]["gsm"]["adapted"]["value"] == 0.25
+
+
+def test_small_groups_are_judged_together_and_stay_listed() -> None:
+    rows = voices(30, district=lambda n: "ernakulam" if n < 20 else f"d{n % 5}")
+    values = np.where([row["district"] == "ernakulam" for row in rows], 0.9, 0.5)
+    found = slices(rows, score(values), score(values), Bootstrap.of_rows(rows))["district"]
+    groups = found["groups"]
+    assert {name for name, group in groups.items() if group["pooled"]} == {"d0", "d1", "d2", "d3", "d4"}
+    pool = groups["others (5 groups)"]
+    assert (pool["rows"], pool["speakers"], pool["adapted"]["value"], pool["ranked"]) == (50, 10, 0.5, False)
+    assert pool["pool_of"] == ["d0", "d1", "d2", "d3", "d4"]
+
+
+def test_groups_of_few_voices_are_pooled_however_many_rows_they_have() -> None:
+    rows = voices(12, per_voice=30, dialect=lambda n: "malabar" if n < 6 else ("cochin", "idukki")[n % 2])
+    groups = slices(rows, score(np.ones(360)), score(np.ones(360)), Bootstrap.of_rows(rows))["dialect"]["groups"]
+    assert (groups["others (2 groups)"]["rows"], groups["others (2 groups)"]["speakers"]) == (180, 6)
+    assert groups["cochin"]["pooled"] and not groups["malabar"]["pooled"]
+
+
+def test_a_single_small_group_is_its_own_rest() -> None:
+    rows = voices(24, per_voice=5, gender=lambda n: "female" if n < 22 else "male")
+    groups = slices(rows, score(np.ones(120)), score(np.ones(120)), Bootstrap.of_rows(rows))["gender"]["groups"]
+    assert list(groups) == ["female", "male"] and not groups["male"]["pooled"]
+
+
+def test_the_length_of_the_input_is_a_dimension_that_every_text_has() -> None:
+    rows = [{"row_id": str(n), "text": "a" * (n + 1)} for n in range(90)]
+    bootstrap = Bootstrap.of_rows(rows)
+    found = slices(rows, score(np.ones(90)), score(np.ones(90)), bootstrap, length=lambda row: len(row["text"]))
+    groups = {name: group["rows"] for name, group in found["length"]["groups"].items()}
+    assert groups == {
+        "short (up to 30 characters)": 30,
+        "medium (up to 60 characters)": 30,
+        "long (over 60 characters)": 30,
+    }
+
+
+def test_equal_lengths_stay_in_one_third() -> None:
+    assert thirds([1.5] * 5 + [2.0, None], "s") == ["short (up to 1.5 s)"] * 5 + ["long (over 1.5 s)", None]
+    assert set(thirds([3.0] * 9, "s")) == {"short (up to 3 s)"}
+    assert thirds([None, None], "s") == [None, None]
