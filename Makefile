@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sample test check schemas clean
+.PHONY: sample test check mlflow schemas clean
 
 # The whole pipeline on the bundled sample: offline, a few minutes on two cores the first time, seconds after that.
 sample: $(VENV)/.installed
@@ -24,6 +24,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
+
+mlflow: $(VENV)/mlflow/.installed
 
 # MLflow pins older versions of two of our libraries, so the server that exports are tested against lives by itself.
 $(VENV)/mlflow/.installed: $(VENV)/.installed

@@ -262,9 +262,10 @@ def _overlay(earlier: Any, later: Any) -> Any:
         later = later.model_copy(update={"status": earlier.status, "reason": earlier.reason})
     # What a phase leaves at its default it does not speak of (and after a trip through JSON every field is "set").
     for field, value in later.model_dump(exclude_defaults=True).items():
+        # Rows of gold and rows that were used are not counts of one thing: the later ones replace the earlier ones.
         if field == "findings":
             value = values[field] + [finding for finding in value if finding not in values[field]]
-        elif isinstance(value, dict) and isinstance(values.get(field), dict):
+        elif field != "rows" and isinstance(value, dict) and isinstance(values.get(field), dict):
             value = {**values[field], **value}
         values[field] = value
     return type(later).model_validate(values)

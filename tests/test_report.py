@@ -56,6 +56,13 @@ def test_a_dataset_that_failed_keeps_its_cause_when_later_phases_wait_for_it():
     assert (datasets["o/n"].status, datasets["o/n"].reason) == ("failed", "the Hub is down")
 
 
+def test_rows_that_were_used_take_the_place_of_the_rows_of_gold():
+    gold = phase(engines={"nlu": EngineReport(status="allocated", rows={"train": 9, "test": 4, "domain": 7})})
+    used = phase(engines={"nlu": EngineReport(status="trained", rows={"train": 8, "test": 3})})
+    _, engines = merge_phases({"phase3": gold, "phase4": used})
+    assert engines["nlu"].rows == {"train": 8, "test": 3}
+
+
 @pytest.mark.parametrize(
     ("changed", "action"),
     [

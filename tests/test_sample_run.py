@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from data_foundry.bundled import FOLDER as BUNDLED
-from data_foundry.config import PROJECT_ROOT
+from data_foundry.config import PROJECT_ROOT, load_settings
 from data_foundry.dataset_registry import DATASET_REGISTRY
 from data_foundry.engines import ENGINES
+from data_foundry.engines.adapters import adapters
 from data_foundry.preprocessing.content.rules import RULES as CONTENT
 from data_foundry.preprocessing.reasons import ASKED_FOR, REASONS
 from data_foundry.report import PipelineReport
@@ -234,7 +235,7 @@ def test_status_tells_what_lies_in_the_lake(sample):
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     status = json.loads(done.stdout)
     assert len(status["raw"]) == len(status["silver"]) == len(DATASET_REGISTRY) and len(status["gold"]) == 6
-    assert {each["engine"] for each in status["deployments"]} == set(map(str, ENGINES))
+    assert {each["engine"] for each in status["deployments"]} == set(adapters(load_settings(environ={}).training))
 
 
 def test_a_broken_dataset_fails_alone_with_its_name_and_the_run_is_partial(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.dataset_registry import DATASET_REGISTRY
-from data_foundry.engines import ENGINES
+from data_foundry.engines.adapters import adapters
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action
 from run_data_foundry import SCRIPTS
@@ -34,7 +34,7 @@ def corrupt(lake):
         ("phase2", Layer.RAW, DATASET, {DATASET}),
         ("phase3", Layer.SILVER, DATASET, {ENGINE}),
         ("phase3", Layer.GOLD, ENGINE, {ENGINE}),
-        ("phase4", Layer.GOLD, ENGINE, {ENGINE}),
+        ("phase4", Layer.GOLD, ENGINE, {ENGINE, f"{ENGINE}.topic"}),
     ],
 )
 def test_only_what_the_manifest_belongs_to_fails_with_the_reason_and_the_way_out(
@@ -48,7 +48,7 @@ def test_only_what_the_manifest_belongs_to_fails_with_the_reason_and_the_way_out
     assert all(f"{folder}/manifest.json can't be read" in step.reason for step in failing)
     assert all(f"Delete {folder}/manifest.json and run its phase again" in step.reason for step in failing)
     datasets, engines = script.describe(settings, Lake(settings))
-    assert set(datasets) <= set(DATASET_REGISTRY) and set(engines) <= {engine.value for engine in ENGINES}
+    assert set(datasets) <= set(DATASET_REGISTRY) and set(engines) <= set(adapters(settings.training))
     assert len(datasets) + len(engines) > len(stopped)
 
 
@@ -77,4 +77,4 @@ def test_a_version_whose_manifest_can_not_be_read_leaves_the_report_of_the_other
     corrupt(Layer.MODELS, f"{ENGINE}/0123456789ab")
     script = runpy.run_path(str(PROJECT_ROOT / SCRIPTS["phase4"]))["PHASE"]
     assert {step.action for step in script.plan(settings, lake)} <= {Action.WAIT, Action.SKIP}
-    assert len(script.describe(settings, lake)[1]) == len(ENGINES)
+    assert len(script.describe(settings, lake)[1]) == len(adapters(settings.training))

@@ -235,6 +235,7 @@ def test_evidence_repeats_no_digit_run_or_address_of_what_was_found():
 
 
 def test_hostile_text_takes_no_more_than_linear_steps():
+    check = reviewer().check
     for piece in (
         "9",
         "9 ",
@@ -256,17 +257,16 @@ def test_hostile_text_takes_no_more_than_linear_steps():
         "a@b1 ",
         "kl 07 ",
     ):
-        short, long = piece * 500, piece * 5_000
-        check = reviewer().check
-        assert timed(check, long) < 40 * max(timed(check, short), 0.002), piece
+        short, long = piece * 300, piece * 3_000
+        assert timed(check, long) < 40 * max(timed(check, short), 0.001), piece
 
 
 def timed(function, text):
-    """Return the CPU time of the quickest of three calls: what else the machine does makes a call longer only."""
+    """Return the CPU time of the quicker of two calls: what else the machine does makes a call longer only."""
     import time
 
     spent = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         function(text)
         spent.append(time.process_time() - start)
