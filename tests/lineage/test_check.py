@@ -244,12 +244,12 @@ def test_another_reason_of_a_refusal_that_the_row_alone_decides_is_found(copied,
 
 def test_a_licence_is_no_reason_where_gold_was_made_for_any_use(copied, rewrite):
     lake, path = Lake(copied), "rejected/part-00000.parquet"
-    found = [(engine, at, row_id) for engine in lake.names(Layer.GOLD)
-             if (lake.folder(Layer.GOLD, engine) / path).exists()
-             for at, row_id in enumerate(ids_of(lake, Layer.GOLD, engine, path))
-             if any("depends on other rows" in note and f"gold {engine}:" in note
-                    for note in altered(lake, copied, row_id).not_derived)]  # fmt: skip
-    engine, at, row_id = found[0]
+    engine, at, row_id = next(
+        (engine, at, row_id) for engine in lake.names(Layer.GOLD)
+        if (lake.folder(Layer.GOLD, engine) / path).exists()
+        for at, row_id in enumerate(ids_of(lake, Layer.GOLD, engine, path))
+        if any("depends on other rows" in note and f"gold {engine}:" in note
+               for note in altered(lake, copied, row_id).not_derived))  # fmt: skip
     rewrite(lake, Layer.GOLD, engine, path, change_cell("reason", at, "licence_unknown"))
     (told,) = altered(lake, copied, row_id).differences
     assert (told.column, told.stored, told.derived) == ("reason", "licence_unknown", "none")
