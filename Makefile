@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sample test check mlflow schemas clean
+.PHONY: sample test test-all check mlflow schemas clean
 
 # The whole pipeline on the bundled sample: offline, a few minutes on two cores the first time, seconds after that.
 sample: $(VENV)/.installed
@@ -11,6 +11,10 @@ sample: $(VENV)/.installed
 
 test: $(VENV)/.installed $(VENV)/mlflow/.installed
 	$(BIN)/python -m pytest
+
+# The slow ones as well.
+test-all: $(VENV)/.installed $(VENV)/mlflow/.installed
+	$(BIN)/python -m pytest -m ""
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

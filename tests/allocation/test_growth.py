@@ -236,6 +236,7 @@ def test_other_shares_or_another_seed_forget_and_say_so(research, with_settings,
     assert sides(fresh, "nlu") == again
 
 
+@pytest.mark.slow
 def test_the_same_silver_and_the_same_memory_give_the_same_bytes_for_engines_made_one_after_another_or_at_once(
     with_settings, tmp_path, run_phase3
 ):
@@ -280,6 +281,7 @@ def test_a_damaged_memory_is_an_error_with_a_way_out(research, sides):
         allocate.run_step(research, step)
 
 
+@pytest.mark.slow
 def test_hash_seed_and_order_of_rows_do_not_matter(with_settings, tmp_path, read_gold):
     script = (
         "import sys; from data_foundry.allocation import allocate; from data_foundry.config import load_settings;"
