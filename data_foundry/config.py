@@ -18,6 +18,7 @@ from data_foundry.errors import FoundryError
 from data_foundry.mistakes import in_words
 from data_foundry.records import AIEngine
 from data_foundry.section import Section, Share
+from data_foundry.serving_settings import Rollout, Serving
 from data_foundry.telephony_settings import Telephony
 from data_foundry.training_config import Training
 
@@ -208,6 +209,8 @@ class Settings(Section):
     training: Training = _DEFAULTS
     gates: Gates = _DEFAULTS
     deployment: Deployment = _DEFAULTS
+    serving: Serving = _DEFAULTS
+    rollout: Rollout = _DEFAULTS
 
     @property
     def gold_engines(self) -> tuple[AIEngine, ...]:

@@ -17,7 +17,7 @@ FLOORS = [
     {"errors", "figures", "mistakes", "section", "bundled"},
     {"records"},
     {"adapter_name"},
-    {"training_config", "telephony_settings", "preprocessing.loudness"},
+    {"training_config", "telephony_settings", "serving_settings", "preprocessing.loudness"},
     {"config"},
     {"lake", "report", "hub"},
     {"compute", "endings"},

@@ -1,0 +1,73 @@
+"""A trial: one candidate against one incumbent at one stage, and the pairs of answers that it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.lake import fingerprint
+
+BASE = "base"
+"""Stands for the version where no adapter answers: the base as it was published, or a head fitted on it, frozen."""
+
+Source = Literal["live", "replay"]
+"""Whether the calls were callers', or held-out rows replayed as calls: the latter promote nothing."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate version of an adapter against the version that stands behind it.
+
+    `stage` is the candidate's: in shadow the incumbent answers callers, in staging each its share, in production the
+    candidate, and the incumbent is what it took the place of. `since` (UTC, ISO 8601) is when the candidate came to the
+    stage: one that comes there again is tried anew.
+    """
+
+    adapter: str
+    candidate: str
+    incumbent: str
+    stage: Stage
+    since: str
+    source: Source = "live"
+
+    @property
+    def id(self) -> str:
+        """The same in every gateway that looks at the same registry."""
+        return fingerprint(asdict(self))[:16]
+
+
+@dataclass(frozen=True)
+class Side:
+    """How one version did on one call: milliseconds of its model's work, and the error in place of an answer."""
+
+    milliseconds: float | None
+    error: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One call that both versions heard, in the same process, one after the other in an order drawn by lot.
+
+    `call` is a keyed hash of the call's id. `disagreement` is in 0..1: the character error rate between two
+    transcripts (at most 1), or 1 for two labels that differ; None where one of them did not answer.
+    """
+
+    trial: str
+    call: str
+    at: float
+    incumbent: Side
+    candidate: Side
+    disagreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What feedback on one call says of both answers, each in 0..1, 0 for a right one."""
+
+    trial: str
+    call: str
+    at: float
+    incumbent: float
+    candidate: float

@@ -1,0 +1,74 @@
+"""Settings of the gateway, and of the rollout that it carries out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from data_foundry.adapter_name import AdapterName
+from data_foundry.section import Section, Share
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Serving(Section):
+    """Where the gateway listens, and what one call may cost.
+
+    `require_api_key` false lets every caller in, and only where `host` is a loopback address. A body over
+    `max_upload_mib`, speech over `max_audio_seconds` and a text over `max_text_characters` are refused. Of each adapter
+    `max_waiting_calls` may wait, more are turned away at once; up to `max_batch` that wait together are answered
+    together. A call that is not answered within `request_timeout_seconds` is given up. The registry is looked at every
+    `poll_seconds`. `dialect_adapters` names, for a dialect, the adapter that hears its speakers once it is in
+    production and the dialect's answer was at least `min_dialect_confidence` sure. `codec` names the codec model of
+    the Hub that makes sound of TTS tokens; None: tokens only. `threads`: threads of one model's arithmetic.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    engine: Literal["local", "ray"] = "local"
+    replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] | None = None
+    gpus_per_replica: Annotated[float, Field(ge=0)] = 0.0
+    require_api_key: bool = True
+    max_upload_mib: Annotated[float, Field(gt=0)] = 16.0
+    max_audio_seconds: Annotated[float, Field(gt=0, le=30)] = 30.0
+    max_text_characters: Annotated[int, Field(ge=1)] = 2000
+    max_waiting_calls: Annotated[int, Field(ge=1)] = 64
+    max_batch: Annotated[int, Field(ge=1)] = 8
+    request_timeout_seconds: Seconds = 30.0
+    poll_seconds: Seconds = 1.0
+    threads: Annotated[int, Field(ge=1)] = 1
+    dialect_adapters: dict[str, AdapterName] = {}
+    min_dialect_confidence: Share = 0.8
+    codec: str | None = None
+
+
+class Rollout(Section):
+    """How a candidate comes from the shadow to callers, and what takes it back.
+
+    `staging_share` of the calls is answered by a version in staging. `alpha` is the chance, over all looks at one
+    trial together, that a version which does no harm is taken back; and that one worse than the margins is let on.
+    Harm is: more failed calls than the incumbent's by over `max_error_increase` (a share), times over
+    `max_latency_ratio` of the incumbent's (geometric mean of the same calls' times), and a loss (error rate of a
+    transcript, or share of wrong labels, in 0..1, on the same calls) higher by over `max_quality_loss`. A stage is left
+    upwards after `min_calls` pairs at least. An approval counts for `approval_days`. A version that does not answer
+    `probe_calls` calls before a stage does not enter it.
+
+    `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
+    `keep_content` true stores what callers said and what was answered, personal data masked, for `content_days`;
+    otherwise neither is stored. `worker_memory_mib`: what a candidate's own process may take before it is ended.
+    """
+
+    staging_share: Share = 0.05
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    max_error_increase: Share = 0.02
+    max_latency_ratio: Annotated[float, Field(gt=1, le=10)] = 1.5
+    max_quality_loss: Share = 0.05
+    min_calls: Annotated[int, Field(ge=1)] = 200
+    approval_days: Annotated[float, Field(gt=0)] = 14.0
+    probe_calls: Annotated[int, Field(ge=1)] = 3
+    feedback_minutes: Annotated[float, Field(gt=0)] = 30.0
+    keep_content: bool = False
+    content_days: Annotated[float, Field(gt=0)] = 7.0
+    worker_memory_mib: Annotated[int, Field(ge=256)] = 4096
