@@ -47,13 +47,15 @@ class Serving(Section):
 class Rollout(Section):
     """How a candidate comes from the shadow to callers, and what takes it back.
 
-    `staging_share` of the calls is answered by a version in staging. `alpha` is the chance, over all looks at one
-    trial together, that a version which does no harm is taken back; and that one worse than the margins is let on.
-    Harm is: more failed calls than the incumbent's by over `max_error_increase` (a share), times over
-    `max_latency_ratio` of the incumbent's (geometric mean of the same calls' times), and a loss (error rate of a
-    transcript, or share of wrong labels, in 0..1, on the same calls) higher by over `max_quality_loss`. A stage is left
-    upwards after `min_calls` pairs at least. An approval counts for `approval_days`. A version that does not answer
-    `probe_calls` calls before a stage does not enter it.
+    `staging_share` of the calls is answered by a version in staging. `alpha` bounds the chance, over all looks in all
+    stages of a rollout together, that a version which does no harm is taken back; and the chance, over all looks in one
+    stage, that a version which is as bad as a limit leaves it upwards. Harm is: more failed calls than the incumbent's
+    by over `max_error_increase` (a share), times over `max_latency_ratio` of the incumbent's (geometric mean of the
+    same calls' times), and a loss (error rate of a transcript, or share of wrong labels, in 0..1, on the same calls)
+    higher by over `max_quality_loss`. Tighter limits find less harm sooner, and let an equal version wait longer. A
+    stage is left upwards after `min_calls` pairs at least; the evidence that the limits ask for is more than the
+    default. An approval counts for `approval_days`. A version that does not answer `probe_calls` calls before a stage
+    does not enter it.
 
     `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
     `keep_content` true stores what callers said and what was answered, personal data masked, for `content_days`;
@@ -62,9 +64,9 @@ class Rollout(Section):
 
     staging_share: Share = 0.05
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
-    max_error_increase: Share = 0.02
+    max_error_increase: Annotated[float, Field(ge=0, lt=1)] = 0.01
     max_latency_ratio: Annotated[float, Field(gt=1, le=10)] = 1.5
-    max_quality_loss: Share = 0.05
+    max_quality_loss: Annotated[float, Field(ge=0, lt=1)] = 0.05
     min_calls: Annotated[int, Field(ge=1)] = 200
     approval_days: Annotated[float, Field(gt=0)] = 14.0
     probe_calls: Annotated[int, Field(ge=1)] = 3

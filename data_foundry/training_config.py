@@ -25,10 +25,10 @@ JUDGING = (
 OPERATING = ("gradient_checkpointing", "min_train_rows")
 # And these change what an adapter is measured on, not its weights.
 EVALUATING = ("control", "speech_codec", "speech_rows")
-# Of the linear probe alone, which is trained with them in the place of others.
-OF_THE_PROBE = ("probe_epochs", "probe_learning_rate")
-# So these may change while a training is interrupted; a probe's own have taken the place of others by then.
-NOT_OF_THE_WEIGHTS = (*JUDGING, *OPERATING, *EVALUATING, *OF_THE_PROBE)
+# So these may change while a training is interrupted.
+NOT_OF_THE_WEIGHTS = (*JUDGING, *OPERATING, *EVALUATING)
+# Settings of the linear probe that it has no use for any more; versions registered before have them recorded.
+GONE = ("probe_epochs", "probe_learning_rate")
 # What is said of a base, and of no other one.
 OF_THE_BASE = ("revision", "licence", "why", "control", "speech_codec")
 
@@ -52,8 +52,7 @@ class TrainingConfig(Section):
     early after `early_stopping_patience` looks in a row without a new best. `group_by_length` puts rows of about one
     length into a batch. `gradient_checkpointing` computes activations twice instead of keeping them. `load_in_8bit`
     keeps the base in 8 bits while it is trained on (needs a GPU and bitsandbytes).
-    A base that has no head for the labels is measured by a head trained on it frozen, at `probe_learning_rate`, until
-    validation has stopped improving or for `probe_epochs`: a figure to beat that was half trained would flatter.
+    A base that has no head for the labels is measured by a linear probe: a head fitted to its end on it, frozen.
     `max_base_regression`: how much of the primary score (0..1) the adapter may lose on the base's own domain;
     `max_phone_regression` through the phone channel; `max_slice_regression` on any slice of the test rows (a dialect, a
     district, a dataset ...); groups of fewer rows than `min_slice_rows` are judged together. Of fewer than
@@ -84,8 +83,6 @@ class TrainingConfig(Section):
     group_by_length: bool = True
     gradient_checkpointing: bool = False
     load_in_8bit: bool = False
-    probe_epochs: Annotated[float, Field(gt=0)] = 40.0
-    probe_learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_length: Annotated[int, Field(ge=8)] = 256
     freeze_encoder: bool = False
@@ -149,6 +146,11 @@ class Training(Section):
 def training_config(training: Training, engine: AIEngine, default: TrainingConfig) -> TrainingConfig:
     """Return an engine's training configuration: its own default with the settings' overrides laid over it."""
     return laid_over(default.model_dump(), given(training.engines.get(engine)))
+
+
+def recorded_config(values: Mapping[str, Any]) -> TrainingConfig:
+    """Return the configuration that a version's manifest records, without settings that have gone since."""
+    return TrainingConfig.model_validate({name: value for name, value in values.items() if name not in GONE})
 
 
 def deciding(config: TrainingConfig, without: Collection[str]) -> dict[str, Any]:

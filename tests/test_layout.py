@@ -14,7 +14,7 @@ SCRIPTS = sorted(PROJECT_ROOT.glob("phase*-*/*.py"))
 
 # A module imports only from floors below its own. A module named with its package stands lower than the package does.
 FLOORS = [
-    {"errors", "figures", "mistakes", "section", "bundled"},
+    {"client", "errors", "figures", "mistakes", "section", "bundled"},
     {"records"},
     {"adapter_name"},
     {"training_config", "telephony_settings", "serving_settings", "preprocessing.loudness"},

@@ -17,6 +17,7 @@ MEANINGS = {
     "group": "the same for rows that are linked, and so stand in one split",
     "sampling_weight": "how much a row should count when classes are to be balanced, 1.0 on average over `train`; no "
     "row is repeated for balance",
+    "text_raw": "the text as its dataset has it, before it was normalised, with personal data masked",
     "dialect": "the region of the speaker: travancore, cochin or malabar",
     "label_source": "`declared`, or `district proxy`: the region of the district that the speaker lives in, which says "
     "where somebody lives and not how they speak",

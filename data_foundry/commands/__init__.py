@@ -3,4 +3,4 @@
 A module may define `add_arguments(parser)` for flags of its own, beside those that all commands take.
 """
 
-COMMANDS = ("status", "doctor", "verify", "lineage", "export", "models")
+COMMANDS = ("status", "doctor", "verify", "lineage", "export", "models", "approve", "rollback", "keys", "serve")

@@ -21,6 +21,7 @@ STT = EngineSpec(
     columns=(
         "audio",
         "text",
+        "text_raw",
         "duration",
         "speaker",
         "gender",

@@ -25,11 +25,12 @@ from data_foundry.finetuning.features.gold_rows import (
     replay_features,
     replay_file,
 )
-from data_foundry.finetuning.tasks.classification import UNKNOWN_LABEL
+from data_foundry.finetuning.tasks.classification import UNKNOWN_LABEL, ClassifierTask
 from data_foundry.finetuning.tasks.task import Features, Task
 from data_foundry.finetuning.training.checkpoints import clear_work, sweep_work, work_folder
 from data_foundry.finetuning.training.journal import Journal, journal_of
 from data_foundry.finetuning.training.launch import TrainingJob, check_processes, train_part
+from data_foundry.finetuning.training.linear_probe import ProbeRecord, fit_linear_probe
 from data_foundry.finetuning.training.lora import check_lora
 from data_foundry.finetuning.training.tracking import record
 from data_foundry.finetuning.training.train import TrainingRecord, uses_gpu
@@ -40,8 +41,6 @@ from data_foundry.hub import model_folder, model_revision
 from data_foundry.lake import Commit, Lake, Layer, Manifest
 from data_foundry.training_config import TrainingConfig
 
-PROBE_PATIENCE = 5
-"""Epochs without a better validation figure after which a linear probe has learned what it can."""
 log = logging.getLogger("data_foundry")
 
 
@@ -106,7 +105,10 @@ def make_adapter(
     sweep_work(settings.base_path, spec.name, keep=name)
     with lake.commit(Layer.MODELS, f"{spec.name}/{version}", key) as commit:
         with journal.wall("training"):
-            records = _train(settings, task, encoded, replay, commit, revision, name, journal)
+            trained = _train(settings, task, encoded, replay, commit, revision, name, journal)
+            records: dict[str, TrainingRecord | ProbeRecord] = {ADAPTER: trained}
+            if isinstance(task, ClassifierTask) and task.base_kind == "linear_probe":
+                records[PROBE] = _fit_probe(settings, task, encoded, commit, revision)
         write_json(commit.path("training_log.json"), {part: done.as_json() for part, done in records.items()})
         folders = {part: _folder(commit, part) for part in records}
         # What was written is loaded, so that what is measured is what is published.
@@ -149,7 +151,7 @@ def make_adapter(
             "unseen_label_rows": _unseen(spec, encoded["test"]),
             "refused_examples": {split: encoded[split].examples for split in SPLITS if encoded[split].examples},
             "sources": _sources(encoded),
-            "training": {name: value for name, value in records[ADAPTER].as_json().items() if name != "curve"},
+            "training": {name: value for name, value in trained.as_json().items() if name != "curve"},
             **measured,
             "test_opened_after": held_out.opened_after,
             "lineage": lineage_of(config, gold, base_folder, revision),
@@ -238,42 +240,38 @@ def _train(
     revision: str,
     name: str,
     journal: Journal,
-) -> dict[str, TrainingRecord]:
-    """Train the adapter, and the linear probe that is the figure to beat where the base has no head."""
-    wanted = [ADAPTER] + [PROBE] * (task.base_kind == "linear_probe")
-    validated = len(encoded["validation"].features) > 0
-    return {
-        part: train_part(
-            TrainingJob(
-                part=part,
-                task=task,
-                config=_probe_config(task.config, validated) if part == PROBE else task.config,
-                training=settings.training,
-                rows=encoded["train"].features,
-                validation=encoded["validation"].features,
-                folder=_folder(commit, part),
-                journal=journal,
-                work=work_folder(settings.base_path, name) / part,
-                replay=replay,
-                revision=revision,
-                head_only=part == PROBE,
-            )
+) -> TrainingRecord:
+    """Train the adapter."""
+    return train_part(
+        TrainingJob(
+            part=ADAPTER,
+            task=task,
+            config=task.config,
+            training=settings.training,
+            rows=encoded["train"].features,
+            validation=encoded["validation"].features,
+            folder=_folder(commit, ADAPTER),
+            journal=journal,
+            work=work_folder(settings.base_path, name) / ADAPTER,
+            replay=replay,
+            revision=revision,
         )
-        for part in wanted
-    }
+    )
 
 
-def _probe_config(config: TrainingConfig, validated: bool) -> TrainingConfig:
-    """Return how the linear probe is trained: as the adapter is, but with its own rate and to its own end."""
-    own = {
-        "steps": None,
-        "epochs": config.probe_epochs,
-        "learning_rate": config.probe_learning_rate,
-        "schedule": "constant",
-        "validation_steps": None,
-        "early_stopping_patience": PROBE_PATIENCE if validated else None,
-    }
-    return config.model_copy(update=own)
+def _fit_probe(
+    settings: Settings, task: ClassifierTask, encoded: Mapping[str, Encoded], commit: Commit, revision: str
+) -> ProbeRecord:
+    """Fit the linear probe: the figure to beat where the base has no head."""
+    return fit_linear_probe(
+        task,
+        task.config,
+        settings.training,
+        encoded["train"].features,
+        encoded["validation"].features,
+        _folder(commit, PROBE),
+        revision=revision,
+    )
 
 
 def _sources(encoded: Mapping[str, Encoded]) -> list[dict[str, Any]]:

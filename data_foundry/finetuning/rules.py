@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ADAPTING = "adapt-3"
+ADAPTING = "adapt-4"
 """How a version is put together, measured and written."""
 ENCODING = "encoding-1"
 """How tasks turn rows into features; features made by another are not used again."""

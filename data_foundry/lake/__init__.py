@@ -7,6 +7,7 @@ Manifests hold no time, path of this machine or worker name, so equal inputs lea
 """
 
 from data_foundry.lake.commit import Commit
+from data_foundry.lake.database import Database
 from data_foundry.lake.durable import sha256_file, storage_error, write_atomically
 from data_foundry.lake.lake import Lake
 from data_foundry.lake.lock import LEASE_SECONDS, LeaseLost, end_with
@@ -18,6 +19,7 @@ __all__ = [
     "MANIFEST",
     "STAGING",
     "Commit",
+    "Database",
     "Lake",
     "LakeFile",
     "Layer",

@@ -93,16 +93,18 @@ class Recording:
 
 
 @contextlib.contextmanager
-def open_recording(payload: bytes | Path, max_seconds: Seconds) -> Iterator[Recording]:
+def open_recording(payload: bytes | Path, max_seconds: Seconds, *, by_ffmpeg: bool = True) -> Iterator[Recording]:
     """Open a payload, or a file, of any supported format, whatever its name says.
 
-    Raises Rejected as `containers.examine` and `Recording.read` do. Raises FoundryError where ffmpeg is needed and
-    missing.
+    Raises Rejected as `containers.examine` and `Recording.read` do, and audio_unsupported for what ffmpeg alone reads
+    where `by_ffmpeg` is false. Raises FoundryError where ffmpeg is needed and missing.
     """
     with contextlib.ExitStack() as stack:
         view = payload if isinstance(payload, bytes) else stack.enter_context(FileBytes(payload))
         container = examine(view)
         decoder: _Decoder | None = _soundfile(payload, container, stack)
+        if decoder is None and not by_ffmpeg:
+            raise Rejected("audio_unsupported", f"this {container.name} file takes another decoder")
         if decoder is None:
             decoder = stack.enter_context(_ffmpeg(payload, container.name, max_seconds))
         yield Recording(decoder, max_seconds)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
-from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.finetuning.versions.registry_history import REPLACED_BY, HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 
-ACTOR = "phase4"
-"""Who moves a version where no person does."""
+ACTOR, GATEWAY = "phase4", "gateway"
+MACHINES = frozenset({ACTOR, GATEWAY})
+"""Who moves a version where no person does: phase 4, and the gateways, on the evidence of calls."""
 ADMITTED = "admitted"
 REFUSED, INCONCLUSIVE = "refused", "inconclusive"
 """What becomes of a version that did not pass: kept out for good, or until a person admits it."""
@@ -26,8 +27,7 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
     That is an inconclusive one, or one that was taken back and did not fail its gates. Raises FoundryError for any
     other (one that failed stays refused), and where what lies in its folder is not what was registered.
     """
-    if not actor.strip() or not reason.strip():
-        raise FoundryError("An admission names who decides and why.", "Give --actor NAME and --reason TEXT.")
+    check_person("An admission", actor, reason)
     lake = Lake(settings)
     registry = Registry(lake)
     known = registry.version(engine, version)
@@ -60,6 +60,14 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
     return registry.note(engine, version, actor=actor, reason=said, evidence=evidence)
 
 
+def check_person(what: str, actor: str, reason: str) -> None:
+    """Raise FoundryError where a decision names nobody, no reason, or a machine in place of a person."""
+    if not actor.strip() or not reason.strip():
+        raise FoundryError(f"{what} names who decides and why.", "Give --actor NAME and --reason TEXT.")
+    if actor.strip().casefold() in MACHINES:
+        raise FoundryError(f"{actor} is no person: it is what moves versions by itself.", "Give the name of a person.")
+
+
 def admission_of(registry: Registry, version: Version, hashes: tuple[str, str] | None = None) -> HistoryEntry | None:
     """Return the latest admission of a version with these hashes (weights, evaluation), or None.
 
@@ -78,8 +86,8 @@ def admission_of(registry: Registry, version: Version, hashes: tuple[str, str] |
 def taken_back(registry: Registry, version: Version) -> HistoryEntry | None:
     """Return the entry that took a version back, where that stands: only other weights or an admission undo it.
 
-    A version is taken back by a person who rolls it back or retires it, and by phase 4 when it did harm. One that
-    phase 4 retired, because of a setting or for a newer one, is not.
+    A version is taken back by a person who rolls it back or retires it, and by phase 4 or a gateway when it did harm.
+    One that phase 4 retired because of a setting, or that retired for a newer one, is not.
     """
     wanted = [version.artefact_hash, version.evaluation_hash]
     for entry in reversed(registry.history(version.engine, version.version)):
@@ -91,7 +99,8 @@ def taken_back(registry: Registry, version: Version) -> HistoryEntry | None:
 
 
 def _takes_back(entry: HistoryEntry) -> bool:
-    by_a_person = entry.to_stage == Stage.RETIRED and entry.actor != ACTOR
+    for_another = REPLACED_BY in entry.evidence
+    by_a_person = entry.to_stage == Stage.RETIRED and entry.actor not in MACHINES and not for_another
     return entry.event == "moved" and (entry.to_stage == Stage.ROLLED_BACK or by_a_person)
 
 
@@ -121,6 +130,6 @@ def to_a_person(stage: Stage, model: Manifest) -> str:
 
 def why_left(left: HistoryEntry) -> str:
     """Return why a version that was taken back stays out, and what would let it in."""
-    who = "it did harm and was taken back" if left.actor == ACTOR else f"a person took it back: {left.actor}"
+    who = "it did harm and was taken back" if left.actor in MACHINES else f"a person took it back: {left.actor}"
     admit = f"models admit {left.engine}/{left.version}"
     return f"{who}: {left.reason}; only other weights or a person ({admit}) bring it back"

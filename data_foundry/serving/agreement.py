@@ -1,4 +1,4 @@
-"""How two answers to one call compare: an answer with its reference, or the candidate's answer with the incumbent's."""
+"""How far two answers to one call lie apart: an answer from what was right, or a candidate's from the incumbent's."""
 
 from __future__ import annotations
 
@@ -7,95 +7,90 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data_foundry.engines import EngineSpec
-from data_foundry.serving.gateway import Row
+from data_foundry.training_config import Task
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure over pairs of texts, labels or codes (references, answers), and what it means; None: not defined."""
+    """A task's own figure of one answer beside a reference (reference, output), in 0..1, and what it means.
+
+    `has_reference` is false where only two answers can be compared, because nothing says which one would be right.
+    """
 
     metric: str
     meaning: str
-    measure: Callable[[Sequence[Any], Sequence[Any]], float]
-    reference: Callable[[EngineSpec, Row], Any] | None
+    measure: Callable[[Any, Any], float]
+    lower_is_better: bool = False
+    has_reference: bool = True
 
 
-def quality_of(spec: EngineSpec, answers: Sequence[tuple[Row, Any]]) -> dict[str, Any]:
-    """Measure answers (gold row, output) against the rows' references; `value` None comes with a reason."""
-    comparison = COMPARISONS[spec.task]
-    if comparison.reference is None:
-        return {**_absent(comparison, len(answers)), "reason": "generated speech has no reference, token by token"}
-    references = [comparison.reference(spec, row) for row, _ in answers]
-    return _measured(comparison, references, [output for _, output in answers])
+def loss_of(task: Task, output: Any, truth: Any) -> float | None:
+    """Return how wrong an answer to one call is, 0 (right) to 1; None where no reference says it.
+
+    `truth` is the text or the label that would have been right. Of a transcript it is the character error rate of the
+    scoring form, at most 1; of a label 0 or 1; of a translation 1 - chrF++.
+    """
+    return disagreement_of(task, truth, output) if COMPARISONS[task].has_reference else None
 
 
-def agreement_of(spec: EngineSpec, answers: Sequence[tuple[Row, Any, Any]]) -> dict[str, Any]:
-    """Measure the candidate's outputs against the incumbent's (row, incumbent, candidate) on the same calls."""
-    comparison = COMPARISONS[spec.task]
-    found = _measured(comparison, [heard for _, heard, _ in answers], [unheard for _, _, unheard in answers])
-    same = sum(heard == unheard for _, heard, unheard in answers)
-    return {**found, "identical": same}
+def disagreement_of(task: Task, incumbent: Any, candidate: Any) -> float:
+    """Return how far two answers to one call lie apart, 0 (equal) to 1, with the incumbent's as the truth.
+
+    Of codec tokens it is the share of frames that differ at the same place.
+    """
+    if incumbent == candidate:
+        return 0.0
+    comparison = COMPARISONS[task]
+    value = comparison.measure(incumbent, candidate)
+    return min(max(value if comparison.lower_is_better else 1 - value, 0.0), 1.0)
 
 
-def _measured(comparison: Comparison, references: Sequence[Any], outputs: Sequence[Any]) -> dict[str, Any]:
-    if not outputs:
-        return {**_absent(comparison, 0), "reason": "no mirrored call was answered"}
-    value = comparison.measure(references, outputs)
-    if math.isnan(value):
-        return {**_absent(comparison, len(outputs)), "reason": "nothing to compare with: every reference is empty"}
-    return {**_absent(comparison, len(outputs)), "value": round(value, 4)}
-
-
-def _absent(comparison: Comparison, calls: int) -> dict[str, Any]:
-    return {"metric": comparison.metric, "meaning": comparison.meaning, "value": None, "calls": calls}
-
-
-def _character_error_rate(references: Sequence[str], outputs: Sequence[str]) -> float:
+def _character_error_rate(reference: str, output: str) -> float:
     from data_foundry.finetuning.evaluation.metrics import error_rate
     from data_foundry.preprocessing.text import scoring_form
 
-    truth, said = ([scoring_form(text) for text in texts] for texts in (references, outputs))
-    return error_rate(truth, said, "character").overall
+    truth, said = scoring_form(reference), scoring_form(output)
+    if not truth:
+        # Nothing was said that counts: whatever else was heard is wholly wrong.
+        return 1.0 if said else 0.0
+    return error_rate([truth], [said], "character").overall
 
 
-def _chrf(references: Sequence[str], outputs: Sequence[str]) -> float:
+def _chrf(reference: str, output: str) -> float:
     from sacrebleu.metrics import CHRF
 
     from data_foundry.finetuning.evaluation.metrics import corpus_score
 
-    return corpus_score(CHRF(word_order=2), references, outputs).overall
+    value = corpus_score(CHRF(word_order=2), [reference], [output]).overall
+    return 0.0 if math.isnan(value) else value
 
 
-def _same_share(references: Sequence[Any], outputs: Sequence[Any]) -> float:
-    return sum(a == b for a, b in zip(references, outputs, strict=True)) / len(outputs)
+def _same(reference: Any, output: Any) -> float:
+    return float(reference == output)
 
 
-def _same_frames(references: Sequence[Sequence[Sequence[int]]], outputs: Sequence[Sequence[Sequence[int]]]) -> float:
+def _same_frames(reference: Sequence[Sequence[int]], output: Sequence[Sequence[int]]) -> float:
     """Share of frames (all layers) that are equal at the same place, of the longer one's frames."""
-    same = longest = 0
-    for reference, output in zip(references, outputs, strict=True):
-        first, second = list(zip(*reference, strict=False)), list(zip(*output, strict=False))
-        same += sum(a == b for a, b in zip(first, second, strict=False))
-        longest += max(len(first), len(second))
-    return same / longest if longest else math.nan
+    first, second = list(zip(*reference, strict=False)), list(zip(*output, strict=False))
+    longest = max(len(first), len(second))
+    return sum(a == b for a, b in zip(first, second, strict=False)) / longest if longest else 1.0
 
 
-def _label(spec: EngineSpec, row: Row) -> Any:
-    return row[spec.label]
-
-
-def _target_side(spec: EngineSpec, row: Row) -> str:
-    return row["text"] if row["direction"] == "en-ml" else row["translation"]
-
-
-_LABELS = Comparison("accuracy", "share of calls with the same label", _same_share, _label)
-COMPARISONS: dict[str, Comparison] = {
+_LABELS = Comparison("accuracy", "share of calls with the same label", _same)
+COMPARISONS: dict[Task, Comparison] = {
     "speech-to-text": Comparison(
-        "cer", "character error rate of the Malayalam-safe scoring form over all calls", _character_error_rate, _label
+        "cer",
+        "character error rate of the Malayalam-safe scoring form, at most 1, mean over calls",
+        _character_error_rate,
+        lower_is_better=True,
     ),
     "audio-classification": _LABELS,
     "text-classification": _LABELS,
-    "text-to-text": Comparison("chrf++", "chrF++ / 100 over all calls", _chrf, _target_side),
-    "text-to-codes": Comparison("same_frames", "share of codec frames equal at the same place", _same_frames, None),
+    "text-to-text": Comparison("chrf++", "chrF++ / 100, mean over calls", _chrf),
+    "text-to-codes": Comparison(
+        "same_frames",
+        "share of codec frames equal at the same place, mean over calls",
+        _same_frames,
+        has_reference=False,
+    ),
 }

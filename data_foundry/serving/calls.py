@@ -1,10 +1,10 @@
-"""A call as the gateway sees it: the answer a caller gets, and why there is none."""
+"""A call as the gateway sees it: the answer a caller gets, why there is none, and who is told of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from data_foundry.errors import FoundryError
 
@@ -16,7 +16,8 @@ Row = Mapping[str, Any]
 class Answer:
     """What a caller gets: one version's output, and how long the model worked on it.
 
-    `version` is the adapter's version, or "base". `fallback` names the version that should have answered and did not.
+    `version` is the adapter's version, or "base". `milliseconds` are those of the batch that the call was answered in.
+    `fallback` names the version that should have answered and did not.
     """
 
     call_id: str
@@ -29,6 +30,18 @@ class Answer:
     fallback: str | None = None
 
 
+class CallObserver(Protocol):
+    """Is told of every call, in the thread that answered it, so it must never block.
+
+    `seconds` are from the call's arrival to its answer. `kind` is a word for why there is none, never a caller's text:
+    "rejected:<reason>", "not_served", "overloaded", "timed_out" (its caller gave up), or the name of the error's type.
+    """
+
+    def answered(self, answer: Answer, row: Row, seconds: float) -> None: ...
+
+    def failed(self, adapter: str, version: str | None, kind: str, row: Row | None, seconds: float) -> None: ...
+
+
 class NotServed(FoundryError):
     """No version answers for an adapter, and why."""
 
@@ -39,3 +52,15 @@ class Overloaded(FoundryError):
 
 class TimedOut(FoundryError):
     """A call was not answered in time."""
+
+
+class Failed(FoundryError):
+    """A model failed at a call. The kind is a name alone: the message of a model's error may hold a caller's words."""
+
+    def __init__(self, adapter: str, version: str, kind: str) -> None:
+        super().__init__(f"{adapter}/{version} failed at this call: {kind}.", "Ask again; the log says where.")
+        self.kind = kind
+
+
+class InvalidAnswer(Exception):
+    """What a model returned can't be an answer."""

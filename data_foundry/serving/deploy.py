@@ -8,7 +8,6 @@ person took back or that did harm: that takes a person's admission, or other wei
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +15,6 @@ from typing import Any
 
 from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
-from data_foundry.engines import EngineSpec
 from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
@@ -25,6 +23,7 @@ from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.report import Action, DatasetReport, EngineReport, Outcome, Step, StepResult, planned
+from data_foundry.serving import replay
 from data_foundry.serving.admission import (
     ACTOR,
     INCONCLUSIVE,
@@ -40,7 +39,7 @@ from data_foundry.serving.standings import record_name
 log = logging.getLogger("data_foundry")
 
 PREFIX = "deploy "
-RULES = {"shadow": "shadow-1"}
+RULES = {"shadow": "shadow-2"}
 ANSWERING = (Stage.STAGING, Stage.PRODUCTION)
 
 
@@ -198,8 +197,10 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
     if version.stage is not Stage.SHADOW:
         reason = f"{why}; {step.reason}" if version.stage is not Stage.NONE else why
         evidence = {"artefact_hash": artefact_hash, "gates": model.details["gates"]}
-        version = registry.transition(engine, name, Stage.SHADOW, actor=ACTOR, reason=reason, evidence=evidence)
-    report = _replay(settings, lake, registry, spec, version)
+        version = registry.transition(
+            engine, name, Stage.SHADOW, actor=ACTOR, reason=reason, evidence=evidence, expected=version
+        )
+    report = replay.replay_version(settings, lake, registry, spec, version)
     return _judge(settings, lake, registry, step, version, report)
 
 
@@ -225,7 +226,13 @@ def _keep_out(registry: Registry, version: Version, reason: str, evidence: Mappi
     """Leave a version out of the shadow, or take it out, and write down why."""
     if version.stage is Stage.SHADOW:
         return registry.transition(
-            version.engine, version.version, Stage.RETIRED, actor=ACTOR, reason=reason, evidence=evidence
+            version.engine,
+            version.version,
+            Stage.RETIRED,
+            actor=ACTOR,
+            reason=reason,
+            evidence=evidence,
+            expected=version,
         )
     return registry.note(version.engine, version.version, actor=ACTOR, reason=reason, evidence=evidence)
 
@@ -240,7 +247,8 @@ def _judge(
     if harm and settings.deployment.rollback_enabled:
         reason = f"rolled back: it did harm in the replay: {report['reason']}"
         to = Stage.ROLLED_BACK
-        version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence)
+        # Of one that answers callers by now, a person decides.
+        version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence, expected=version)
         finding = _finding("rolled_back", "error", report)
         return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, [finding])
     findings = []
@@ -313,25 +321,6 @@ def _finish(
     )
 
 
-def _replay(settings: Settings, lake: Lake, registry: Registry, spec: EngineSpec, version: Version) -> dict[str, Any]:
-    """Load what answers and what is heard, each in a predictor of its own, and replay held-out rows as calls."""
-    from data_foundry.serving.loading import candidate_predictor, held_out_calls, incumbent_predictor, trained_on
-    from data_foundry.serving.shadow import replay
-
-    answering = _incumbent(registry, version.engine, version.version)
-    predictor, incumbent = incumbent_predictor(settings, lake, spec, version, answering)
-    return replay(
-        held_out_calls(lake, version.engine, settings.deployment.max_replay_calls, trained_on(lake, version)),
-        spec,
-        predictor=predictor,
-        incumbent=incumbent,
-        shadow_predictor=candidate_predictor(settings, lake, spec, version),
-        candidate=version.version,
-        deployment=settings.deployment,
-        key=replay_key(version.engine),
-    )
-
-
 def _nothing(lake: Lake, training: Step) -> str | None:
     """Return why no adapter will come of a training as things lie, None where one may."""
     if training.action is Action.SKIP:
@@ -343,11 +332,6 @@ def _nothing(lake: Lake, training: Step) -> str | None:
     filled = {file.path.split("/")[0] for file in gold.files if file.rows}
     lacking = [split for split in ("train", "test") if split not in filled]
     return f"the gold of {engine} has no {' and no '.join(lacking)} rows" if lacking else None
-
-
-def replay_key(engine: str) -> bytes:
-    """Return the key that chooses the mirrored calls of a replay, the same in every run; not for live calls."""
-    return hashlib.sha256(f"replay {engine}".encode()).digest()
 
 
 def _incumbent(registry: Registry, engine: str, version: str) -> Version | None:

@@ -1,307 +1,393 @@
-"""The gateway: answers callers with the incumbent and lets a candidate answer a share of the same calls unheard.
+"""The gateway: answers callers with what the registry has in production, and lets others hear of it.
 
-The caller's answer is complete before the candidate is told of the call. The candidate works in threads of its own,
-behind a bounded queue and a time-out, on a predictor of its own: an adapter is switched on in the model itself, so a
-model that serves two adapters at once could answer a caller with the candidate's weights, and a lock around the switch
-would let a candidate that hangs hold up callers.
+One table says who answers for each adapter. It is never changed: another one takes its place when the registry has
+changed, and a call ends with the version that the table named when it came. What no person approved never works in
+this process: its answers come from a process of its own, and where they don't come the incumbent's do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
-from data_foundry.records import Rejected
+from data_foundry.adapter_name import is_of
+from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.lake import Lake
+from data_foundry.records import AIEngine, Rejected
+from data_foundry.serving.calls import Answer, CallObserver, NotServed, Overloaded, Row
+from data_foundry.serving.candidate.key import serving_key
+from data_foundry.serving.candidate.selection import call_hash, is_chosen
+from data_foundry.serving.feedback import Recollection
+from data_foundry.serving.hosts import Call, Gone, Host
+from data_foundry.serving.placement import Placement
+from data_foundry.serving.routing import Route, wishes
+from data_foundry.serving.staged import StagedCall, StagedCalls
+from data_foundry.serving.standard import Standard
+from data_foundry.serving.trials.store import TrialStore
+from data_foundry.serving.trials.trial import BASE, Source
 
-Row = Mapping[str, Any]
-Milliseconds = float
+log = logging.getLogger("data_foundry")
 
-BASE = "base"
-EXAMPLES = 3
-
-
-class Prediction(Protocol):
-    """What a model says of one row: `output` is a text, a label or codes; `confidence` is in 0..1 or None."""
-
-    @property
-    def output(self) -> Any: ...
-
-    @property
-    def confidence(self) -> float | None: ...
-
-
-class Predictor(Protocol):
-    """A loaded base with its adapters; `adapter` None is the bare base. Not safe to call from two threads at once."""
-
-    def predict(self, rows: Sequence[Row], adapter: str | None = None) -> Sequence[Prediction]: ...
-
-    def why_not(self, row: Row) -> Rejected | None: ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a caller gets: the incumbent's output, which version made it, and how long the model took."""
-
-    call_id: str
-    version: str
-    output: Any
-    confidence: float | None
-    milliseconds: Milliseconds
-    mirrored: bool = False
-
-
-@dataclass(frozen=True)
-class MirroredCall:
-    """One call that both heard. Exactly one of `candidate` and `error` is set; "timed_out" is an error like others."""
-
-    call_id: str
-    incumbent: Answer
-    candidate: Answer | None = None
-    error: str | None = None
-
-
-@dataclass
-class ShadowCounts:
-    """Where every call went: chosen = mirrored + dropped + waiting, mirrored = answered + timed out + errors."""
-
-    calls: int = 0
-    chosen: int = 0
-    answered: int = 0
-    timed_out: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
-
-    @property
-    def failed(self) -> int:
-        """Mirrored calls that the candidate did not answer."""
-        return self.timed_out + self.errors.total()
-
-    @property
-    def mirrored(self) -> int:
-        """Calls that reached the candidate."""
-        return self.answered + self.failed
-
-    @property
-    def waiting(self) -> int:
-        """Calls that were chosen and stand in the queue or before the candidate."""
-        return self.chosen - self.mirrored - self.dropped.total()
-
-
-def is_mirrored(call_id: str, key: bytes, share: float) -> bool:
-    """Say whether a call belongs to the mirrored share (0..1): a keyed hash of its id, the same answer every time.
-
-    `key` (at most 64 bytes) is the operator's: who does not know it can't place a call in or out of the share.
-    """
-    digest = hashlib.blake2b(call_id.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
-    return int.from_bytes(digest) < share * 2**64
+RETRY_SECONDS = 60.0
+"""How long after a version could not be loaded it is tried again."""
+HUNG_TIMEOUTS = 3
+"""A model that is at one batch for so many times as long as a call may take hangs."""
+STAGING_SHARE_OF_TIMEOUT = 1 / 3
+"""Of the time that a call may take, what a version in staging gets; the rest is the incumbent's."""
 
 
 class Gateway:
-    """Answers calls of one engine, and mirrors a share of them to a candidate.
+    """Answers calls of all adapters, or of those in `only`, and mirrors a share of them to what is on trial.
 
-    `incumbent` and `candidate` are adapter names, None as incumbent is the bare base, None as candidate mirrors
-    nothing. A candidate needs `shadow_predictor`, another object than `predictor`. `observe` is called in the shadow's
-    thread with every mirrored call; the gateway itself keeps counts, never content. Use as a context manager, or call
-    `close`.
+    `source` "replay": the calls are not callers'; the same ones are mirrored in every run, and the registry is looked
+    at once. `observers` are told of every call. Safe to use from many threads.
     """
 
     def __init__(
         self,
-        predictor: Predictor,
+        settings: Settings,
         *,
-        incumbent: str | None = None,
-        candidate: str | None = None,
-        shadow_predictor: Predictor | None = None,
-        shadow_share: float = 0.1,
-        key: bytes = b"",
-        queue_size: int = 64,
-        timeout_seconds: float = 10.0,
-        observe: Callable[[MirroredCall], None] | None = None,
+        source: Source = "live",
+        only: Collection[str] = (),
+        observers: Sequence[CallObserver] = (),
+        store: TrialStore | None = None,
     ) -> None:
-        if candidate is not None and (shadow_predictor is None or shadow_predictor is predictor):
-            raise ValueError("a candidate needs a predictor of its own: adapters are switched in the model itself")
-        self._predictor, self._incumbent = predictor, incumbent
-        self._share, self._key = shadow_share, key
-        is_mirrored("", key, shadow_share)  # a key that can't be used is found now, not at the first call
-        self._callers = threading.Lock()
-        self._count = threading.Lock()
-        self.counts = ShadowCounts()
-        self._shadow: _Shadow | None = None
-        if candidate is not None and shadow_predictor is not None:
-            self._shadow = _Shadow(
-                shadow_predictor, candidate, queue_size, timeout_seconds, self.counts, self._count, observe
-            )
+        self.settings, self.source, self.only = settings, source, frozenset(only)
+        self._lake = Lake(settings)
+        self.registry = Registry(self._lake)
+        self.store = store or TrialStore(self._lake)
+        self._observers = tuple(observers)
+        self._standard = Standard(settings)
+        self._staged = StagedCalls(settings.serving.request_timeout_seconds * STAGING_SHARE_OF_TIMEOUT)
+        self._recollection = Recollection(settings.rollout.feedback_minutes, self.store.add_losses, self._call_name)
+        self._placement = Placement(
+            settings,
+            self._lake,
+            key_of=self._key_of,
+            record=self.store.add,
+            paired=self._recollection.paired,
+        )
+        self._table: Mapping[str, Route] = MappingProxyType({})
+        self._refreshing, self._stopping = threading.Lock(), threading.Event()
+        self._key = b""
+        self._head: str | None = None
+        self._look_again = 0.0
+        self._fault: str | None = "the gateway has not started"
+        self._watch: threading.Thread | None = None
 
-    def answer(self, call_id: str, row: Row) -> Answer:
-        """Answer a call with the incumbent; safe from many threads. Raises what the incumbent raises."""
-        with self._callers:
-            started = time.perf_counter()
-            prediction = self._predictor.predict([row], adapter=self._incumbent)[0]
-            milliseconds = (time.perf_counter() - started) * 1000
-        mirrored = self._shadow is not None and is_mirrored(call_id, self._key, self._share)
-        version = self._incumbent or BASE
-        answer = Answer(call_id, version, prediction.output, prediction.confidence, milliseconds, mirrored)
-        with self._count:
-            self.counts.calls += 1
-            self.counts.chosen += mirrored
-        if mirrored and self._shadow is not None:
-            self._shadow.offer(answer, dict(row))
-        return answer
+    def start(self) -> None:
+        """Load what answers, and look at the registry from now on. What can't be loaded is told by `ready`.
 
-    def drain(self, seconds: float) -> bool:
-        """Wait until no chosen call is waiting any more; return False when `seconds` were not enough."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            with self._count:
-                if not self.counts.waiting:
-                    return True
-            time.sleep(0.002)
-        return False
+        Raises FoundryError where the key that chooses calls can't be used.
+        """
+        if self.source == "live":
+            self._key = serving_key(self.settings)
+        self.refresh()
+        if self.source == "live":
+            self._watch = threading.Thread(target=self._keep_watch, name="gateway-watch", daemon=True)
+            self._watch.start()
 
-    def close(self) -> None:
-        """Stop mirroring; calls still queued are dropped and counted. A candidate that hangs is left behind."""
-        if self._shadow is not None:
-            self._shadow.close()
+    def close(self, drain_seconds: float = 10.0) -> None:
+        """Take no more calls, answer those that came, for at most so many seconds, and end every thread and process."""
+        self._stopping.set()
+        if self._watch is not None:
+            self._watch.join()
+        with self._refreshing:
+            table, self._table = self._table, MappingProxyType({})
+            self._fault = "the gateway stops"
+            self._placement.close(table, drain_seconds)
 
-    def __enter__(self) -> Gateway:
-        return self
+    def submit(self, adapter: str, call_id: str, row: Row) -> Future[Answer]:
+        """Queue a call and return its answer to come; takes milliseconds of work, so not for an event loop.
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        A call whose future is cancelled before its turn is dropped. Raises NotServed, Overloaded and Rejected; the
+        future holds an Answer, Overloaded, TimedOut or Failed.
+        """
+        arrived = time.perf_counter()
+        kept: dict[str, Any] | None = None
+        try:
+            while True:
+                route = self._route(adapter)
+                host, resident = route.host, route.answering
+                assert host is not None and resident is not None
+                host.check_room(adapter)
+                kept = self._standard.row(row, route.task)
+                call = Call(call_id, adapter, kept, resident.encode(kept), resident, partial(self._ended, route))
+                call.arrived = arrived
+                call.remember = partial(self._recollection.answered, task=route.task)
+                try:
+                    return self._queue(route, host, call)
+                except Gone:
+                    continue
+        except Rejected as refusal:
+            self._tell_failure(adapter, None, f"rejected:{refusal.reason}", kept, arrived)
+            raise
+        except (NotServed, Overloaded) as error:
+            kind = "not_served" if isinstance(error, NotServed) else "overloaded"
+            self._tell_failure(adapter, None, kind, kept, arrived)
+            raise
 
+    def answer(self, adapter: str, call_id: str, row: Row) -> Answer:
+        """Answer a call and wait for it. Raises what `submit` raises and what its future holds, and TimeoutError."""
+        return self.submit(adapter, call_id, row).result(self.settings.serving.request_timeout_seconds)
 
-class _Call:
-    """A mirrored call on its way; `ended` is set when the candidate answered or failed."""
+    def submit_speech(self, call_id: str, row: Row) -> Future[Answer]:
+        """Queue speech to be transcribed, by the adapter of its speaker's dialect where one is in production.
 
-    def __init__(self, incumbent: Answer, row: Row) -> None:
-        self.incumbent, self.row = incumbent, row
-        self.ended = threading.Event()
-        self.candidate: Answer | None = None
-        self.error: str | None = None
-        self.example = ""
+        Asks the dialect engine first where such an adapter could answer; that it can't say changes nothing. Raises as
+        `submit` does.
+        """
+        wanted = self.settings.serving.dialect_adapters
+        table = self._table
+        fit = {dialect: name for dialect, name in wanted.items() if name in table and table[name].incumbent != BASE}
+        dialect, stt = AIEngine.DIALECT.value, AIEngine.STT.value
+        if not fit or dialect not in table or table[dialect].answering is None:
+            return self.submit(stt, call_id, row)
+        try:
+            heard = self.submit(dialect, call_id, row)
+        except (Rejected, NotServed, Overloaded):
+            return self.submit(stt, call_id, row)
+        outer: Future[Answer] = Future()
+        heard.add_done_callback(partial(self._by_dialect, fit, outer, call_id, row))
+        return outer
 
+    def refusal(self, adapter: str, row: Row) -> Rejected | None:
+        """Return why a row can't be answered, None where it can. Raises NotServed."""
+        route = self._route(adapter)
+        assert route.answering is not None
+        try:
+            route.answering.encode(self._standard.row(row, route.task))
+        except Rejected as refusal:
+            return refusal
+        return None
 
-class _Shadow:
-    """Two threads: one asks the candidate, one holds the time. Python can't stop a thread that hangs, so while a call
-    is overdue the calls behind it are dropped, not sent to a second thread: a dead candidate costs one thread."""
+    def routes(self) -> Mapping[str, Route]:
+        """Return who answers for each adapter; the mapping never changes."""
+        return self._table
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        adapter: str,
-        queue_size: int,
-        timeout_seconds: float,
-        counts: ShadowCounts,
-        lock: threading.Lock,
-        observe: Callable[[MirroredCall], None] | None,
-    ) -> None:
-        self._predictor, self._adapter, self._timeout = predictor, adapter, timeout_seconds
-        self._counts, self._lock, self._observe = counts, lock, observe
-        self._queue: queue.Queue[_Call] = queue.Queue(queue_size)
-        self._to_candidate: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._closed, self._gate = threading.Event(), threading.Lock()
-        self._overdue: _Call | None = None
-        self._threads = [
-            threading.Thread(target=target, name=f"shadow-{adapter}-{target.__name__}", daemon=True)
-            for target in (self._keep_time, self._ask)
-        ]
-        for thread in self._threads:
-            thread.start()
+    def feedback(self, call_id: str, adapter: str, truth: str) -> dict[str, Any] | None:
+        """Score what was answered to a call by what was right; None for a call that is not remembered (any more).
 
-    def offer(self, incumbent: Answer, row: Row) -> None:
-        """Queue a call, or drop and count it; never waits."""
-        with self._gate:
-            if self._closed.is_set():
-                self._drop("closed")
+        Speech that a dialect's adapter transcribed is found by "stt", too.
+        """
+        truth, stt = self._standard.text(truth), AIEngine.STT.value
+        names = [name for name in self._table if is_of(name, stt)] if adapter == stt else [adapter]
+        scored = (self._recollection.feedback(name, call_id, truth) for name in names)
+        return next((found for found in scored if found is not None), None)
+
+    def probe(self, adapter: str, version: str) -> tuple[bool, str]:
+        """Say whether a version on trial answers `rollout.probe_calls` calls now, and what happened."""
+        from data_foundry.serving.probes import probe_rows
+
+        route = self._table.get(adapter)
+        mirror = next((m for t, m in route.mirrors.items() if t.candidate == version), None) if route else None
+        if route is None or mirror is None:
+            return False, f"{adapter}/{version} is not on trial in this gateway"
+        rows = [self._standard.row(row, route.task) for row in probe_rows(self.settings, self._lake, route)]
+        return mirror.probe(rows, self.settings.deployment.shadow_timeout_seconds)
+
+    def ready(self) -> list[str]:
+        """Return what is missing of what the registry says should be served; empty where nothing is."""
+        faults = [self._fault] if self._fault else []
+        return [*faults, *(f"{name}: {route.error}" for name, route in self._table.items() if route.error)]
+
+    def state(self) -> dict[str, Any]:
+        """Return who answers what, what waits, and how the trials go, JSON-like."""
+        missing = self.ready()
+        return {
+            "adapters": {name: self._adapter_state(route) for name, route in self._table.items()},
+            "bases": len([*self._placement.hosts]),
+            "ready": not missing,
+            "missing": missing,
+        }
+
+    def refresh(self) -> None:
+        """Look at the registry, and serve what it says where that is other than what is served.
+
+        What can't be loaded leaves in place what answers, and is told by `ready`.
+        """
+        with self._refreshing:
+            if self._stopping.is_set():
                 return
             try:
-                self._queue.put_nowait(_Call(incumbent, row))
-            except queue.Full:
-                self._drop("queue_full")
+                head = self.registry.head()
+                if head == self._head and time.monotonic() < self._look_again:
+                    self._fault = None
+                    return
+                wished = wishes(self.settings, self.registry, self.source, self.only)
+            except Exception as error:
+                # The registry is another program's file, too: what is served goes on being served.
+                self._fault = f"the registry can't be read: {_said(error)}"
+                log.error("%s", self._fault)
+                return
+            old = self._table
+            new = {name: self._placement.route(wish, old.get(name)) for name, wish in wished.items()}
+            self._table = MappingProxyType(new)
+            self._head, self._fault = head, None
+            wrong = any(route.error for route in new.values())
+            self._look_again = time.monotonic() + RETRY_SECONDS if wrong else math.inf
+            self._placement.let_go(old, new)
 
-    def close(self) -> None:
-        with self._gate:
-            self._closed.set()
-        self._threads[0].join(self._timeout + 1)
-        if self._overdue is None:
-            self._threads[1].join(1)
+    def _keep_watch(self) -> None:
+        """Look at the registry, at staged calls that are overdue, and at models that hang, until the gateway stops."""
+        seconds = min(self.settings.serving.poll_seconds, self._staged.timeout_seconds / 4)
+        while not self._stopping.wait(seconds):
+            self._staged.give_up_overdue()
+            with self._refreshing:
+                seconds_at_most = HUNG_TIMEOUTS * self.settings.serving.request_timeout_seconds
+                if hung := self._placement.hosts.abandon_hung(seconds_at_most):
+                    log.error("gave up a model that hangs: %s", ", ".join(hung))
+                    self._head = None
+            self.refresh()
 
-    def _keep_time(self) -> None:
-        while not self._closed.is_set():
-            try:
-                call = self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            if self._overdue is not None and not self._overdue.ended.is_set():
-                self._drop("candidate_overdue")
-                continue
-            self._overdue = None
-            self._to_candidate.put(call)
-            if not call.ended.wait(self._timeout):
-                self._overdue = call
-            self._record(call)
-        self._to_candidate.put(None)
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._drop("closed")
+    def _route(self, adapter: str) -> Route:
+        route = self._table.get(adapter)
+        if route is None:
+            missing = self._fault or f"no such adapter; served are {', '.join(self._table) or 'none'}"
+            raise NotServed(f"{adapter} is not served: {missing}.", "GET /v1/models names what is.")
+        if route.answering is None:
+            raise NotServed(f"{adapter} is not served: {route.why}", "GET /v1/models names what is.")
+        return route
 
-    def _ask(self) -> None:
-        while (call := self._to_candidate.get()) is not None:
-            try:
-                started = time.perf_counter()
-                predictions = self._predictor.predict([call.row], adapter=self._adapter)
-                milliseconds = (time.perf_counter() - started) * 1000
-                call.candidate = _checked(call.incumbent, predictions, self._adapter, milliseconds)
-            except BaseException as error:
-                # Whatever a candidate does, SystemExit too, stays here and is counted.
-                call.error = type(error).__name__
-                call.example = f"{type(error).__name__}: {error}"[:200]
-            call.ended.set()
+    def _queue(self, route: Route, host: Host, call: Call) -> Future[Answer]:
+        """Hand a call to who is to answer it. Raises Overloaded and Gone."""
+        if route.staging is None or self.store.fault or not route.staging[1].ready:
+            host.submit(call)
+            return call.future
+        trial, process = route.staging
+        if not is_chosen(call.call_id, self._key, self.settings.rollout.staging_share, "staging"):
+            host.submit(call)
+            return call.future
+        staged = StagedCall(call, trial, partial(self._answered, route), partial(self._fall_back, route))
+        self._staged.add(staged, process.submit(call.call_id, call.row))
+        return call.future
 
-    def _record(self, call: _Call) -> None:
-        overdue = self._overdue is call
-        candidate = None if overdue else call.candidate
-        error = "timed_out" if overdue else call.error
-        example = "" if overdue else call.example
-        if self._observe is not None:
-            try:
-                self._observe(MirroredCall(call.incumbent.call_id, call.incumbent, candidate, error))
-            except Exception as failure:
-                example = f"observer: {type(failure).__name__}: {failure}"[:200]
-        with self._lock:
-            if overdue:
-                self._counts.timed_out += 1
-            elif error is not None:
-                self._counts.errors[error] += 1
-            else:
-                self._counts.answered += 1
-            if example and len(self._counts.examples) < EXAMPLES and example not in self._counts.examples:
-                self._counts.examples.append(example)
+    def _fall_back(self, route: Route, staged: StagedCall, kind: str, own: bool) -> None:
+        """Let the incumbent answer a call that a version in staging did not; `own`: that was the version's doing."""
+        call = staged.call
+        call.fallback = staged.trial.candidate
+        call.ended = partial(self._ended, route, staged=kind if own else None)
+        try:
+            assert route.host is not None
+            route.host.submit(call, admitted=True)
+        except Gone:
+            self._once_more(call)
 
-    def _drop(self, reason: str) -> None:
-        with self._lock:
-            self._counts.dropped[reason] += 1
+    def _once_more(self, call: Call) -> None:
+        """Queue a call again whose version has left meanwhile."""
+        try:
+            route = self._route(call.adapter)
+            assert route.host is not None and route.answering is not None
+            call.resident, call.features = route.answering, route.answering.encode(call.row)
+            route.host.submit(call, admitted=True)
+        except Exception as error:
+            if call.future.set_running_or_notify_cancel():
+                call.future.set_exception(error)
+            self._ended(self._table.get(call.adapter), call, None, type(error).__name__)
+
+    def _by_dialect(
+        self, fit: Mapping[str, str], outer: Future[Answer], call_id: str, row: Row, heard: Future[Answer]
+    ) -> None:
+        """Transcribe speech whose dialect was heard, or not, and hand on the answer."""
+        adapter = AIEngine.STT.value
+        if not heard.cancelled() and heard.exception() is None:
+            said = heard.result()
+            sure = (said.confidence or 0.0) >= self.settings.serving.min_dialect_confidence
+            adapter = fit.get(said.output, adapter) if sure else adapter
+        if not outer.set_running_or_notify_cancel():
+            return
+        try:
+            self.submit(adapter, call_id, row).add_done_callback(partial(_hand_on, outer))
+        except Exception as error:
+            outer.set_exception(error)
+
+    def _ended(
+        self, route: Route | None, call: Call, answer: Answer | None, kind: str | None, staged: str | None = None
+    ) -> None:
+        """What follows a call that a host answered, or did not; `staged`: how a version in staging failed it before."""
+        if answer is not None and route is not None:
+            self._answered(route, call, answer, staged)
+            return
+        self._tell_failure(call.adapter, call.resident.weights.version, kind or "failed", call.row, call.arrived)
+        # Its caller gave up before its turn: nobody's error.
+        if call.future.cancelled():
+            return
+        for trial, mirror in route.mirrors.items() if route else ():
+            if trial.candidate == call.resident.weights.version:
+                mirror.offer(call.call_id, call.row, None, kind)
+
+    def _answered(self, route: Route, call: Call, answer: Answer, staged: str | None = None) -> None:
+        seconds = time.perf_counter() - call.arrived
+        for observer in self._observers:
+            _told(observer.answered, answer, call.row, seconds)
+        for trial, mirror in route.mirrors.items():
+            mirror.offer(call.call_id, call.row, answer, staged if trial.stage is Stage.STAGING else None)
+
+    def _tell_failure(self, adapter: str, version: str | None, kind: str, row: Row | None, arrived: float) -> None:
+        for observer in self._observers:
+            _told(observer.failed, adapter, version, kind, row, time.perf_counter() - arrived)
+
+    def _call_name(self, adapter: str, call_id: str) -> str:
+        return call_hash(call_id, self._key_of(adapter))
+
+    def _key_of(self, adapter: str) -> bytes:
+        return self._key or hashlib.sha256(f"replay {adapter}".encode()).digest()
+
+    def _adapter_state(self, route: Route) -> dict[str, Any]:
+        share = self.settings.rollout.staging_share if route.staging else 0.0
+        answers = []
+        if route.answering is not None:
+            role = "base" if route.incumbent == BASE else "production"
+            answers.append({"version": route.incumbent, "role": role, "share": 1.0 - share})
+        for trial in route.trials:
+            if trial.stage is not Stage.PRODUCTION:
+                part = share if trial.stage is Stage.STAGING else 0.0
+                answers.append({"version": trial.candidate, "role": trial.stage.value, "share": part})
+        weights = route.answering.weights if route.answering else None
+        return {
+            "task": route.task,
+            "version": weights.version if weights else None,
+            "artefact_hash": weights.artefact_hash if weights else None,
+            "since": route.since,
+            "why": route.why,
+            "error": route.error,
+            "waiting": route.host.waiting(route.adapter) if route.host else 0,
+            "in_flight": route.host.running(route.adapter) if route.host else 0,
+            "answers": answers,
+            "shadow": {trial.candidate: mirror.counts() for trial, mirror in route.mirrors.items()},
+            "trials": [
+                {"stage": t.stage.value, "candidate": t.candidate, "incumbent": t.incumbent, **mirror.state()}
+                for t, mirror in route.mirrors.items()
+            ],
+            "staging": route.staging[1].state() if route.staging else None,
+        }
 
 
-class InvalidAnswer(Exception):
-    """What a candidate returned can't be an answer."""
+def _hand_on(outer: Future[Answer], inner: Future[Answer]) -> None:
+    error = inner.exception()
+    if error is not None:
+        outer.set_exception(error)
+    else:
+        outer.set_result(inner.result())
 
 
-def _checked(incumbent: Answer, predictions: Any, version: str, milliseconds: Milliseconds) -> Answer:
-    """Return the candidate's answer. Raises InvalidAnswer when it is not one output of the incumbent's type."""
-    if not isinstance(predictions, Sequence) or len(predictions) != 1:
-        raise InvalidAnswer(f"not one prediction but {type(predictions).__name__}")
-    output, confidence = predictions[0].output, predictions[0].confidence
-    if not isinstance(output, type(incumbent.output)):
-        raise InvalidAnswer(f"{type(output).__name__} instead of {type(incumbent.output).__name__}")
-    if confidence is not None and not (math.isfinite(confidence) and 0 <= confidence <= 1):
-        raise InvalidAnswer(f"confidence {confidence}")
-    return Answer(incumbent.call_id, version, output, confidence, milliseconds, mirrored=True)
+def _told(tell: Callable[..., None], *what: Any) -> None:
+    """Tell an observer; that it fails is no caller's error."""
+    try:
+        tell(*what)
+    except Exception as error:
+        log.error("an observer of calls failed: %s", type(error).__name__)
+
+
+def _said(error: Exception) -> str:
+    return error.message if isinstance(error, FoundryError) else f"{type(error).__name__}: {error}"

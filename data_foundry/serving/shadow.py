@@ -1,8 +1,6 @@
-"""The shadow measured: held-out calls replayed through the gateway, and what came of the mirrored ones.
+"""The report of a replay: what a candidate's share of the replayed calls measured, and whether it lives.
 
-Every figure is measured on this machine in this run and stands with the number of calls it rests on; what can't be
-measured is None with a reason. The verdict judges liveness alone: whether the candidate answers what it is asked. With
-no mirrored call there is nothing to judge, and the verdict is inconclusive.
+Every figure stands with the number of calls that it rests on; what can't be measured is None with a reason.
 """
 
 from __future__ import annotations
@@ -10,113 +8,107 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from data_foundry.config import Deployment
+from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
-from data_foundry.errors import FoundryError
-from data_foundry.serving.agreement import agreement_of, quality_of
-from data_foundry.serving.gateway import Answer, Gateway, MirroredCall, Predictor, Row, ShadowCounts
+from data_foundry.serving.agreement import COMPARISONS
+from data_foundry.serving.trials.judgement import Judge
+from data_foundry.serving.trials.trial import Losses, Pair, Trial
 
 MAX_FAILED_SHARE = 0.5
-"""A candidate that fails more than this share of its calls does harm; calls lost while it hung are failures too."""
+"""A candidate that fails more than this share of its calls does harm; calls lost while it was down are failures too."""
+DOWN = "candidate_down"
+"""Why a call was dropped that came while the candidate could not answer, and found the queue full."""
 
 
-def replay(
-    calls: Iterable[tuple[str, Row]],
-    spec: EngineSpec,
-    *,
-    predictor: Predictor,
-    incumbent: str | None,
-    shadow_predictor: Predictor,
-    candidate: str,
-    deployment: Deployment,
-    key: bytes,
-) -> dict[str, Any]:
-    """Put calls (id, gold row) through a gateway one after the other and return the shadow report, JSON-like.
+@dataclass
+class Replayed:
+    """What a client saw of replayed calls: milliseconds of each answer's model, and refusals by reason.
 
-    Milliseconds are of the model's work on one call. Rows keep their references, which no model reads: they serve to
-    measure both answers of a mirrored call. A row that the base can't take is counted with its reason; whatever else
-    the incumbent raises is raised.
+    `counts` are the mirror's own.
     """
-    pairs: list[MirroredCall] = []
-    answers: list[Answer] = []
-    refused: Counter[str] = Counter()
-    rows: dict[str, Row] = {}
-    total = 0
-    with Gateway(
-        predictor,
-        incumbent=incumbent,
-        candidate=candidate,
-        shadow_predictor=shadow_predictor,
-        shadow_share=deployment.shadow_share,
-        key=key,
-        queue_size=deployment.shadow_queue_size,
-        timeout_seconds=deployment.shadow_timeout_seconds,
-        observe=pairs.append,
-    ) as gateway:
-        for call_id, row in calls:
-            total += 1
-            try:
-                answer = gateway.answer(call_id, row)
-            except FoundryError:
-                refusal = predictor.why_not(row)
-                if refusal is None:
-                    raise
-                refused[refusal.reason] += 1
-                continue
-            answers.append(answer)
-            if answer.mirrored:
-                rows[call_id] = row
-        gateway.drain(deployment.shadow_timeout_seconds * (deployment.shadow_queue_size + 1))
-    counts = gateway.counts
+
+    calls: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    sent_as: Counter[str] = field(default_factory=Counter)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shadow_report(
+    spec: EngineSpec, trial: Trial, settings: Settings, replayed: Replayed, observations: Iterable[Pair | Losses]
+) -> dict[str, Any]:
+    """Return the report of a replay, JSON-like; milliseconds are of the model's work on one call.
+
+    Both sides of a pair were timed in one process, one after the other; the times of all answers are the gateway's.
+    """
+    counts = replayed.counts
+    pairs: list[Pair] = []
+    losses: list[Losses] = []
+    judge = Judge(settings.rollout, trial)
+    for each in observations:
+        judge.observe(each)
+        if isinstance(each, Pair):
+            pairs.append(each)
+        else:
+            losses.append(each)
     verdict, reason = liveness(counts)
-    answered = [(rows[pair.call_id], pair.incumbent, pair.candidate) for pair in pairs if pair.candidate is not None]
+    apart = [pair.disagreement for pair in pairs if pair.disagreement is not None]
     return {
-        "calls": total,
-        "answered_calls": len(answers),
-        "refused_calls": dict(sorted(refused.items())),
-        "shadow_share": deployment.shadow_share,
-        "chosen": counts.chosen,
-        "mirrored": counts.mirrored,
-        "dropped": dict(sorted(counts.dropped.items())),
-        "candidate_answered": counts.answered,
-        "candidate_timed_out": counts.timed_out,
-        "candidate_errors": dict(sorted(counts.errors.items())),
-        "error_examples": list(counts.examples),
+        "calls": replayed.calls,
+        "sent_as": dict(sorted(replayed.sent_as.items())),
+        "answered_calls": len(replayed.milliseconds),
+        "refused_calls": dict(sorted(replayed.refused.items())),
+        "shadow_share": settings.deployment.shadow_share,
+        "chosen": counts["chosen"],
+        "mirrored": counts["mirrored"],
+        "dropped": dict(counts["dropped"]),
+        "candidate_answered": counts["answered"],
+        "candidate_timed_out": counts["timed_out"],
+        "candidate_errors": dict(counts["errors"]),
+        "error_examples": list(counts["examples"]),
         "incumbent": {
-            "version": incumbent or "base",
-            "milliseconds": percentiles([answer.milliseconds for answer in answers]),
-            "milliseconds_on_mirrored": percentiles([pair.incumbent.milliseconds for pair in pairs]),
-            "quality": quality_of(spec, [(row, heard.output) for row, heard, _ in answered]),
+            "version": trial.incumbent,
+            "milliseconds": percentiles(replayed.milliseconds),
+            "milliseconds_on_mirrored": percentiles(_times([pair.incumbent.milliseconds for pair in pairs])),
+            "quality": _quality(spec, [each.incumbent for each in losses]),
         },
         "candidate": {
-            "version": candidate,
-            "milliseconds": percentiles([unheard.milliseconds for _, _, unheard in answered]),
-            "quality": quality_of(spec, [(row, unheard.output) for row, _, unheard in answered]),
+            "version": trial.candidate,
+            "milliseconds": percentiles(_times([pair.candidate.milliseconds for pair in pairs])),
+            "quality": _quality(spec, [each.candidate for each in losses]),
         },
-        "agreement": agreement_of(spec, [(row, heard.output, unheard.output) for row, heard, unheard in answered]),
+        "agreement": {**_figure(spec, apart, "no mirrored call was answered"), "identical": apart.count(0.0)},
         "verdict": verdict,
         "reason": reason,
+        "judgement": judge.judgement().as_json(),
     }
 
 
-def liveness(counts: ShadowCounts) -> tuple[str, str]:
+def liveness(counts: Mapping[str, Any]) -> tuple[str, str]:
     """Return pass, fail or inconclusive, and why, for what became of the mirrored calls."""
-    lost = counts.dropped["candidate_overdue"]
-    others = counts.dropped.total() - lost
+    down = counts["dropped"].get(DOWN, 0)
+    others = sum(counts["dropped"].values()) - down
     dropped = f"; {others} dropped" if others else ""
-    if not counts.mirrored:
-        return "inconclusive", f"no call reached the candidate ({counts.calls} calls, {counts.chosen} chosen{dropped})"
-    dropped = (f"; {lost} lost while it was overdue" if lost else "") + dropped
-    if counts.failed + lost > MAX_FAILED_SHARE * (counts.mirrored + lost):
-        return "fail", f"{counts.failed} of {counts.mirrored} mirrored calls failed ({_failures(counts)}){dropped}"
-    return "pass", f"{counts.answered} of {counts.mirrored} mirrored calls answered{dropped}"
+    failed = counts["timed_out"] + sum(counts["errors"].values())
+    mirrored = counts["mirrored"]
+    if not mirrored + down:
+        return (
+            "inconclusive",
+            f"no call reached the candidate ({counts['calls']} calls, {counts['chosen']} chosen{dropped})",
+        )
+    dropped = (f"; {down} lost while it was down" if down else "") + dropped
+    if failed + down > MAX_FAILED_SHARE * (mirrored + down):
+        return "fail", f"{failed} of {mirrored} mirrored calls failed ({_failures(counts)}){dropped}"
+    return "pass", f"{counts['answered']} of {mirrored} mirrored calls answered{dropped}"
 
 
-def _failures(counts: ShadowCounts) -> str:
-    kinds = {"timed out": counts.timed_out, **counts.errors}
-    return ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()) if count) or "none"
+def is_lost(counts: Mapping[str, Any]) -> bool:
+    """Say whether a candidate failed so many of the chosen calls that those that wait can't save it."""
+    failed: int = counts["timed_out"] + sum(counts["errors"].values())
+    return failed > MAX_FAILED_SHARE * counts["chosen"]
 
 
 def percentiles(milliseconds: Sequence[float]) -> dict[str, Any]:
@@ -144,3 +136,28 @@ def shadow_figures(report: Mapping[str, Any] | None) -> dict[str, Any]:
         "shadow_ms": candidate["milliseconds"]["p50"],
         "shadow_incumbent_ms": incumbent["milliseconds"]["p50"],
     }
+
+
+def _failures(counts: Mapping[str, Any]) -> str:
+    kinds = {"timed out": counts["timed_out"], **counts["errors"]}
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()) if count) or "none"
+
+
+def _times(sides: Iterable[float | None]) -> list[float]:
+    return [milliseconds for milliseconds in sides if milliseconds is not None]
+
+
+def _quality(spec: EngineSpec, losses: Sequence[float]) -> dict[str, Any]:
+    if not COMPARISONS[spec.task].has_reference:
+        return _figure(spec, [], "generated speech has no reference, token by token")
+    return _figure(spec, losses, "no mirrored call was answered")
+
+
+def _figure(spec: EngineSpec, apart: Sequence[float], otherwise: str) -> dict[str, Any]:
+    """Return the mean over calls of a task's own metric, from how far off each answer was (0..1)."""
+    comparison = COMPARISONS[spec.task]
+    figure = {"metric": comparison.metric, "meaning": comparison.meaning, "value": None, "calls": len(apart)}
+    if not apart:
+        return {**figure, "reason": otherwise}
+    mean = math.fsum(apart) / len(apart)
+    return {**figure, "value": round(mean if comparison.lower_is_better else 1 - mean, 4)}

@@ -40,7 +40,7 @@ def status(settings: Settings) -> list[dict[str, Any]]:
                 "version": version.version,
                 "stage": version.stage.value,
                 "since": version.stage_since,
-                "score": _score(model),
+                "score": score_of(model),
                 **shadow_figures(record.details.get("shadow") if record else None),
                 "reason": version.reason,
             }
@@ -53,5 +53,6 @@ def record_name(engine: str, version: str) -> str:
     return f"{engine}/{version}-deployment"
 
 
-def _score(model: Manifest | None) -> float | None:
+def score_of(model: Manifest | None) -> float | None:
+    """Return the primary score that a version was registered with, None where its files are gone."""
     return round(model.details["measures"]["score"]["adapted"]["value"], 6) if model else None

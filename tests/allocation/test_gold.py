@@ -120,6 +120,13 @@ def test_sentiment_gold_keeps_the_polarity_as_found_beside_what_the_line_makes_o
     ]
 
 
+def test_speech_to_text_gold_keeps_the_text_as_found_beside_the_one_to_learn():
+    found = silver_row(SPEECH, 1, sound=1, text="അവൻ വന്നു", text_raw="അവന്\u200d വന്നു !")
+    [row] = projected("stt", [found], channel=["clean"], channel_parameters=[None])
+    assert (row["text"], row["text_raw"]) == ("അവൻ വന്നു", "അവന്\u200d വന്നു !")
+    assert not [engine for engine, spec in ENGINES.items() if "text_raw" in spec.columns and engine != "stt"]
+
+
 def test_translation_gold_says_in_which_direction_and_whether_a_machine_wrote_the_reference():
     (row,) = projected("translation", [silver_row(TEXT_PAIRS, 1, translation="It rains.", direction="ml-en")])
     assert (row["direction"], row["synthetic_reference"]) == ("ml-en", True)

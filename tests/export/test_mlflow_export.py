@@ -190,6 +190,27 @@ def test_stages_are_followed_for_the_versions_that_are_there_already(
         assert read_back(server, adapter, identity_of(record.model)) == record.as_json()
 
 
+def test_a_version_that_was_restored_and_what_was_rolled_back_for_it_come_back_whole(
+    lake: Lake, server: MlflowServer, adapter: str
+) -> None:
+    up = (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION)
+    first, second = (move(lake, make_version(lake, adapter, name), *up) for name in ("a", "b"))
+    registry = Registry(lake)
+    # What a move rests on is some kilobytes: every metric of its trial.
+    judgement = {"verdict": "fail", "metrics": {f"metric {n}": {"reason": "ദോഷം " * 40} for n in range(9)}}
+    registry.roll_back(
+        adapter, second.version, actor="gateway", reason="harm", evidence={"trial": {"judgement": judgement}},
+        restore=registry.replaced(adapter, second.version),
+    )  # fmt: skip
+    for name in (first.name, second.name):
+        record = find_version(lake, name)
+        model = export_to_mlflow(lake, record, server)["model"]
+        assert record.model is not None
+        assert read_back(server, adapter, identity_of(record.model)) == record.as_json()
+    assert find_version(lake, first.name).history[-1].event == "restored"
+    assert _aliases(server, model) == {"production": "1", first.version: "1", second.version: "2"}
+
+
 def _aliases(server: MlflowServer, model: str) -> dict[str, str]:
     return {each["alias"]: str(each["version"]) for each in (server.model(model) or {})["aliases"]}
 

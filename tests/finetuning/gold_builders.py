@@ -21,7 +21,7 @@ def row(engine: AIEngine, number: int, split: str = "train", **changes: Any) -> 
     dialect = sorted(DIALECTS)[number % len(DIALECTS)]
     frames = 3 + number % 4
     content: dict[AIEngine, dict[str, Any]] = {
-        AIEngine.STT: {"audio": tone(0.5, 200 + 50 * number), "text": text, "duration": 0.5},
+        AIEngine.STT: {"audio": tone(0.5, 200 + 50 * number), "text": text, "text_raw": text, "duration": 0.5},
         AIEngine.DIALECT: {"audio": tone(0.5, DIALECTS[dialect]), "text": text, "duration": 0.5, "dialect": dialect},
         AIEngine.NLU: {"text": f"{WORDS[topic]} {WORDS[topic]}", "label": topic, "label_kind": "topic"},
         AIEngine.SENTIMENT: {"text": f"{WORDS[topic]} {WORDS[topic]}", "label": ("positive", "negative")[number % 2]},

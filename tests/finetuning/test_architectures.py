@@ -14,9 +14,12 @@ import pytest
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluation.predict import load_predictor, load_task
+from data_foundry.finetuning.tasks.classification import ClassifierTask
 from data_foundry.finetuning.tasks.codec_lm import CodecLanguageModel
-from data_foundry.finetuning.tasks.task import Row, Task
-from data_foundry.finetuning.training.train import save_adapter, train_adapter, with_lora
+from data_foundry.finetuning.tasks.task import Row
+from data_foundry.finetuning.training.linear_probe import fit_linear_probe
+from data_foundry.finetuning.training.lora import with_lora
+from data_foundry.finetuning.training.train import train_adapter
 from data_foundry.lake import Lake, Layer
 from data_foundry.records import AIEngine
 from data_foundry.training_config import Training, TrainingConfig
@@ -231,18 +234,15 @@ def test_every_class_of_base_learns_and_plain_code_opens_its_adapter(
     else:
         told = [task.frames(tokens) for tokens in answers] if isinstance(task, CodecLanguageModel) else answers
         assert [p.output for p in ours] == told
-    if task.base_kind == "linear_probe":
-        predictor.add_adapter("fresh", fresh(task, tmp_path))
-    untaught = predictor.predict(asked, "fresh" if task.base_kind == "linear_probe" else None)
+    probed = isinstance(task, ClassifierTask) and task.base_kind == "linear_probe"
+    if isinstance(task, ClassifierTask) and probed:
+        probe = tmp_path / "probe"
+        fit_linear_probe(task, config, QUIET, [task.encode(r) for r in batch], (), probe)
+        predictor.add_adapter("probe", probe)
+        told = zip(predictor.predict(asked, "probe"), one.answers(folder, probe, asked), strict=True)
+        assert all(p.classes == pytest.approx(a, abs=1e-5) for p, a in told)
+    untaught = predictor.predict(asked, "probe" if probed else None)
     assert [p.confidence for p in untaught] != [p.confidence for p in ours]
-
-
-def fresh(task: Task, place: Path) -> Path:
-    """An adapter that has learned nothing."""
-    folder = place / "fresh"
-    folder.mkdir()
-    save_adapter(with_lora(task, task.config), folder, base=task.config.base, revision=None, labels=task.labels)
-    return folder
 
 
 @pytest.mark.parametrize("name", ["T5", "mT5", "Marian", "M2M-100", "NLLB", "mBART"])

@@ -46,7 +46,6 @@ def train(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train
         *,
         work: Path | None = None,
         at_step: Callable[[int], None] = lambda step: None,
-        head_only: bool = False,
         training: Training = OFTEN,
         count: int = 10,
         **config: Any,
@@ -62,7 +61,7 @@ def train(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train
         folder = tmp_path_factory.mktemp("adapter")
         record = train_adapter(
             task, task.config, training, features[:count], features[count + 2 :], folder,
-            replay=features[count : count + 2], callbacks=[AtStep()], work=work, head_only=head_only,
+            replay=features[count : count + 2], callbacks=[AtStep()], work=work,
         )  # fmt: skip
         return record, [sha256_file(path) for path in sorted(folder.iterdir())]
 
@@ -194,15 +193,14 @@ def test_a_checkpoint_of_other_rows_is_never_taken_up(
 
 
 def test_what_changes_a_training_changes_the_key_of_its_checkpoints(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def key(training: Training = OFTEN, count: int = 4, head_only: bool = False, **config: Any) -> str:
+    def key(training: Training = OFTEN, count: int = 4, **config: Any) -> str:
         task = task_for(hub, AIEngine.NLU, **config)
         features = [task.encode(one) for one in rows(AIEngine.NLU, count)]
-        return _OneTraining(task, task.config, training, features, (), (), head_only, (), None).key("1a2b")
+        return _OneTraining(task, task.config, training, features, (), (), (), None).key("1a2b")
 
     keys = [
         key(),
         key(count=5),
-        key(head_only=True),
         key(learning_rate=0.5),
         key(schedule="cosine"),
         key(seed=1),
@@ -210,12 +208,12 @@ def test_what_changes_a_training_changes_the_key_of_its_checkpoints(hub: Path, m
         key(OFTEN.model_copy(update={"threads": 2})),
     ]
     monkeypatch.setattr(train_module, "library_versions", lambda names: dict.fromkeys(names, "another"))
-    assert len({*keys, key()}) == 9
+    assert len({*keys, key()}) == 8
     monkeypatch.undo()
     assert key(OFTEN.model_copy(update={"checkpoint_steps": 7, "use_wandb": True})) == keys[0]
     judged_otherwise: dict[str, Any] = {
         "licence": "mit", "why": "another", "min_test_rows": 9, "gradient_checkpointing": True, "control": "x.parquet",
-        "speech_rows": 5, "max_phone_regression": 0.5, "probe_epochs": 3.0,
+        "speech_rows": 5, "max_phone_regression": 0.5,
     }  # fmt: skip
     assert key(**judged_otherwise) == keys[0]
     assert key(steps=5, epochs=3) == key(steps=5, epochs=4) != key(epochs=4)
@@ -242,11 +240,11 @@ def test_a_training_that_stopped_early_stays_stopped_when_it_is_taken_up(train: 
 def test_a_finished_part_is_read_and_not_trained_again(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the adapter of a version whose linear probe was killed."""
+    """As the adapter of a version that was killed while its linear probe was fitted, or while it was measured."""
     work = tmp_path / "work"
-    probe = train(AIEngine.DIALECT, work=work, head_only=True)
+    adapter = train(AIEngine.DIALECT, work=work)
     monkeypatch.setattr("transformers.Trainer.train", lambda *_, **__: pytest.fail("trained again"))
-    assert train(AIEngine.DIALECT, work=work, head_only=True) == probe
+    assert train(AIEngine.DIALECT, work=work) == adapter
 
 
 def test_how_often_a_training_is_written_down_changes_nothing(

@@ -16,7 +16,7 @@ from test_deploy import Classifier, World
 from data_foundry.config import Settings, load_settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Commit
-from data_foundry.serving import deploy, shadow
+from data_foundry.serving import deploy, replay
 
 HARMLESS, HARMFUL = "harmless", "harmful"
 
@@ -71,7 +71,7 @@ MOMENTS: dict[str, Callable[[World], None]] = {
     "before the version is registered": _before(Registry, "register"),
     "between registration and shadow": _after(Registry, "register"),
     "between shadow and replay": _after(Registry, "transition", _to(Stage.SHADOW)),
-    "between replay and verdict": _after(shadow, "replay"),
+    "between replay and verdict": _after(replay, "replay_version"),
     "between verdict and record": _judged,
     "while the record is published": _before(Commit, "publish"),
     "after the record": _after(Commit, "publish"),

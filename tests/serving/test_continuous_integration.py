@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from finetuning import tiny_bases
 from finetuning.gold_builders import commit_gold, row, rows
+from replayed_gateway import started
 
 from data_foundry.compute import guarded
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
-from data_foundry.lake import Lake
+from data_foundry.lake import Lake, Layer
 from data_foundry.records import AIEngine
 from data_foundry.report import Action, Outcome, StepResult
-from data_foundry.serving import deploy
+from data_foundry.serving import deploy, replay
 
 TOPICS = ("business", "entertainment", "sports", "technology")
 
@@ -70,6 +71,16 @@ def gold(engine: AIEngine, **counts: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def truths(settings: Settings) -> Callable[[str], str]:
+    """What is right for each held-out call, by its id: a candidate that knows it all."""
+    import pyarrow.parquet as pq
+
+    lake = Lake(settings)
+    files = [file for name in ("nlu", "sentiment") for file in lake.files(Layer.GOLD, name, under="test")]
+    known = {each["row_id"]: each["label"] for file in files for each in pq.read_table(file).to_pylist()}
+    return known.__getitem__
+
+
 def run_phase(settings: Settings) -> dict[str, StepResult]:
     """Run phase 4 to its end, as the command does."""
     results: dict[str, StepResult] = {}
@@ -99,6 +110,9 @@ def test_changed_gold_goes_as_far_as_the_shadow_by_itself_and_leaves_all_others_
 ) -> None:
     clock = iter(f"2030-01-01T00:00:{second:02d}Z" for second in range(60))
     monkeypatch.setattr("data_foundry.finetuning.versions.registry_history.now", lambda: next(clock))
+    # What is tried here is where versions go; a real gateway replays calls in test_deploy_real_model.
+    start = started("text-classification", lambda call_id: TOPICS[0], lambda: truths(settings))
+    monkeypatch.setattr(replay, "gateway_process", start)
     lake, registry = Lake(settings), Registry(Lake(settings))
     for engine in (AIEngine.NLU, AIEngine.SENTIMENT):
         commit_gold(lake, engine, gold(engine))

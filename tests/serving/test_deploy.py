@@ -6,41 +6,42 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from replayed_gateway import started
 
+from data_foundry.compute import guarded
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.engines.adapters import adapters
-from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage, Version
 from data_foundry.lake import Commit, Lake, Layer, fingerprint
 from data_foundry.report import Action, EngineReport, Outcome, Step, StepResult
-from data_foundry.serving import deploy, loading, shadow, standings
+from data_foundry.serving import deploy, replay, shadow, standings
+from data_foundry.serving.admission import GATEWAY
 
 ROWS = 60
 
 
-@dataclass(frozen=True)
-class Said:
-    output: Any
-    confidence: float | None = 0.9
+LABELS = ("business", "entertainment", "sports", "technology")
+
+
+def label_of(call_id: str) -> str:
+    return LABELS[int(call_id, 16) % 4]
 
 
 class Classifier:
-    """A predictor that names the label of a row, or raises."""
+    """What names the label of a call, or raises."""
 
     def __init__(self, broken: bool = False) -> None:
         self.broken = broken
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], adapter: str | None = None) -> list[Said]:
+    def __call__(self, call_id: str) -> str:
         if self.broken:
             raise RuntimeError("weights are NaN")
-        return [Said("sports" if adapter is None else row["label"]) for row in rows]
-
-    def why_not(self, row: Mapping[str, Any]) -> None:
-        return None
+        return label_of(call_id)
 
 
 @dataclass
@@ -58,8 +59,8 @@ class World:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        labels = ("business", "entertainment", "sports", "technology")
-        rows = [{"row_id": f"{number:016x}", "text": "വാർത്ത", "label": labels[number % 4]} for number in range(ROWS)]
+        ids = [f"{number:016x}" for number in range(ROWS)]
+        rows = [{"row_id": row_id, "text": "വാർത്ത", "label": label_of(row_id)} for row_id in ids]
         with self.lake.commit(Layer.GOLD, self.engine, "gold key") as commit:
             for split in ("train", "test"):
                 pq.write_table(pa.Table.from_pylist(rows), commit.path(f"{split}/part-00000.parquet"))
@@ -67,8 +68,8 @@ class World:
             commit.publish(rows=counts, rows_in=2 * ROWS, rows_out=2 * ROWS)
         self.monkeypatch.setattr(deploy.adapt, "plan", lambda settings, lake: [self.training] if self.training else [])
         self.monkeypatch.setattr(deploy.adapt, "describe", self._describe)
-        self.monkeypatch.setattr(loading, "candidate_predictor", self._candidate)
-        self.monkeypatch.setattr(loading, "incumbent_predictor", self._incumbent)
+        start = started("text-classification", lambda call_id: "sports", self._candidate)
+        self.monkeypatch.setattr(replay, "gateway_process", start)
 
     @property
     def lake(self) -> Lake:
@@ -132,12 +133,9 @@ class World:
     def _describe(self, settings: Settings, lake: Lake) -> Any:
         return {}, {self.engine: EngineReport(status="trained", adapted={"score": 0.91}, reason="score 0.2 -> 0.91")}
 
-    def _candidate(self, settings: Settings, lake: Lake, spec: Any, version: Version) -> Classifier:
-        self.loaded.append(version.version)
+    def _candidate(self) -> Classifier:
+        self.loaded += [version.version for version in self.registry.versions(self.engine, Stage.SHADOW)]
         return self.candidate
-
-    def _incumbent(self, *_: Any) -> tuple[Classifier, None]:
-        return Classifier(), None
 
 
 @pytest.fixture
@@ -401,7 +399,7 @@ def test_a_deployment_that_is_cut_off_starts_again_and_ends_the_same(
     name = world.train()
     with monkeypatch.context() as patched:
         if moment == "before the replay":
-            patched.setattr(shadow, "replay", die)
+            patched.setattr(replay, "replay", die)
         else:
             patched.setattr(Commit, "publish", die)
         with pytest.raises(KeyboardInterrupt):
@@ -411,6 +409,58 @@ def test_a_deployment_that_is_cut_off_starts_again_and_ends_the_same(
     world.deploy()
     moves = [entry.to_stage for entry in world.registry.history() if entry.event == "moved"]
     assert moves == ["shadow"], "it entered the shadow once"
+
+
+def test_a_gateway_that_does_not_start_fails_the_step_and_the_next_run_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **options: Any) -> Any:
+        raise FoundryError("The gateway did not start: it ended.", "All of its log: there")
+
+    name = world.train()
+    with monkeypatch.context() as patched:
+        patched.setattr(replay, "gateway_process", fail)
+        result = guarded(deploy.run_step, world.settings, world.planned())
+    assert result.outcome is Outcome.FAILED and result.reason.startswith("The gateway did not start: it ended.")
+    assert world.stage(name) is Stage.SHADOW, "it is not judged, so nothing takes it back"
+    assert world.planned().reason == "its deployment was not finished"
+    world.deploy()
+    assert world.record(name)["shadow"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("stage", [Stage.ROLLED_BACK, Stage.STAGING])
+def test_what_a_live_gateway_moved_is_left_as_it_is(world: World, stage: Stage) -> None:
+    name = world.train()
+    world.deploy()
+    world.registry.transition("nlu", name, stage, actor=GATEWAY, reason="evidence of 300 calls")
+    world.change(shadow_queue_size=63)
+    assert world.planned().action is Action.SKIP
+    before = world.registry.history()
+    _, engines = deploy.describe(world.settings, world.lake)
+    assert engines["nlu"].stage == stage
+    if stage is Stage.ROLLED_BACK:
+        assert world.planned().reason.startswith("it did harm and was taken back: evidence of 300 calls; ")
+        assert engines["nlu"].status == "taken_back"
+    assert world.registry.history() == before
+
+
+def test_harm_in_the_replay_takes_no_version_back_that_answers_callers_by_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.candidate = Classifier(broken=True)
+    name = world.train()
+    replayed = replay.replay_version
+
+    def promoted_meanwhile(*given: Any) -> Any:
+        report = replayed(*given)
+        world.registry.transition("nlu", name, Stage.STAGING, actor=GATEWAY, reason="evidence of 300 calls")
+        return report
+
+    monkeypatch.setattr(replay, "replay_version", promoted_meanwhile)
+    with pytest.raises(Conflict):
+        deploy.run_step(world.settings, world.planned())
+    assert world.stage(name) is Stage.STAGING
+    assert world.planned().action is Action.SKIP and "a person decides" in world.planned().reason
 
 
 def test_a_lost_registry_is_made_again_from_what_training_published(world: World) -> None:

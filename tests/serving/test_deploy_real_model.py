@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,20 @@ import pytest
 
 from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, AIEngine
+from data_foundry.finetuning.features.gold_rows import read_rows
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import Action, Outcome, StepResult
-from data_foundry.serving import deploy, loading
-from data_foundry.serving.gateway import is_mirrored
+from data_foundry.serving import deploy
+from data_foundry.serving.candidate.selection import is_chosen
+from data_foundry.serving.replay_calls import held_out_ids
+from data_foundry.serving.residents import open_residents
+from data_foundry.serving.weights import base_weights, version_weights
 
 pytestmark = pytest.mark.slow
+
+KEY = hashlib.sha256(b"replay nlu").digest()
+"""What chooses the calls of a replay, the same ones in every run."""
 
 # Written for this test; not checked by a native speaker.
 WORDS = {
@@ -126,7 +134,7 @@ def test_a_trained_adapter_is_heard_through_the_gateway_and_a_second_run_has_not
     phase: Callable[..., Settings],
 ) -> None:
     settings = phase("owner/with-head", deployment={"shadow_share": 0.5})
-    lake, spec = Lake(settings), ENGINES[AIEngine.NLU]
+    lake = Lake(settings)
     results = run_to_the_end(settings)
     assert results["deploy nlu"].outcome is Outcome.DONE, results["deploy nlu"].reason
     (version,) = Registry(lake).versions("nlu")
@@ -136,33 +144,36 @@ def test_a_trained_adapter_is_heard_through_the_gateway_and_a_second_run_has_not
     assert (shadow["calls"], shadow["answered_calls"], shadow["verdict"]) == (120, 120, "pass")
     assert 40 < shadow["mirrored"] == shadow["candidate_answered"] <= 80
     # The weights that were heard are the ones that were published, and the callers' are the base's.
-    calls = dict(loading.held_out_calls(lake, "nlu", 1000))
-    candidate = loading.candidate_predictor(settings, lake, spec, version)
-    incumbent, name = loading.incumbent_predictor(settings, lake, spec, version, None)
-    assert name is None and shadow["incumbent"]["version"] == "base"
-    key = deploy.replay_key("nlu")
-    heard = [row for call_id, row in calls.items() if is_mirrored(call_id, key, 0.5)]
-    for predictor, adapter, figures in (
-        (candidate, version.version, shadow["candidate"]),
-        (incumbent, None, shadow["incumbent"]),
-    ):
-        said = [predictor.predict([row], adapter)[0].output for row in heard]
-        right = sum(output == row["label"] for output, row in zip(said, heard, strict=True))
-        assert figures["quality"]["value"] == round(right / len(heard), 4)
-        assert figures["milliseconds"]["p50"] > 0
+    ids = held_out_ids(lake, "nlu", 1000, {})
+    files = lake.files(Layer.GOLD, "nlu", under="test")
+    chosen = [row for row in read_rows(files) if is_chosen(f"replay/{row['row_id']}", KEY, 0.5, "shadow")]
+    assert len(ids) == 120 and len(chosen) == shadow["mirrored"]
+    weights = [version_weights(settings, lake, version), base_weights(settings, lake, "nlu", [version])]
+    for resident, side in zip(open_residents(settings, weights), ("candidate", "incumbent"), strict=True):
+        said = [resident.predict([row], [resident.encode(row)])[0].output for row in chosen]
+        right = sum(output == row["label"] for output, row in zip(said, chosen, strict=True))
+        assert shadow[side]["quality"] == {
+            "metric": "accuracy",
+            "meaning": "share of calls with the same label",
+            "value": round(right / len(chosen), 4),
+            "calls": len(chosen),
+        }
+        assert shadow[side]["milliseconds"]["p50"] > 0
+    assert shadow["incumbent"]["version"] == "base"
     assert shadow["candidate"]["quality"]["value"] > shadow["incumbent"]["quality"]["value"] + 0.3
     assert [step.action for step in deploy.plan(settings, lake)] == [Action.SKIP, Action.SKIP]
+    log = settings.base_path / "logs" / f"replay_nlu_{version.version}.log"
+    assert WORDS["business"][0] not in log.read_text(encoding="utf-8"), "what callers say is in no log"
 
 
 def test_where_the_base_has_no_head_the_head_fitted_on_it_answers_callers(phase: Callable[..., Settings]) -> None:
     settings = phase("owner/without-head")
-    lake, spec = Lake(settings), ENGINES[AIEngine.NLU]
+    lake = Lake(settings)
     run_to_the_end(settings)
     (version,) = Registry(lake).versions("nlu")
-    predictor, name = loading.incumbent_predictor(settings, lake, spec, version, None)
-    assert name == "linear_probe"
-    _, row = next(loading.held_out_calls(lake, "nlu", 1))
-    assert predictor.predict([row], name)[0].output in WORDS
-    registered = Registry(lake).versions("nlu")
-    again, name = loading.incumbent_predictor(settings, lake, spec, version, registered[0])
-    assert name == version.version and again.adapters == (version.version,)
+    heard = Registry(lake).transition("nlu", version.version, Stage.SHADOW, actor="a test", reason="to be heard")
+    stand_in = base_weights(settings, lake, "nlu", [heard])
+    assert stand_in.folder is not None and stand_in.folder.name == "linear_probe"
+    (resident,) = open_residents(settings, [stand_in])
+    row = news(1, seed=7)[0]
+    assert resident.predict([row], [resident.encode(row)])[0].output in WORDS

@@ -8,14 +8,17 @@ logits of a trained classifier; it changes no label. It is fitted on validation 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.finetuning.evaluation.metrics import SHARE, Measure, ratio
 from data_foundry.finetuning.evaluation.predict import Predictor
 from data_foundry.finetuning.features.gold_rows import Encoded
 from data_foundry.finetuning.tasks.task import Prediction
+from data_foundry.finetuning.versions.version_files import CALIBRATION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,6 +136,27 @@ def temperature_json(temperature: Temperature) -> Mapping[str, Any]:
         "note": temperature.note,
         "use": "divide the logits by it before softmax; the label stays, the confidence changes",
     }
+
+
+def served_temperature(version_folder: Path) -> float | None:
+    """Return the temperature that a version's adapter is served with, None where it has none (see its note)."""
+    file = version_folder / CALIBRATION
+    found: float | None = json.loads(file.read_text(encoding="utf-8"))["temperature"] if file.is_file() else None
+    return found
+
+
+def calibrated(prediction: Prediction, temperature: float | None) -> Prediction:
+    """Return a classifier's prediction with the probabilities that its temperature makes of them, under the same label.
+
+    The same where there is no temperature, and where the prediction holds no probabilities of labels.
+    """
+    if temperature is None or not prediction.classes:
+        return prediction
+    import numpy as np
+
+    found = with_temperature(np.array([list(prediction.classes.values())]), temperature)[0].tolist()
+    classes = dict(zip(prediction.classes, found, strict=True))
+    return replace(prediction, confidence=classes[str(prediction.output)], classes=classes)
 
 
 def _confidence_and_hits(

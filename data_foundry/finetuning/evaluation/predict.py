@@ -139,21 +139,35 @@ class Predictor:
             self._folder(name)
             del self._adapters[name]
             if self._adapters:
+                # Deleting the one that is switched on raises a warning, and where warnings are errors, half is deleted.
+                self.model.set_adapter(next(iter(self._adapters)), inference_mode=True)
                 self.model.delete_adapter(name)
             else:
                 self.model = self.model.unload()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What a classifier can say; empty for other tasks."""
+        return self.task.labels
+
+    def encode(self, row: Row) -> Features:
+        """Return what the model is given of a row, to predict from later. Raises Rejected for one it can't take."""
+        return self.task.encode(row, with_target=False)
+
     def why_not(self, row: Row) -> Rejected | None:
         """Return why this base can't take a row, or None when it can."""
         try:
-            self.task.encode(row, with_target=False)
+            self.encode(row)
         except Rejected as refusal:
             return refusal
         return None
 
-    def predict(self, rows: Sequence[Row], adapter: str | None = None) -> list[Prediction]:
+    def predict(
+        self, rows: Sequence[Row], adapter: str | None = None, features: Sequence[Features] | None = None
+    ) -> list[Prediction]:
         """Return one prediction a row, in order; `adapter` None is the base alone. Targets in the rows are not read.
 
+        `features` are what `encode` made of the rows, where that was done before.
         Raises FoundryError for an unknown adapter, for a row that the base can't take (see `why_not`), and for a base
         alone that has no head of its own.
         """
@@ -162,7 +176,7 @@ class Predictor:
                 f"{self.task.config.base} alone knows no {self.task.spec.label}s.",
                 "Give an adapter: the linear probe that lies beside the trained one is the base's stand-in.",
             )
-        return self._in_batches(rows, adapter, False, self.task.predict)
+        return self._in_batches(rows, adapter, False, self.task.predict, features)
 
     def teacher_forced(self, rows: Sequence[Row], adapter: str | None = None) -> list[TokenScore]:
         """Return how well each row's own codec tokens are foreseen. Raises FoundryError as `predict` does."""
@@ -188,12 +202,14 @@ class Predictor:
         adapter: str | None,
         with_target: bool,
         run: Callable[[Any, Sequence[Features]], list[Any]],
+        features: Sequence[Features] | None = None,
     ) -> list[Any]:
         found: list[Any] = []
         # Few enough for their features to be held in memory, enough for rows of a length to meet.
         some = 8 * self.batch_size
         for start in range(0, len(rows), some):
-            found += self._predicted(rows[start : start + some], start, adapter, with_target, run)
+            made = features and features[start : start + some]
+            found += self._predicted(rows[start : start + some], start, adapter, with_target, run, made)
         return found
 
     def _predicted(
@@ -203,12 +219,13 @@ class Predictor:
         adapter: str | None,
         with_target: bool,
         run: Callable[[Any, Sequence[Features]], list[Any]],
+        made: Sequence[Features] | None,
     ) -> list[Any]:
         import torch
 
         once = self._once if self._once is not None and self._once.knows(rows) else None
         kept = once.frozen(rows) if once and not with_target and self._leaves_frozen(adapter) else None
-        features = kept or self._encoded(rows, start, with_target, once)
+        features = kept or made or self._encoded(rows, start, with_target, once)
         # The longest first: what memory can't hold shows at once.
         order = sorted(range(len(rows)), key=lambda n: -self.task.effort(rows[n], features[n]))
         found: dict[int, Any] = {}

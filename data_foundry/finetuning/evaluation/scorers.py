@@ -62,9 +62,9 @@ class Scored:
 def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:
     """Score speech to text by CER, akshara error rate and WER, over the whole set.
 
-    Each in the Malayalam-safe scoring form and in none (`_raw`: unnormalised, as gold writes it), and CER and WER in
-    the form of Vistaar's evaluation, named so. The references are gold's in every form, and gold's text was normalised
-    when it was prepared. The score is 1 - CER of the scoring form, not below 0.
+    Each in the Malayalam-safe scoring form and in none (`_raw`), and CER and WER in the form of Vistaar's evaluation,
+    named so. Those two are against the text as its dataset has it (`text_raw`; personal data is masked), and are not
+    measured where a row lacks it. The score is 1 - CER of the scoring form, not below 0.
     """
     import numpy as np
 
@@ -74,9 +74,13 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     outputs = [str(prediction.output) for prediction in predictor.predict(rows, adapter)]
     forms: dict[str, tuple[list[str], list[str]]] = {
         "": ([scoring_form(text) for text in references], [scoring_form(text) for text in outputs]),
-        "_raw": (references, outputs),
-        "_vistaar_compat": ([vistaar_compat(text) for text in references], [vistaar_compat(text) for text in outputs]),
     }
+    as_found = [row["text_raw"] for row in rows if row.get("text_raw")]
+    lacking = len(rows) - len(as_found)
+    if not lacking:
+        forms["_raw"] = as_found, outputs
+        forms["_vistaar_compat"] = [vistaar_compat(t) for t in as_found], [vistaar_compat(text) for text in outputs]
+    why = f"{lacking} of {len(rows)} rows do not say how their dataset writes the text (text_raw)"
     measures = {
         f"{name}{form}": error_rate(*pair, unit)
         for form, pair in forms.items()
@@ -88,11 +92,12 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     words = {name: sum(len(text.split()) for text in pair[0]) for name, pair in forms.items()}
     details = {"reference_words": {name.strip("_") or "scoring_form": count for name, count in words.items()}}
     scorer = (
-        f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}; *_raw unnormalised: as gold writes it, no scoring form; "
-        "*_vistaar_compat after Vistaar's evaluation.py with "
-        f"indic-nlp-library {version('indic-nlp-library')}, on this gold's references"
+        f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}; *_raw unnormalised, against the text as its dataset has "
+        "it, personal data masked; *_vistaar_compat after Vistaar's evaluation.py with "
+        f"indic-nlp-library {version('indic-nlp-library')}, against the same"
     )
-    return Scored(measures, scorer, GREEDY, "cer", references, outputs, details=details)
+    not_measured = dict.fromkeys(("raw", "vistaar_compat"), why) if lacking else {}
+    return Scored(measures, scorer, GREEDY, "cer", references, outputs, details=details, not_measured=not_measured)
 
 
 def score_labels(predictor: Predictor, rows: Sequence[Row], adapter: str | None) -> Scored:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.tasks.task import Features, Prediction, Row, Task, padded, token_limit
+from data_foundry.finetuning.tasks.task import Features, Prediction, Row, Task, padded, written
 from data_foundry.records import Rejected
-from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 UNKNOWN_LABEL = "unknown_label"
@@ -42,7 +41,7 @@ class ClassifierTask(Task):
             )
         self._number = {name: number for number, name in enumerate(self.labels)}
 
-    def load_with_head(self, dtype: torch.dtype) -> Any:
+    def load_model(self, dtype: torch.dtype) -> Any:
         """Return the base with its head, seeded so that a new head starts the same every time.
 
         What the checkpoint lacks besides the head is trained and saved with it; where that can't be, it raises
@@ -80,6 +79,48 @@ class ClassifierTask(Task):
             raise self.lacks(outermost)
         return outermost
 
+    def head_layer(self, model: Any) -> Any:
+        """Return the linear layer that a head ends in, of a model as `load_model` or PEFT gives it.
+
+        Raises FoundryError where there is none.
+        """
+        import torch
+
+        layers = [
+            layer
+            for name, layer in model.named_modules()
+            if isinstance(layer, torch.nn.Linear)
+            and layer.out_features == len(self.labels)
+            and set(name.split(".")) & set(self.head_modules)
+            and "original_module" not in name.split(".")
+        ]
+        if not layers:
+            raise FoundryError(
+                f"The head of {self.config.base} ends in no linear layer, so no linear probe can be fitted on it.",
+                f"For {self.spec.engine} name a base of this kind: {self.bases}.",
+            )
+        return layers[-1]
+
+    def read_by_head(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
+        """Return what the last layer of the head reads of one batch (rows x width)."""
+        # In the layer's place what it is given: so the model itself says which of several positions counts.
+        hook = self.head_layer(model).register_forward_hook(lambda layer, given, made: given[0])
+        try:
+            return self.logits(model, features)
+        finally:
+            hook.remove()
+
+    def set_head(self, model: Any, weights: np.ndarray, bias: np.ndarray) -> None:
+        """Make the head a linear map (labels x width, labels) of what `read_by_head` returns."""
+        set_linear(self.head_layer(model), weights, bias)
+
+    @abstractmethod
+    def logits(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
+        """Return the logits of one batch (rows x labels)."""
+
+    def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
+        return self.predictions(self.logits(model, features))
+
     def label_id(self, row: Row) -> int:
         """Return the number of a row's label. Raises Rejected for a label that the head does not know."""
         label = row.get(self.spec.label)
@@ -108,49 +149,38 @@ def _within(name: str, modules: Sequence[str]) -> bool:
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
+def set_linear(layer: Any, weights: np.ndarray, bias: np.ndarray) -> None:
+    """Write the weights of a linear layer, and its bias where it has one."""
+    import torch
+
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weights))
+        if layer.bias is not None:
+            layer.bias.copy_(torch.from_numpy(bias))
+
+
 class TextClassification(ClassifierTask):
     """A class of text, from any encoder that transformers can put a classifier on."""
 
     bases = "any encoder with a sequence classifier (BERT, XLM-R, ...)"
+    opened_by = "AutoModelForSequenceClassification"
     peft_type = "SEQ_CLS"
 
-    def __init__(
-        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
-    ) -> None:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        super().open(base, labels)
+        self.set_labels(base, self.model_class()._model_mapping[type(base)].__name__, labels)
 
-        super().__init__(spec, config, folder, base)
-        model: Any = AutoModelForSequenceClassification._model_mapping[type(base)]
-        self.set_labels(base, model.__name__, labels)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        positions = getattr(base, "max_position_embeddings", None)
+    def limits(self, base: Any) -> tuple[int | None, ...]:
+        (positions,) = super().limits(base)
         if positions and base.model_type in ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert"):
             positions -= base.pad_token_id + 1  # these count their positions from the padding id on
-        self.limit = token_limit(config, self.tokenizer.model_max_length, positions)
-
-    @classmethod
-    def fits(cls, base: Any) -> bool:
-        from transformers import AutoModelForSequenceClassification
-
-        return type(base) in AutoModelForSequenceClassification._model_mapping
-
-    @property
-    def model_class(self) -> Any:
-        from transformers import AutoModelForSequenceClassification
-
-        return AutoModelForSequenceClassification
-
-    def load_model(self, dtype: torch.dtype) -> Any:
-        return self.load_with_head(dtype)
+        return self.tokenizer.model_max_length, positions
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         if row["text"] is None:
             raise Rejected("no_text")
-        if not row["text"].strip():
-            raise Rejected("empty_text")
-        features = dict(self.tokenizer(row["text"]))
-        if len(features["input_ids"]) > self.limit:
-            raise Rejected("too_many_tokens", f"{len(features['input_ids'])} tokens, the base takes {self.limit}")
+        features = dict(self.tokenizer(written(row["text"])))
+        self.check_length(len(features["input_ids"]))
         if with_target:
             features["labels"] = self.label_id(row)
         return features
@@ -165,6 +195,7 @@ class TextClassification(ClassifierTask):
             batch["labels"] = torch.tensor([row["labels"] for row in features])
         return batch
 
-    def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
+    def logits(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
         batch = {name: values.to(model.device) for name, values in self.collate(features).items() if name != "labels"}
-        return self.predictions(model(**batch).logits)
+        found: torch.Tensor = model(**batch).logits
+        return found

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.engines import EngineSpec
 from data_foundry.finetuning.tasks.task import (
     IGNORED,
     Features,
@@ -16,10 +14,9 @@ from data_foundry.finetuning.tasks.task import (
     Task,
     TokenScore,
     padded,
-    token_limit,
+    written,
 )
 from data_foundry.records import Rejected
-from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -52,51 +49,33 @@ class CodecLanguageModel(Task):
     """
 
     bases = "a causal language model over codec tokens (KaniTTS)"
+    opened_by = "AutoModelForCausalLM"
     peft_type = "CAUSAL_LM"
 
-    def __init__(
-        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
-    ) -> None:
-        from transformers import AutoTokenizer
-
-        super().__init__(spec, config, folder, base)
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        super().open(base, labels)
         self.codec: dict[str, Any] = {**KANI_CODEC, **(getattr(base, "codec", None) or {})}
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.limit = token_limit(config, getattr(base, "max_position_embeddings", None))
         self.audio_end = self.codec["audio_start"] + self.codec["layers"] * self.codec["codebook_size"]
 
     @classmethod
     def fits(cls, base: Any) -> bool:
-        from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+        from transformers import AutoModelForMaskedLM
 
         # Encoders such as BERT can be opened as language models too, and then see the tokens that they are to foresee.
         sees_ahead = type(base) in AutoModelForMaskedLM._model_mapping and not getattr(base, "is_decoder", False)
-        return type(base) in AutoModelForCausalLM._model_mapping and not base.is_encoder_decoder and not sees_ahead
-
-    @property
-    def model_class(self) -> Any:
-        from transformers import AutoModelForCausalLM
-
-        return AutoModelForCausalLM
-
-    def load_model(self, dtype: torch.dtype) -> Any:
-        return self.whole_model(dtype)
+        return super().fits(base) and not base.is_encoder_decoder and not sees_ahead
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
-        if not row["text"] or not row["text"].strip():
-            raise Rejected("empty_text")
         codec = self.codec
-        text = self.tokenizer(row["text"])["input_ids"]
+        text = self.tokenizer(written(row["text"]))["input_ids"]
         text = text if text[:1] == [codec["start_of_text"]] else [codec["start_of_text"], *text]
         prompt = [codec["start_of_human"], *text, codec["end_of_text"], codec["end_of_human"]]
         prompt += [codec["start_of_ai"], codec["start_of_speech"]]
-        if len(prompt) >= self.limit:
-            raise Rejected("too_many_tokens", f"{len(prompt)} tokens before any speech, the base takes {self.limit}")
+        self.check_length(len(prompt), "tokens before any speech", spare=1)
         if not with_target:
             return {"input_ids": prompt}
         sequence = [*prompt, *self.interleaved(row["codes"]), codec["end_of_speech"], codec["end_of_ai"]]
-        if len(sequence) > self.limit:
-            raise Rejected("too_many_tokens", f"{len(sequence)} tokens, the base takes {self.limit}")
+        self.check_length(len(sequence))
         return {"input_ids": sequence, "labels": sequence}
 
     def without_target(self, features: Features) -> Features:

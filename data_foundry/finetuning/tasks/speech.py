@@ -7,9 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.tasks.classification import ClassifierTask
+from data_foundry.finetuning.tasks.classification import ClassifierTask, set_linear
 from data_foundry.finetuning.tasks.task import (
     IGNORED,
     Features,
@@ -18,10 +17,9 @@ from data_foundry.finetuning.tasks.task import (
     Row,
     Task,
     padded,
-    token_limit,
+    written,
 )
 from data_foundry.records import SAMPLE_RATE, Rejected
-from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,31 +118,30 @@ class WhisperTranscription(Task):
     """
 
     bases = "Whisper"
+    opened_by = "WhisperForConditionalGeneration"
+    limited_by = "decoder"
     freezable = ("encoder",)
-
-    def __init__(
-        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
-    ) -> None:
-        from transformers import WhisperTokenizer
-
-        super().__init__(spec, config, folder, base)
-        self.log_mel = LogMel(folder, base)
-        self.tokenizer = WhisperTokenizer.from_pretrained(folder, language=LANGUAGE, task="transcribe")
-        self.positions = base.max_target_positions
-        self.start = base.decoder_start_token_id
 
     @classmethod
     def fits(cls, base: Any) -> bool:
         return base.model_type == "whisper"
 
-    @property
-    def model_class(self) -> Any:
-        from transformers import WhisperForConditionalGeneration
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        super().open(base, labels)
+        self.log_mel = LogMel(self.folder, base)
+        self.positions: int = base.max_target_positions
+        self.start: int = base.decoder_start_token_id
 
-        return WhisperForConditionalGeneration
+    def open_tokenizer(self) -> Any:
+        from transformers import WhisperTokenizer
+
+        return WhisperTokenizer.from_pretrained(self.folder, language=LANGUAGE, task="transcribe")
+
+    def limits(self, base: Any) -> tuple[int | None, ...]:
+        return (base.max_target_positions,)
 
     def load_model(self, dtype: torch.dtype) -> Any:
-        model = self.whole_model(dtype)
+        model = super().load_model(dtype)
         # Old checkpoints force tokens in both configs; generate() takes language and task as arguments instead.
         generation: Any = model.generation_config
         generation.forced_decoder_ids = None
@@ -153,16 +150,10 @@ class WhisperTranscription(Task):
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         features: Features = {"input_features": self.log_mel.encode(row)}
         if with_target:
-            text = row["text"]
-            if not text or not text.strip():
-                raise Rejected("empty_text")
-            tokens = self.tokenizer(text)["input_ids"]
-            limit = token_limit(self.config, self.positions)
+            tokens = self.tokenizer(written(row["text"]))["input_ids"]
             # The model shifts labels right itself and puts the start token in front.
-            labels = tokens[1:] if tokens[0] == self.start else tokens
-            if len(labels) > limit:
-                raise Rejected("too_many_tokens", f"{len(labels)} tokens, the decoder takes {limit}")
-            features["labels"] = labels
+            features["labels"] = tokens[1:] if tokens[0] == self.start else tokens
+            self.check_length(len(features["labels"]))
         return features
 
     def length(self, features: Features) -> int:
@@ -205,7 +196,7 @@ class WhisperTranscription(Task):
             logits_processor=steps.processors,
             do_sample=False,
             num_beams=1,
-            max_new_tokens=token_limit(self.config, self.positions - 4),
+            max_new_tokens=min(self.limit, self.positions - 4),
             **({"language": LANGUAGE, "task": "transcribe"} if multilingual else {}),
         )
         texts = self.tokenizer.batch_decode(sequences, skip_special_tokens=True)
@@ -225,25 +216,15 @@ class WhisperClassification(ClassifierTask):
 
     bases = "Whisper (its encoder)"
 
-    def __init__(
-        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
-    ) -> None:
-        super().__init__(spec, config, folder, base)
-        self.log_mel = LogMel(folder, base)
-        self.set_labels(base, "WhisperForAudioClassification", labels)
+    opened_by = "WhisperForAudioClassification"
 
     @classmethod
     def fits(cls, base: Any) -> bool:
         return base.model_type == "whisper"
 
-    @property
-    def model_class(self) -> Any:
-        from transformers import WhisperForAudioClassification
-
-        return WhisperForAudioClassification
-
-    def load_model(self, dtype: torch.dtype) -> Any:
-        return self.load_with_head(dtype)
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        self.log_mel = LogMel(self.folder, base)
+        self.set_labels(base, self.opened_by, labels)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         features: Features = {"input_features": self.log_mel.encode(row)}
@@ -266,9 +247,38 @@ class WhisperClassification(ClassifierTask):
             batch["labels"] = torch.tensor([row["labels"] for row in features])
         return batch
 
-    def predict(self, model: Any, features: Sequence[Features]) -> list[Prediction]:
-        logits = model(input_features=_stacked(features).to(model.device, model.dtype)).logits
-        return self.predictions(logits)
+    def logits(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
+        found: torch.Tensor = model(input_features=_stacked(features).to(model.device, model.dtype)).logits
+        return found
+
+    def read_by_head(self, model: Any, features: Sequence[Features]) -> torch.Tensor:
+        """Return the mean of the encoder's states: the head projects every state, and takes the mean of those."""
+        heard: list[torch.Tensor] = []
+        hook = self._projector(model).register_forward_pre_hook(lambda layer, given: heard.append(given[0].mean(1)))
+        try:
+            self.logits(model, features)
+        finally:
+            hook.remove()
+        return heard[0]
+
+    def set_head(self, model: Any, weights: np.ndarray, bias: np.ndarray) -> None:
+        """Let the projection make the logits and the last layer pass them on: what is linear twice is so once."""
+        import numpy as np
+
+        projector, last = self._projector(model), self.head_layer(model)
+        if len(weights) > projector.out_features:
+            raise FoundryError(
+                f"{len(weights)} labels are more than the {projector.out_features} numbers that the head of "
+                f"{self.config.base} passes on.",
+                "Train on fewer labels, or name a base with a larger classifier_proj_size.",
+            )
+        spare = projector.out_features - len(weights)
+        set_linear(projector, np.pad(weights, ((0, spare), (0, 0))), np.pad(bias, (0, spare)))
+        set_linear(last, np.eye(*last.weight.shape), np.zeros(len(bias)))
+
+    def _projector(self, model: Any) -> Any:
+        named = dict(model.named_modules())
+        return named.get("base_model.model.projector.modules_to_save.default") or named["projector"]
 
 
 def _sounding_frames(log_mel: np.ndarray) -> int:

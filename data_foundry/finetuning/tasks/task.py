@@ -14,6 +14,7 @@ from data_foundry.engines import EngineSpec
 from data_foundry.engines.spec import Task as EngineTask
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.rules import ENCODING
+from data_foundry.records import Rejected
 from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -57,17 +58,22 @@ class TokenScore:
 class Task(ABC):
     """One family of bases and what it learns: opens the base, encodes rows, predicts.
 
-    `bases` says for people which bases fit. `peft_type` is PEFT's task type, None where PEFT's wrapper of that type
-    would not fit the model. `head_modules` are the modules on top of the base that are trained whole, and those that
-    its checkpoint lacks: they are known once the base is loaded. `base_kind` is "linear_probe" where the base has no
-    head that knows the labels, so that the figure to beat is a head trained on
-    the frozen base. `selection` is the validation figure that chooses the best epoch, and whether more is better.
-    `frozen_modules` are parts of module paths, such as "encoder", that training leaves as they are, because the
+    `bases` says for people which bases fit, `opened_by` names the class of transformers that opens them. `limit` is the
+    most tokens that a row may have, `limited_by` the part of a base that takes no more. `peft_type` is PEFT's task
+    type, None where PEFT's wrapper of that type would not fit the model. `head_modules` are the modules on top of the
+    base that are trained whole, and those that its checkpoint lacks: they are known once the base is loaded.
+    `base_kind` is "linear_probe" where the base has no head that knows the labels, so that the figure to beat is a head
+    trained on the frozen base. `selection` is the validation figure that chooses the best epoch, and whether more is
+    better. `frozen_modules` are parts of module paths, such as "encoder", that training leaves as they are, because the
     features hold their output already; `freezable` are those that config.freeze_encoder freezes. `loading` is what
     from_pretrained is given besides the precision. A task can be pickled: it is opened again from its folder.
     """
 
     bases: str
+    opened_by: str
+    tokenizer: Any = None
+    limit: int
+    limited_by = "base"
     peft_type: str | None = None
     head_modules: tuple[str, ...] = ()
     base_kind: BaseKind = "as_published"
@@ -79,7 +85,10 @@ class Task(ABC):
     def __init__(
         self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
     ) -> None:
-        """Open the tokenizer or feature extractor in `folder`; `base` is its transformers config."""
+        """Open the tokenizer or feature extractor in `folder`; `base` is its transformers config.
+
+        Raises FoundryError for a base or configuration that the task can't be learnt with.
+        """
         self.spec, self.config, self.folder = spec, config, folder
         if config.freeze_encoder and not self.freezable:
             raise FoundryError(
@@ -87,6 +96,7 @@ class Task(ABC):
                 "Only speech-to-text does; set it to false.",
             )
         self.frozen_modules = self.freezable if config.freeze_encoder else ()
+        self.open(base, labels)
 
     def __reduce__(self) -> tuple[Any, ...]:
         config = self.config.model_dump_json()
@@ -103,16 +113,43 @@ class Task(ABC):
             "max_length": self.config.max_length,
         }
 
-    @property
-    @abstractmethod
-    def model_class(self) -> Any:
-        """The class of transformers that opens the base."""
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        """Open what lies beside the base's weights: here its tokenizer, and how many tokens a row may have."""
+        self.tokenizer = self.open_tokenizer()
+        self.limit = min([self.config.max_length, *(limit for limit in self.limits(base) if limit)])
+
+    def open_tokenizer(self) -> Any:
+        """Return the base's tokenizer."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    def limits(self, base: Any) -> tuple[int | None, ...]:
+        """Return the most tokens that the parts of a base take; None for one that does not say."""
+        return (getattr(base, "max_position_embeddings", None),)
+
+    def check_length(self, tokens: int, what: str = "tokens", *, spare: int = 0) -> None:
+        """Raise Rejected for more tokens than a row may have; `spare` more have to find room."""
+        if tokens + spare > self.limit:
+            raise Rejected("too_many_tokens", f"{tokens} {what}, the {self.limited_by} takes {self.limit}")
+
+    @classmethod
+    def model_class(cls) -> Any:
+        """Return the class of transformers that opens the base."""
+        import transformers
+
+        return getattr(transformers, cls.opened_by)
+
+    @classmethod
+    def fits(cls, base: Any) -> bool:
+        """Return whether a base with this transformers config can learn the task."""
+        return type(base) in cls.model_class()._model_mapping
 
     def skeleton(self) -> Any:
         """Return the base's modules without any weights, which takes neither memory nor its checkpoint."""
         import torch
 
-        made: Any = self.model_class
+        made: Any = self.model_class()
         with torch.device("meta"):
             make = made.from_config if hasattr(made, "from_config") else made._from_config
             return make(read_base_config(self.folder))
@@ -126,7 +163,7 @@ class Task(ABC):
 
     def read_model(self, dtype: torch.dtype, **more: Any) -> tuple[Any, list[str]]:
         """Return the base, and the modules that its checkpoint has no fitting weights for: these start at random."""
-        model, report = self.model_class.from_pretrained(
+        model, report = self.model_class().from_pretrained(
             self.folder, dtype=dtype, **self.loading, **more, output_loading_info=True
         )
         keys = [*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])]
@@ -141,14 +178,9 @@ class Task(ABC):
             f"Name a base with all weights that {self.spec.task} needs.",
         )
 
-    @classmethod
-    @abstractmethod
-    def fits(cls, base: Any) -> bool:
-        """Return whether a base with this transformers config can learn the task."""
-
-    @abstractmethod
     def load_model(self, dtype: torch.dtype) -> Any:
         """Return the base, freshly read, in `dtype`; a head that the base does not have starts at random."""
+        return self.whole_model(dtype)
 
     @abstractmethod
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
@@ -250,9 +282,11 @@ def padded(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> 
     return torch.tensor(filled, dtype=torch.long)
 
 
-def token_limit(config: TrainingConfig, *limits: int | None) -> int:
-    """Return the longest sequence in tokens: the setting, or what tokenizer or model can take if that is less."""
-    return min([config.max_length, *(limit for limit in limits if limit and limit < 1_000_000)])
+def written(text: str | None) -> str:
+    """Return a text that says something. Raises Rejected("empty_text")."""
+    if not text or not text.strip():
+        raise Rejected("empty_text")
+    return text
 
 
 class GreedySteps:

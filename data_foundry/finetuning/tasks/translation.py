@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.tasks.task import (
     IGNORED,
@@ -16,10 +14,8 @@ from data_foundry.finetuning.tasks.task import (
     Row,
     Task,
     padded,
-    token_limit,
+    written,
 )
-from data_foundry.records import Rejected
-from data_foundry.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +25,7 @@ LANGUAGES = {"ml": "Malayalam", "en": "English"}
 LANGUAGE_CODES = {"ml": ("ml", "mal_Mlym", "ml_IN"), "en": ("en", "eng_Latn", "en_XX")}
 # Marian's multilingual checkpoints open the source with the target language.
 TARGET_TOKENS = {"ml": ">>mal<<", "en": ">>eng<<"}
+T5_TYPES = ("t5", "mt5", "umt5")
 
 
 class Translation(Task):
@@ -39,56 +36,39 @@ class Translation(Task):
     """
 
     bases = "T5, Marian, M2M-100, NLLB or mBART"
+    opened_by = "AutoModelForSeq2SeqLM"
     peft_type = "SEQ_2_SEQ_LM"
 
-    def __init__(
-        self, spec: EngineSpec, config: TrainingConfig, folder: Path, base: Any, labels: Sequence[str] = ()
-    ) -> None:
-        from transformers import AutoTokenizer
-
-        super().__init__(spec, config, folder, base)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+    def open(self, base: Any, labels: Sequence[str]) -> None:
+        super().open(base, labels)
         self.codes = self._language_codes()
         self.prefixes = {} if self.codes else self._prefixes(base)
-        if not self.codes and not self.prefixes and "direction" not in config.only:
+        if not self.codes and not self.prefixes and "direction" not in self.config.only:
             raise FoundryError(
-                f"{config.base} can't be told which way to translate: it knows no languages by name.",
+                f"{self.config.base} can't be told which way to translate: it knows no languages by name.",
                 'It may translate one way: say which, as in "only": {"direction": "en-ml"}, or name another base.',
             )
-        # T5's positions are relative: its tokenizer's length is advice, the setting is the limit.
-        positions = None if base.model_type in ("t5", "mt5", "umt5") else getattr(base, "max_position_embeddings", None)
-        self.limit = token_limit(config, positions)
 
     @classmethod
     def fits(cls, base: Any) -> bool:
-        from transformers import AutoModelForSeq2SeqLM
+        return super().fits(base) and base.model_type != "whisper"
 
-        return type(base) in AutoModelForSeq2SeqLM._model_mapping and base.model_type != "whisper"
-
-    @property
-    def model_class(self) -> Any:
-        from transformers import AutoModelForSeq2SeqLM
-
-        return AutoModelForSeq2SeqLM
-
-    def load_model(self, dtype: torch.dtype) -> Any:
-        return self.whole_model(dtype)
+    def limits(self, base: Any) -> tuple[int | None, ...]:
+        # T5's positions are relative: its tokenizer's length is advice, the setting is the limit.
+        return () if base.model_type in T5_TYPES else super().limits(base)
 
     def encode(self, row: Row, *, with_target: bool = True) -> Features:
         source, target = row["direction"].split("-")
         texts = {"ml": row["text"], "en": row["translation"]}
-        if not texts[source] or (with_target and not texts[target]):
-            raise Rejected("empty_text")
+        said = written(texts[source])
         if self.codes:
             self.tokenizer.src_lang, self.tokenizer.tgt_lang = self.codes[source], self.codes[target]
-        encoded = self.tokenizer(self.prefixes.get(row["direction"], "") + texts[source])
+        encoded = self.tokenizer(self.prefixes.get(row["direction"], "") + said)
         features: Features = {name: encoded[name] for name in ("input_ids", "attention_mask")}
         features["target"] = target
         if with_target:
-            features["labels"] = self.tokenizer(text_target=texts[target])["input_ids"]
-        longest = max(len(features["input_ids"]), len(features.get("labels", ())))
-        if longest > self.limit:
-            raise Rejected("too_many_tokens", f"{longest} tokens, the base takes {self.limit}")
+            features["labels"] = self.tokenizer(text_target=written(texts[target]))["input_ids"]
+        self.check_length(max(len(features["input_ids"]), len(features.get("labels", ()))))
         return features
 
     def collate(self, features: Sequence[Features]) -> dict[str, torch.Tensor]:
@@ -150,7 +130,7 @@ class Translation(Task):
         vocabulary = self.tokenizer.get_vocab()
         if all(token in vocabulary for token in TARGET_TOKENS.values()):
             return {f"{source}-{target}": f"{TARGET_TOKENS[target]} " for source, target in directions}
-        if base.model_type in ("t5", "mt5", "umt5"):
+        if base.model_type in T5_TYPES:
             words = "translate {} to {}: "
             return {f"{s}-{t}": words.format(LANGUAGES[s], LANGUAGES[t]) for s, t in directions}
         return {}

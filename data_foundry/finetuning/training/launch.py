@@ -52,7 +52,6 @@ class TrainingJob:
     work: Path
     replay: Sequence[Features] = ()
     revision: str | None = None
-    head_only: bool = False
 
     def train(self) -> TrainingRecord:
         """Train in this process, which may be one of several."""
@@ -67,7 +66,6 @@ class TrainingJob:
             self.folder,
             replay=self.replay,
             revision=self.revision,
-            head_only=self.head_only,
             callbacks=[seen],
             work=self.work,
         )

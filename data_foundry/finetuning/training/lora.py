@@ -46,10 +46,9 @@ def lora_config(task: Task, config: TrainingConfig, *, rank: int | None = None) 
     )
 
 
-def with_lora(task: Task, config: TrainingConfig, *, head_only: bool = False) -> PeftModel:
-    """Return the base with a new adapter on it, seeded.
+def with_lora(task: Task, config: TrainingConfig, *, rank: int | None = None) -> PeftModel:
+    """Return the base with a new adapter on it, seeded, of the configured rank or another.
 
-    With `head_only` the LoRA layers keep their initial zero and only the head learns: a linear probe of the base.
     Raises FoundryError when the base has no module of a configured name, or can't be kept in 8 bits.
     """
     import torch
@@ -64,12 +63,7 @@ def with_lora(task: Task, config: TrainingConfig, *, head_only: bool = False) ->
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # the Trainer turns it on
     # Keys and values of past tokens are for generation; in training they would only be kept in memory.
     model.config.use_cache = False
-    adapted = _adapted(task, config, model, rank=1 if head_only else None)
-    if head_only:
-        for name, parameter in adapted.named_parameters():
-            if "lora_" in name:
-                parameter.requires_grad = False
-    return adapted
+    return _adapted(task, config, model, rank=rank)
 
 
 def check_lora(task: Task, config: TrainingConfig) -> None:

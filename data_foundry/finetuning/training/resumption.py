@@ -168,8 +168,7 @@ def check_finite(config: TrainingConfig, step: int, logged: Mapping[str, Any]) -
         if not isfinite(logged.get(name, 0.0)):
             raise FoundryError(
                 f"The training on {config.base} diverged at step {step}: {name} is {logged[name]}.",
-                f"Set learning_rate (probe_learning_rate where a linear probe is trained) lower than "
-                f"{config.learning_rate:g}.",
+                f"Set learning_rate lower than {config.learning_rate:g}.",
             )
 
 

@@ -61,7 +61,6 @@ def train_adapter(
     *,
     replay: Sequence[Features] = (),
     revision: str | None = None,
-    head_only: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
     work: Path | None = None,
 ) -> TrainingRecord:
@@ -82,7 +81,7 @@ def train_adapter(
             "Leave it out, or give the gold a validation split.",
         )
     torch.set_num_threads(training.threads)
-    one = _OneTraining(task, config, training, rows, validation, replay, head_only, callbacks, work)
+    one = _OneTraining(task, config, training, rows, validation, replay, callbacks, work)
     too_many = too_many_rows(work)
     resumed: list[int] = []
     while True:
@@ -110,7 +109,6 @@ class _OneTraining:
     rows: Sequence[Features]
     validation: Sequence[Features]
     replay: Sequence[Features]
-    head_only: bool
     callbacks: Sequence[TrainerCallback]
     work: Path | None
 
@@ -159,7 +157,7 @@ class _OneTraining:
         )  # fmt: skip
         trainer: Any = adapter_trainer(
             self.task,
-            model=with_lora(self.task, config, head_only=self.head_only),
+            model=with_lora(self.task, config),
             args=arguments,
             train_dataset=FilledUp(examples) if several else examples,
             eval_dataset=Subset(self.validation, by_length) if by_length else None,  # type: ignore[arg-type]
@@ -193,7 +191,6 @@ class _OneTraining:
                 "task": [type(self.task).__name__, self.task.spec.label, *self.task.labels],
                 "config": deciding(self.config, without=NOT_OF_THE_WEIGHTS),
                 "revision": revision,
-                "head_only": self.head_only,
                 "machine": [uses_gpu(self.training), precision_switches(self.training), self.training.threads],
                 "processes": self.processes,
                 "rules": TRAINING,

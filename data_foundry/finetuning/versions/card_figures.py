@@ -12,7 +12,7 @@ from data_foundry.finetuning.versions.card_metadata import UNNORMALISED
 
 KINDS = {
     "as_published": "of the model as published",
-    "linear_probe": "of a linear probe: a head trained on the frozen base with the same rows, because the base was "
+    "linear_probe": "of a linear probe: a head fitted on the frozen base with the same rows, because the base was "
     "published without one",
 }
 
@@ -28,14 +28,11 @@ def measured(spec: EngineSpec, details: Mapping[str, Any]) -> str:
         relative_reduction(evaluation),
     ]
     if any(name.endswith("_raw") for name in evaluation["difference"]):
-        parts.append(
-            f"`_raw` is {UNNORMALISED}. Gold's text was normalised when it was prepared, so the references are not "
-            "letter for letter what their sources published."
-        )
+        parts.append(f"`_raw` is {UNNORMALISED}; personal data is masked there. Punctuation and spelling count.")
     if any(name.endswith("vistaar_compat") for name in evaluation["difference"]):
         parts.append(
             "`vistaar_compat` counts as the Vistaar benchmark does, to be compared with figures published there and "
-            "with nothing else here; its references too are this gold's, not those of Vistaar's test sets."
+            "with nothing else here; its references are those of `_raw`, on these rows and not on Vistaar's test sets."
         )
     return "\n\n".join(part for part in parts if part)
 

@@ -17,7 +17,7 @@ PIPELINE_TAGS = {
     "text-to-text": "translation",
     "text-to-codes": "text-to-speech",
 }
-UNNORMALISED = "unnormalised: as gold writes it, no scoring form"
+UNNORMALISED = "unnormalised, against the text as its dataset has it"
 # The Hub's name of a metric, and what tells it from others of that name.
 METRICS = {
     "cer": ("cer", "CER, Malayalam-safe scoring form"),
@@ -26,8 +26,8 @@ METRICS = {
     "cer_raw": ("cer", f"CER, {UNNORMALISED}"),
     "wer_raw": ("wer", f"WER, {UNNORMALISED}"),
     "aer_raw": ("aer", f"akshara error rate, {UNNORMALISED}"),
-    "cer_vistaar_compat": ("cer", "CER as Vistaar counts (vistaar_compat), on gold's references"),
-    "wer_vistaar_compat": ("wer", "WER as Vistaar counts (vistaar_compat), on gold's references"),
+    "cer_vistaar_compat": ("cer", "CER as Vistaar counts (vistaar_compat)"),
+    "wer_vistaar_compat": ("wer", "WER as Vistaar counts (vistaar_compat)"),
     "macro_f1": ("f1", "macro-F1"),
     "weighted_f1": ("f1", "weighted F1"),
     "accuracy": ("accuracy", "accuracy"),

@@ -10,10 +10,8 @@ somebody who computes all of it again. Who needs that keeps `head()` somewhere e
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,22 +21,19 @@ from data_foundry.adapter_name import engine_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry_history import (
     HISTORY_SCHEMA,
+    REPLACED_BY,
+    RESTORED,
     HistoryEntry,
     append,
     as_stored,
+    displaced,
     faults,
     read_entries,
     replayed,
 )
-from data_foundry.lake import Lake, Layer
+from data_foundry.lake import Database, Lake, Layer
 
 FILE_NAME = "registry.sqlite"
-BUSY_SECONDS = 30.0
-ERROR_HINT = "Check the disk and that no other process holds it; a damaged file must come back from a backup."
-LOG_HINT = (
-    f"Its latest changes still lie in {FILE_NAME}-wal, and who may not write there can't read them: let a user who may "
-    "run `python -m data_foundry models list`, which brings them in."
-)
 
 
 class Stage(StrEnum):
@@ -62,8 +57,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     Stage.ROLLED_BACK: frozenset({Stage.SHADOW}),
 }
 
-# Of each adapter at most one version hears mirrored calls, and at most one answers every caller.
-EXCLUSIVE = frozenset({Stage.SHADOW, Stage.PRODUCTION})
+# Of each adapter at most one version hears mirrored calls, one answers a share of the callers, and one every caller.
+EXCLUSIVE = frozenset({Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION})
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
@@ -89,13 +84,21 @@ class Version:
     stage_since: str
 
 
+class Conflict(FoundryError):
+    """A version no longer stands as the caller saw it: somebody else was first, and nothing was changed."""
+
+
+Check = Callable[[Sequence[HistoryEntry]], None]
+"""Looks at a version's history inside the transaction of a change, and stops the change by what it raises."""
+
+
 class Registry:
     """The versions under one base path. Opening it writes nothing; the first registration makes the file."""
 
     def __init__(self, lake: Lake) -> None:
         self.path: Path = lake.folder(Layer.MODELS, FILE_NAME)
-        # A write-ahead log needs memory that its readers share, which a network file system does not give.
-        self._journal = "WAL" if lake.storage.type == "local" else "DELETE"
+        schema, tables = _SCHEMA + HISTORY_SCHEMA, ("versions", "history")
+        self._database = Database(self.path, "The model registry", schema, tables, lake.storage)
 
     def register(
         self,
@@ -117,7 +120,7 @@ class Registry:
         can have, and when other weights come under the name of a version that answers callers.
         """
         engine_of(engine)
-        with self._transaction() as connection:
+        with self._database.writing() as connection:
             known = _find(connection, engine, version)
             if known and (known.artefact_hash, known.evaluation_hash) == (artefact_hash, evaluation_hash):
                 return known
@@ -131,17 +134,9 @@ class Registry:
             event = "registered" if known is None else "evaluated again" if same_weights else "weights changed"
             stage = known.stage if known and same_weights else Stage.NONE
             hashes = {"artefact_hash": artefact_hash, "evaluation_hash": evaluation_hash}
-            at = append(
-                connection,
-                event,
-                engine,
-                version,
-                known.stage if known else None,
-                stage,
-                actor,
-                reason,
-                {**(evidence or {}), **hashes, "base": base, "base_revision": base_revision},
-            )
+            recorded = {**(evidence or {}), **hashes, "base": base, "base_revision": base_revision}
+            start = known.stage if known else None
+            at = append(connection, event, engine, version, start, stage, actor, reason, recorded)
             connection.execute(
                 "INSERT INTO versions VALUES (:engine, :version, :artefact_hash, :evaluation_hash, :base,"
                 " :base_revision, :stage, :reason, :at, :at) ON CONFLICT (engine, version) DO UPDATE SET"
@@ -163,14 +158,22 @@ class Registry:
             return _require(connection, engine, version)
 
     def note(
-        self, engine: str, version: str, *, actor: str, reason: str, evidence: Mapping[str, Any] | None = None
+        self,
+        engine: str,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any] | None = None,
+        expected: Stage | Version | None = None,
+        check: Check | None = None,
     ) -> Version:
-        """Say why a version stands where it stands, without moving it.
+        """Say why a version stands where it stands, without moving it; `expected` and `check` as for a transition.
 
         The same reason on the same evidence again is nothing; on other evidence it is written.
         """
-        with self._transaction() as connection:
-            known = _require(connection, engine, version)
+        with self._database.writing() as connection:
+            known = _as_expected(connection, engine, version, expected, check)
             if known.reason == reason and _evidence_of(connection, known) == as_stored(evidence or {}):
                 return known
             append(connection, "noted", engine, version, known.stage, known.stage, actor, reason, evidence or {})
@@ -188,34 +191,76 @@ class Registry:
         actor: str,
         reason: str,
         evidence: Mapping[str, Any] | None = None,
+        expected: Stage | Version | None = None,
+        check: Check | None = None,
     ) -> Version:
         """Move a version to another stage and return it; the version that held an exclusive stage retires with it.
 
-        Raises FoundryError for an unknown version and for a transition that the table does not allow.
+        `expected` is where the caller saw it: a stage, or the version itself, which then must have its hashes and have
+        come to its stage at the same time. `check` looks at its history while nobody else can change it. Raises
+        Conflict where it does not stand as expected, and FoundryError for an unknown version and for a transition that
+        the table does not allow.
         """
         to_stage = Stage(to_stage)
-        with self._transaction() as connection:
-            known = _require(connection, engine, version)
-            if to_stage not in TRANSITIONS[known.stage]:
-                allowed = ", ".join(sorted(TRANSITIONS[known.stage])) or "nothing"
-                raise FoundryError(
-                    f"{engine}/{version} can't go from {known.stage} to {to_stage}.",
-                    f"From {known.stage} it may go to: {allowed}.",
-                )
+        with self._database.writing() as connection:
+            known = _as_expected(connection, engine, version, expected, check)
+            _check_allowed(known, to_stage)
             if to_stage in EXCLUSIVE:
                 for other in _select(connection, "engine = ? AND stage = ?", (engine, to_stage.value)):
-                    _move(connection, other, Stage.RETIRED, actor, f"{version} took its place in {to_stage}", {})
+                    took = f"{version} took its place in {to_stage}"
+                    _move(connection, other, Stage.RETIRED, actor, took, {REPLACED_BY: version})
             _move(connection, known, to_stage, actor, reason, evidence or {})
             return _require(connection, engine, version)
 
+    def roll_back(
+        self,
+        engine: str,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any] | None = None,
+        restore: Version | None = None,
+        expected: Stage | Version | None = None,
+    ) -> tuple[Version, Version | None]:
+        """Take a version back, and in the same transaction let `restore` answer again in its place; return both.
+
+        `restore` is what `replaced` returned, given by a caller who found that its files are those that were
+        registered. Raises Conflict where the version does not stand as `expected`, or `restore` is not what it took
+        the place of (any more), and FoundryError where it is not in shadow, staging or production.
+        """
+        with self._database.writing() as connection:
+            known = _as_expected(connection, engine, version, expected, None)
+            _check_allowed(known, Stage.ROLLED_BACK)
+            back = _replaced(connection, known) if restore else None
+            if restore and (back is None or _identity(back) != _identity(restore)):
+                stands = f"what it took the place of is {back.version if back else 'not there any more'}"
+                raise Conflict(f"{engine}/{restore.version} can't be restored for {version}: {stands}.", "Look again.")
+            _move(connection, known, Stage.ROLLED_BACK, actor, reason, evidence or {})
+            if back is not None:
+                said = f"serves again: {version}, which had taken its place, was rolled back"
+                proof = {name: getattr(back, name) for name in ("artefact_hash", "evaluation_hash")}
+                _move(connection, back, Stage.PRODUCTION, actor, said, {"for": version, **proof}, RESTORED)
+                back = _require(connection, engine, back.version)
+            return _require(connection, engine, version), back
+
+    def replaced(self, engine: str, version: str) -> Version | None:
+        """Return the version whose place in production a version took, if a rollback may restore it; else None.
+
+        That is one that stands retired since, for no other reason.
+        """
+        with self._database.reading() as connection:
+            known = _find(connection, engine, version) if connection else None
+            return _replaced(connection, known) if connection and known else None
+
     def version(self, engine: str, version: str) -> Version | None:
         """Return a version, or None when it is not registered."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return _find(connection, engine, version) if connection else None
 
     def versions(self, engine: str | None = None, stage: Stage | None = None) -> list[Version]:
         """Return the versions of an engine (or all), latest change last, at one stage (or any)."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             if connection is None:
                 return []
             found = _select(connection, "engine = coalesce(?, engine) AND stage = coalesce(?, stage)", (engine, stage))
@@ -227,7 +272,7 @@ class Registry:
 
     def history(self, engine: str | None = None, version: str | None = None) -> list[HistoryEntry]:
         """Return the history, oldest first."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             if connection is None:
                 return []
             return [
@@ -238,8 +283,11 @@ class Registry:
 
     def head(self) -> str:
         """Return the hash of the latest history entry ("" when there is none)."""
-        entries = self.history()
-        return entries[-1].hash if entries else ""
+        with self._database.reading() as connection:
+            row = (
+                connection and connection.execute("SELECT hash FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
+            )
+            return row["hash"] if row else ""
 
     def verify_history(self) -> list[str]:
         """Return what is wrong with the history, as sentences; an empty list means that it is whole.
@@ -248,7 +296,7 @@ class Registry:
         transition was legal, and that every version is in the versions table what its history made it: its stage,
         hashes, base, reason and times.
         """
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             if connection is None:
                 return []
             entries = list(read_entries(connection))
@@ -270,56 +318,6 @@ class Registry:
                     if column != "stage" and known[column] != value
                 ]
         return wrong
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """One writer at a time; commit at the end, roll back on an error."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _clear_errors(self.path), closing(self._connect("rwc")) as connection:
-            connection.execute(f"PRAGMA journal_mode = {self._journal}")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_SCHEMA + HISTORY_SCHEMA)
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """One consistent view, or None where nothing was ever registered. Leaves no file behind."""
-        if not self.path.exists():
-            yield None
-            return
-        # A connection that may write tidies the log away when it closes; a read-only one would leave it lying.
-        writable = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
-        # An immutable file is read without its log: changes that still lie there would not be seen.
-        logged = self.path.with_name(f"{FILE_NAME}-wal").exists()
-        mode = "rw" if writable else "ro" if logged else "ro&immutable=1"
-        hint = LOG_HINT if mode == "ro" else ERROR_HINT
-        with _clear_errors(self.path, hint), closing(self._connect(mode)) as connection:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("BEGIN")
-            tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('versions', 'history')")
-            yield connection if tables.fetchone()[0] == 2 else None
-            connection.execute("COMMIT")
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
-        connection.row_factory = sqlite3.Row
-        return connection
-
-
-@contextmanager
-def _clear_errors(path: Path, hint: str = ERROR_HINT) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise FoundryError(f"The model registry {path} can't be used: {error}.", hint) from error
 
 
 def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Version]:
@@ -344,6 +342,42 @@ def _require(connection: sqlite3.Connection, engine: str, version: str) -> Versi
     return found
 
 
+def _as_expected(
+    connection: sqlite3.Connection, engine: str, version: str, expected: Stage | Version | None, check: Check | None
+) -> Version:
+    known = _require(connection, engine, version)
+    if expected is not None:
+        seen = known.stage if isinstance(expected, Stage) else _identity(known)
+        if seen != (expected if isinstance(expected, Stage) else _identity(expected)):
+            since = f"{known.stage} since {known.stage_since}, weights {known.artefact_hash[:12]}"
+            raise Conflict(f"{engine}/{version} stands elsewhere by now: {since}.", "Look again, then decide.")
+    if check is not None:
+        check([e for e in read_entries(connection) if (e.engine, e.version) == (engine, version)])
+    return known
+
+
+def _identity(version: Version) -> tuple[str, ...]:
+    """What a move rests on: which version, which bytes, and since when it stands where."""
+    hashes = version.artefact_hash, version.evaluation_hash
+    return (version.engine, version.version, *hashes, version.stage, version.stage_since)
+
+
+def _check_allowed(known: Version, to_stage: Stage) -> None:
+    if to_stage not in TRANSITIONS[known.stage]:
+        allowed = ", ".join(sorted(TRANSITIONS[known.stage])) or "nothing"
+        raise FoundryError(
+            f"{known.engine}/{known.version} can't go from {known.stage} to {to_stage}.",
+            f"From {known.stage} it may go to: {allowed}.",
+        )
+
+
+def _replaced(connection: sqlite3.Connection, known: Version) -> Version | None:
+    if known.stage is not Stage.PRODUCTION:
+        return None
+    name = displaced([*read_entries(connection)], known.engine, known.version)
+    return _find(connection, known.engine, name) if name else None
+
+
 def _move(
     connection: sqlite3.Connection,
     known: Version,
@@ -351,8 +385,9 @@ def _move(
     actor: str,
     reason: str,
     evidence: Mapping[str, Any],
+    event: str = "moved",
 ) -> None:
-    at = append(connection, "moved", known.engine, known.version, known.stage, to_stage, actor, reason, evidence)
+    at = append(connection, event, known.engine, known.version, known.stage, to_stage, actor, reason, evidence)
     connection.execute(
         "UPDATE versions SET stage = ?, reason = ?, stage_since = ? WHERE engine = ? AND version = ?",
         (to_stage.value, reason, at, known.engine, known.version),

@@ -25,6 +25,10 @@ CREATE TRIGGER IF NOT EXISTS history_is_not_deleted BEFORE DELETE ON history
 # Events that enter a version with other hashes, and what their evidence says of it.
 REGISTRATIONS = ("registered", "evaluated again", "weights changed")
 RECORDED = ("artefact_hash", "evaluation_hash", "base", "base_revision")
+RESTORED = "restored"
+"""The event of a version that serves again, in the transaction that rolled back what had taken its place."""
+REPLACED_BY = "replaced_by"
+"""In the evidence of a retirement: the version that took the place."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,30 @@ def replayed(entries: Iterable[HistoryEntry]) -> dict[tuple[str, str], dict[str,
     return found
 
 
+def displaced(entries: Sequence[HistoryEntry], engine: str, version: str) -> str | None:
+    """Return the version that a version retired when it came to production, or None where it took nobody's place.
+
+    One that has moved since, or stands retired for another reason, is not meant: a rollback may not bring it back.
+    """
+    own = [entry for entry in entries if entry.engine == engine]
+    came = [i for i, e in enumerate(own) if e.version == version and _moves(e, "staging", "production")]
+    left = own[came[-1] - 1] if came and came[-1] else None
+    if left is None or not _moves(left, "production", "retired") or not _for(left, version):
+        return None
+    changes = [entry for entry in own if entry.version == left.version and entry.from_stage != entry.to_stage]
+    return left.version if changes[-1] is left else None
+
+
+def _moves(entry: HistoryEntry, start: str, end: str) -> bool:
+    return (entry.event, entry.from_stage, entry.to_stage) == ("moved", start, end)
+
+
+def _for(retired: HistoryEntry, version: str) -> bool:
+    """Tell whether a version retired for another one; entries of before that was evidence say it in their reason."""
+    named = retired.evidence.get(REPLACED_BY, retired.reason.partition(" took its place in production")[0])
+    return bool(named == version)
+
+
 def faults(entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection[str]], written: int) -> list[str]:
     """Return what is wrong with a chain, as sentences.
 
@@ -132,7 +160,7 @@ def faults(entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection
     wrong: list[str] = []
     previous_hash, previous_sequence = "", 0
     stages: dict[tuple[str, str], str] = {}
-    for entry in entries:
+    for at, entry in enumerate(entries):
         where = f"entry {entry.sequence} ({entry.engine}/{entry.version} {entry.event})"
         if entry.sequence != previous_sequence + 1:
             wrong.append(f"{where} follows entry {previous_sequence}: what stood between them is gone")
@@ -143,10 +171,32 @@ def faults(entries: Sequence[HistoryEntry], transitions: Mapping[str, Collection
         name = (entry.engine, entry.version)
         if entry.from_stage != stages.get(name):
             wrong.append(f"{where} starts at {entry.from_stage}, the version stood at {stages.get(name)}")
-        if entry.event == "moved" and entry.to_stage not in transitions.get(entry.from_stage or "", ()):
+        if not _is_legal(entry, transitions):
             wrong.append(f"{where} went from {entry.from_stage} to {entry.to_stage}, which is not allowed")
+        elif entry.event == RESTORED and not _was_restored(entries[: at + 1]):
+            wrong.append(f"{where} serves again, though nothing that took its place was rolled back just before")
         stages[name] = entry.to_stage
         previous_hash, previous_sequence = entry.hash, entry.sequence
     if written != previous_sequence:
         wrong.append(f"{written} entries were written, the last one kept is {previous_sequence}")
     return wrong
+
+
+def _is_legal(entry: HistoryEntry, transitions: Mapping[str, Collection[str]]) -> bool:
+    """Tell whether an event may lead from its stage to its other one."""
+    if entry.event == "moved":
+        return entry.to_stage in transitions.get(entry.from_stage or "", ())
+    if entry.event == RESTORED:
+        return (entry.from_stage, entry.to_stage) == ("retired", "production")
+    if entry.event in ("registered", "weights changed"):
+        return entry.to_stage == "none"
+    return entry.from_stage == entry.to_stage
+
+
+def _was_restored(entries: Sequence[HistoryEntry]) -> bool:
+    """Tell whether the last entry brings back what had lost its place to the version that the one before takes back."""
+    if len(entries) < 2:
+        return False
+    before, entry = entries[-2:]
+    taken_back = before.engine == entry.engine and _moves(before, "production", "rolled_back")
+    return taken_back and displaced(entries[:-2], before.engine, before.version) == entry.version

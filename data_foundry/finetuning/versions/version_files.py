@@ -15,6 +15,8 @@ PHONE = "test_phone"
 """The split of gold that holds test rows as they sound through a phone line."""
 ADAPTER, PROBE = "adapter", "linear_probe"
 """Folders of the adapter, and of the head trained on the frozen base that a base without a head is measured by."""
+EVALUATION = "evaluation.json"
+"""What the version was measured to do, and its gates."""
 CALIBRATION = "calibration.json"
 """The temperature of a classifier, fitted on validation rows, for who serves it."""
 
@@ -41,7 +43,7 @@ def summary(details: Mapping[str, Any]) -> str:
 def version_hashes(model: Manifest) -> tuple[str, str]:
     """Return the hash of a version's weights and the hash of its evaluation: what an approval is bound to."""
     weights = [(file.path, file.sha256) for file in model.files if file.path.startswith(f"{ADAPTER}/")]
-    evaluation = [(file.path, file.sha256) for file in model.files if file.path == "evaluation.json"]
+    evaluation = [(file.path, file.sha256) for file in model.files if file.path == EVALUATION]
     return fingerprint(weights), fingerprint(evaluation)
 
 

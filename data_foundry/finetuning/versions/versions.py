@@ -11,7 +11,7 @@ from data_foundry.adapter_name import is_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.finetuning.versions.registry_history import HistoryEntry
-from data_foundry.finetuning.versions.version_files import version_hashes
+from data_foundry.finetuning.versions.version_files import ADAPTER, CALIBRATION, EVALUATION, version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 
 DEPLOYMENT = "-deployment"
@@ -115,6 +115,27 @@ def version_entry(record: VersionRecord) -> dict[str, Any]:
         "reason": registered.reason if registered else UNREGISTERED,
         **({} if record.model else {"fault": "its files are gone or can't be read: see verify"}),
     }
+
+
+def files_fault(lake: Lake, version: Version) -> str | None:
+    """Return why a version's weights, evaluation and calibration are not those that were registered; None if they are.
+
+    Their bytes are read and hashed.
+    """
+    name = f"{version.engine}/{version.version}"
+    try:
+        model = lake.manifest(Layer.MODELS, name)
+        if model is None:
+            return f"the files of {name} are gone"
+        if version_hashes(model) != (version.artefact_hash, version.evaluation_hash):
+            return f"what lies in models/{name} is not what was registered"
+        for part in (ADAPTER, EVALUATION, CALIBRATION):
+            lake.files(Layer.MODELS, name, under=part, hashed=True)
+    except FoundryError as error:
+        return error.message
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def registry_faults(lake: Lake) -> list[str]:

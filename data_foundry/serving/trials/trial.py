@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import fingerprint
 
@@ -39,11 +41,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Side:
-    """How one version did on one call: milliseconds of its model's work, and the error in place of an answer."""
+    """How one version did on one call: milliseconds of its model's work, and the error in place of an answer.
+
+    The time that it waited for a processor is not in them. Neither a time nor an error: it answered the caller, but
+    could not be asked beside the other version.
+    """
 
     milliseconds: float | None
     error: str | None = None
     confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse, with FoundryError, a time that is negative or not finite, and a confidence that is no share."""
+        _within("A time in milliseconds", self.milliseconds, math.inf)
+        _within("A confidence", self.confidence, 1.0)
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ class Pair:
     candidate: Side
     disagreement: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse, with FoundryError, a moment that is not finite and a disagreement that is no share."""
+        _within("A moment in Unix seconds", self.at, math.inf)
+        _within("A disagreement", self.disagreement, 1.0)
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -71,3 +87,15 @@ class Losses:
     at: float
     incumbent: float
     candidate: float
+
+    def __post_init__(self) -> None:
+        """Refuse, with FoundryError, a moment that is not finite and a loss that is no share."""
+        _within("A moment in Unix seconds", self.at, math.inf)
+        for loss in (self.incumbent, self.candidate):
+            _within("A loss", loss, 1.0)
+
+
+def _within(what: str, value: float | None, most: float) -> None:
+    """One value that is no number would spoil every mean after it, so none is let in."""
+    if value is not None and not (0 <= value <= most and math.isfinite(value)):
+        raise FoundryError(f"{what} can't be {value}.", "Count the call as an error of the version that gave it.")

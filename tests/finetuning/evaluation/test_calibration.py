@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
 from data_foundry.finetuning.evaluation.calibration import (
+    Temperature,
     brier,
+    calibrated,
     calibration_error,
     fit_temperature,
     reliability,
+    served_temperature,
+    temperature_json,
     with_temperature,
 )
+from data_foundry.finetuning.tasks.task import Prediction
+from data_foundry.finetuning.versions.version_files import CALIBRATION, write_json
 
 LABELS = ["a", "b", "c"]
 
@@ -74,3 +82,25 @@ def test_a_classifier_that_is_always_right_has_a_temperature_at_the_bound_and_it
     found = fit_temperature(probabilities, ["a"] * 40, LABELS)
     assert found.value == pytest.approx(0.2, rel=0.02)
     assert "at the bound" in found.note
+
+
+def test_what_is_served_has_the_label_it_had_and_the_confidence_of_the_temperature() -> None:
+    raw = Prediction("b", 0.7, {"a": 0.2, "b": 0.7, "c": 0.1})
+    calm = calibrated(raw, 2.0)
+    assert calm.output == "b" and calm.confidence == calm.classes["b"] < 0.7
+    roots = {name: value**0.5 for name, value in raw.classes.items()}
+    assert calm.classes == pytest.approx({name: root / sum(roots.values()) for name, root in roots.items()})
+    assert calibrated(raw, 1.0).classes == pytest.approx(raw.classes)
+
+
+def test_what_has_no_temperature_or_no_classes_is_served_as_it_is() -> None:
+    label, transcript = Prediction("a", 0.9, {"a": 0.9, "b": 0.1}), Prediction("മഴ", 0.4)
+    assert calibrated(label, None) is label and calibrated(transcript, 2.0) is transcript
+
+
+def test_a_version_is_served_with_the_temperature_written_for_it(tmp_path: Path) -> None:
+    assert served_temperature(tmp_path) is None
+    write_json(tmp_path / CALIBRATION, temperature_json(Temperature(1.5, "fitted")))
+    assert served_temperature(tmp_path) == 1.5
+    write_json(tmp_path / CALIBRATION, temperature_json(Temperature(None, "too few rows")))
+    assert served_temperature(tmp_path) is None

@@ -53,6 +53,7 @@ def test_speech_is_scored_in_the_malayalam_safe_form_and_raw(hub: Path) -> None:
     """Legacy chillu and punctuation are spelling, not recognition errors; a dropped vowel sign is an error."""
     one = rows(AIEngine.STT, 2, "test")
     one[0]["text"], one[1]["text"] = "അവൻ വന്നു.", "കളി"
+    one[0]["text_raw"], one[1]["text_raw"] = "അവൻ വന്നു.", "കളി"
     legacy = ["അവന്\u200d വന്നു", "കളി"]
     found = evaluate(scripted(hub, AIEngine.STT, legacy, ["അവൻ വന്ന", "കള"]), one, "new")
     base, adapted = found.figures("base"), found.figures("adapted")
@@ -69,14 +70,33 @@ def test_figures_in_vistaars_form_are_labelled_and_count_what_it_counts(hub: Pat
     """Its normaliser leaves curly quotes in the words: an error there, and none in the scoring form."""
     batch = rows(AIEngine.STT, 2, "test")
     batch[0]["text"], batch[1]["text"] = "“ശരി” എന്ന്", "പൗരൻ."
+    batch[0]["text_raw"], batch[1]["text_raw"] = "“ശരി” എന്ന്", "പൗരൻ."
     found = evaluate(scripted(hub, AIEngine.STT, ["ശരി എന്ന്", "പൌരൻ"], ["", ""]), batch, "new")
     base = found.figures("base")
     assert base["wer"] == 0
     assert base["wer_vistaar_compat"] == pytest.approx(1 / 3, rel=1e-4)
     assert base["cer_vistaar_compat"] > 0
     assert "vistaar_compat after Vistaar's evaluation.py with indic-nlp-library" in found.as_json()["scorer"]
-    assert found.as_json()["scorer"].endswith("on this gold's references")
-    assert "*_raw unnormalised: as gold writes it, no scoring form" in found.as_json()["scorer"]
+    assert "*_raw unnormalised, against the text as its dataset has it" in found.as_json()["scorer"]
+
+
+def test_raw_figures_are_against_the_text_as_found_and_absent_where_a_row_lacks_it(hub: Path) -> None:
+    """Preparing gold mends spelling: against the mended text a base that spells as its source does would look wrong."""
+    batch = rows(AIEngine.STT, 2, "test")
+    for row, text, as_found in zip(batch, ("അവൻ വന്നു", "കളി"), ("അവന്\u200d വന്നു !", "കളി"), strict=True):
+        row |= {"text": text, "text_raw": as_found}
+    predictor = scripted(hub, AIEngine.STT, ["അവന്\u200d വന്നു !", "കളി"], ["അവൻ വന്നു", "കളി"])
+    found = evaluate(predictor, batch, "new")
+    base, adapted = found.figures("base"), found.figures("adapted")
+    assert base["cer_raw"] == base["wer_raw"] == base["aer_raw"] == base["cer"] == adapted["cer"] == 0
+    assert adapted["wer_raw"] == pytest.approx(2 / 4) and adapted["cer_raw"] > 0
+    assert base["reference_words"] == {"raw": 4, "scoring_form": 3, "vistaar_compat": 3}
+
+    batch[1]["text_raw"] = None
+    lacking = evaluate(predictor, batch, "new").figures("adapted")
+    assert not [name for name in lacking if name.endswith(("_raw", "_vistaar_compat"))] and lacking["cer"] == 0
+    why = "1 of 2 rows do not say how their dataset writes the text (text_raw)"
+    assert lacking["not_measured"] == {"raw": why, "vistaar_compat": why}
 
 
 def test_whispers_own_normaliser_would_claim_a_fraction_of_the_errors(hub: Path) -> None:
@@ -274,7 +294,7 @@ def test_a_base_without_a_head_is_measured_by_a_linear_probe_and_named_so(tiny_s
     curves = json.loads((folder / "training_log.json").read_text())
     assert set(curves) == {"adapter", "linear_probe"}
     assert curves["linear_probe"]["trainable_parameters"] < curves["adapter"]["trainable_parameters"]
-    assert "linear probe: a head trained on the frozen base" in (folder / "README.md").read_text()
+    assert "linear probe: a head fitted on the frozen base" in (folder / "README.md").read_text()
     from safetensors.torch import load_file
 
     probe = load_file(folder / "linear_probe" / "adapter_model.safetensors")

@@ -94,6 +94,14 @@ def test_adapters_are_switched_by_name_and_none_is_the_base(topics: Predictor, h
     assert topics.predict(batch) == bare
 
 
+def test_the_adapter_that_answered_last_is_let_go_of_without_a_warning(topics: Predictor) -> None:
+    batch = rows(AIEngine.NLU, 2)
+    same = topics.predict(batch, "same")
+    topics.predict(batch, "other")
+    topics.remove_adapter("other")
+    assert topics.predict(batch, "same") == same
+
+
 def test_every_adapter_answers_with_its_own_head(hub: Path, tmp_path: Path) -> None:
     import torch
 

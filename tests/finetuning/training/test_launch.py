@@ -205,8 +205,17 @@ def test_an_interrupt_ends_the_launcher_first(
     started = tmp_path / "started"
     monkeypatch.setattr(launch, "_command", lambda folder: [sys.executable, str(script), str(started)])
     main = threading.main_thread().ident or 0
+    waiting, wait = threading.Event(), subprocess.Popen.wait
+
+    def waited_for(launcher: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        waiting.set()
+        return wait(launcher, timeout)
+
+    # Before that there is nobody yet to end the launcher but its own watch over its parent, which this one has not.
+    monkeypatch.setattr(subprocess.Popen, "wait", waited_for)
 
     def interrupt() -> None:
+        waiting.wait()
         wait_until(lambda: started.is_file() and started.read_text() != "")
         signal.pthread_kill(main, signal.SIGINT)
 

@@ -15,7 +15,7 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import TRANSITIONS, Registry, Stage, Version
+from data_foundry.finetuning.versions.registry import TRANSITIONS, Conflict, Registry, Stage, Version
 from data_foundry.lake import Lake
 
 
@@ -295,6 +295,251 @@ def test_a_registry_made_before_there_were_variants_opens_and_goes_on(registry: 
     assert registry.verify_history() == []
 
 
+FIRST, SECOND, THIRD = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"
+UP = (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION)
+
+
+def replace(registry: Registry, *versions: str) -> None:
+    """Bring versions to production one after the other."""
+    for version in versions:
+        register(registry, version)
+        move(registry, version, *UP)
+
+
+def roll_back(registry: Registry, version: str, **how: object) -> tuple[Version, Version | None]:
+    return registry.roll_back("stt", version, actor="test", reason="callers complained", **how)  # type: ignore[arg-type]
+
+
+def stages(registry: Registry) -> dict[str, Stage]:
+    return {version.version: version.stage for version in registry.versions("stt")}
+
+
+def test_a_new_version_in_staging_retires_the_one_that_was_there(registry: Registry) -> None:
+    for version in (FIRST, SECOND):
+        register(registry, version)
+        move(registry, version, Stage.SHADOW, Stage.STAGING)
+    assert stages(registry) == {FIRST: Stage.RETIRED, SECOND: Stage.STAGING}
+    (retired,) = [entry for entry in registry.history() if entry.to_stage == "retired"]
+    assert retired.evidence == {"replaced_by": SECOND}
+
+
+def test_a_rollback_of_production_restores_what_it_replaced_in_the_same_change(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND)
+    before = registry.replaced("stt", SECOND)
+    assert before is not None and (before.version, before.stage) == (FIRST, Stage.RETIRED)
+    taken, restored = roll_back(registry, SECOND, restore=before, evidence={"calls": 40})
+    assert (taken.stage, restored and restored.stage) == (Stage.ROLLED_BACK, Stage.PRODUCTION)
+    assert stages(registry) == {FIRST: Stage.PRODUCTION, SECOND: Stage.ROLLED_BACK}
+    last = registry.history()[-2:]
+    assert [(e.event, e.version, e.to_stage) for e in last] == [
+        ("moved", SECOND, "rolled_back"), ("restored", FIRST, "production"),
+    ]  # fmt: skip
+    assert last[0].evidence == {"calls": 40} and last[1].evidence["artefact_hash"] == before.artefact_hash
+    assert registry.version("stt", FIRST).reason.startswith("serves again: bbbbbbbbbbbb")  # type: ignore[union-attr]
+    assert registry.verify_history() == []
+
+
+def test_what_was_restored_can_be_rolled_back_to_what_it_had_replaced_itself(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND, THIRD)
+    roll_back(registry, THIRD, restore=registry.replaced("stt", THIRD))
+    assert registry.replaced("stt", SECOND) == registry.version("stt", FIRST)
+    roll_back(registry, SECOND, restore=registry.replaced("stt", SECOND))
+    assert stages(registry) == {FIRST: Stage.PRODUCTION, SECOND: Stage.ROLLED_BACK, THIRD: Stage.ROLLED_BACK}
+    assert registry.replaced("stt", FIRST) is None, "it took nobody's place"
+    assert registry.verify_history() == []
+
+
+def test_a_rollback_restores_nothing_unless_it_is_told_to_and_from_the_shadow_it_can_not(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND)
+    first = registry.version("stt", FIRST)
+    register(registry, THIRD)
+    move(registry, THIRD, Stage.SHADOW)
+    with pytest.raises(Conflict, match="can't be restored for cccccccccccc"):
+        roll_back(registry, THIRD, restore=first)
+    assert roll_back(registry, THIRD) == (registry.version("stt", THIRD), None)
+    assert roll_back(registry, SECOND)[1] is None
+    assert stages(registry) == {FIRST: Stage.RETIRED, SECOND: Stage.ROLLED_BACK, THIRD: Stage.ROLLED_BACK}
+    with pytest.raises(FoundryError, match="can't go from rolled_back to rolled_back"):
+        roll_back(registry, SECOND)
+    assert registry.verify_history() == []
+
+
+def test_what_has_moved_since_it_was_replaced_is_not_restored(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND)
+    seen = registry.replaced("stt", SECOND)
+    move(registry, FIRST, Stage.SHADOW, Stage.ROLLED_BACK)
+    assert registry.replaced("stt", SECOND) is None
+    before = registry.history()
+    with pytest.raises(Conflict, match="is not there any more"):
+        roll_back(registry, SECOND, restore=seen)
+    assert registry.history() == before
+
+
+def test_what_a_person_retired_before_another_came_was_not_replaced_by_it(registry: Registry) -> None:
+    replace(registry, FIRST)
+    register(registry, SECOND)
+    move(registry, SECOND, Stage.SHADOW, Stage.STAGING)
+    move(registry, FIRST, Stage.RETIRED)
+    move(registry, SECOND, Stage.PRODUCTION)
+    assert registry.replaced("stt", SECOND) is None
+
+
+def test_a_move_that_expects_another_stage_or_another_stay_there_changes_nothing(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(registry)
+    seen = move(registry, FIRST, Stage.SHADOW)
+    go = {"actor": "test", "reason": "passed"}
+    with pytest.raises(Conflict, match="stands elsewhere by now: shadow since"):
+        registry.transition("stt", FIRST, Stage.STAGING, expected=Stage.STAGING, **go)
+    register(registry, evaluation_hash="measured again")
+    for change in (
+        lambda: registry.transition("stt", FIRST, Stage.STAGING, expected=seen, **go),
+        lambda: registry.roll_back("stt", FIRST, expected=seen, **go),
+        lambda: registry.note("stt", FIRST, expected=seen, **go),
+    ):
+        before = registry.history()
+        with pytest.raises(Conflict, match="stands elsewhere"):
+            change()
+        assert registry.history() == before
+    seen = registry.version("stt", FIRST)
+    monkeypatch.setattr("data_foundry.finetuning.versions.registry_history.now", lambda: "2099-01-01T00:00:00Z")
+    move(registry, FIRST, Stage.ROLLED_BACK, Stage.SHADOW)
+    with pytest.raises(Conflict, match="shadow since 2099"):
+        registry.transition("stt", FIRST, Stage.STAGING, expected=seen, **go)
+    assert move(registry, FIRST, Stage.STAGING).stage is Stage.STAGING  # type: ignore[union-attr]
+
+
+def test_of_two_that_move_a_version_at_once_one_does_and_the_other_learns_of_it(registry: Registry, lake: Lake) -> None:
+    seen = [register(registry, f"{number:012x}") for number in range(8)]
+
+    def move_it(version: Version) -> bool:
+        try:
+            Registry(lake).transition(
+                "stt", version.version, Stage.SHADOW, actor="test", reason="passed", expected=version
+            )
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        moved = list(pool.map(move_it, [version for version in seen for _ in range(2)]))
+    assert sum(moved) == 8
+    assert registry.verify_history() == []
+
+
+def test_a_check_sees_the_versions_history_and_what_it_raises_stops_the_change(registry: Registry) -> None:
+    register(registry)
+    register(registry, SECOND)
+    seen = []
+
+    def refuse(entries: object) -> None:
+        seen.append([(entry.version, entry.event) for entry in entries])  # type: ignore[attr-defined]
+        raise Conflict("no")
+
+    for change in (
+        lambda: registry.transition("stt", FIRST, Stage.SHADOW, actor="a", reason="r", check=refuse),
+        lambda: registry.note("stt", FIRST, actor="a", reason="r", check=refuse),
+    ):
+        with pytest.raises(Conflict, match="no"):
+            change()
+    assert seen == [[(FIRST, "registered")]] * 2 and len(registry.history()) == 2
+
+
+FORGED = """
+INSERT INTO history (at, event, engine, version, from_stage, to_stage, actor, reason, evidence, previous_hash, hash)
+VALUES (:at, :event, :engine, :version, :from_stage, :to_stage, :actor, :reason, '{}', :previous_hash, :hash)
+"""
+
+
+def forge(registry: Registry, event: str, version: str, start: str, end: str) -> None:
+    """Append an entry as if the registry had, and let the versions table agree with it."""
+    entry = registry.history()[-1]
+    given = {"event": event, "version": version, "from_stage": start, "to_stage": end, "evidence": {}}
+    new = type(entry)(**{**entry.__dict__, **given, "sequence": 0, "previous_hash": entry.hash, "hash": ""})
+    connection = sqlite3.connect(registry.path)
+    connection.execute(FORGED, {**new.__dict__, "evidence": "{}", "hash": new.expected_hash})
+    connection.execute(
+        "UPDATE versions SET stage = ?, stage_since = ?, reason = ? WHERE version = ?",
+        (end, new.at, new.reason, version),
+    )
+    connection.commit()
+    connection.close()
+
+
+def test_a_retired_version_comes_to_production_by_a_rollback_of_its_successor_alone(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND, THIRD)
+    forge(registry, "restored", SECOND, "retired", "production")
+    (wrong,) = registry.verify_history()
+    assert "serves again, though nothing that took its place was rolled back just before" in wrong
+
+
+def test_of_several_that_are_retired_only_the_one_replaced_may_be_restored(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND, THIRD)
+    roll_back(registry, THIRD)
+    forge(registry, "restored", FIRST, "retired", "production")
+    assert "serves again, though" in "".join(registry.verify_history())
+
+
+@pytest.mark.parametrize(
+    ("event", "start", "end"),
+    [("moved", "retired", "production"), ("noted", "retired", "production"), ("restored", "rolled_back", "production"),
+     ("evaluated again", "retired", "staging"), ("registered", "retired", "production"), ("blessed", "none", "shadow")],
+)  # fmt: skip
+def test_an_event_that_may_not_lead_there_is_found(registry: Registry, event: str, start: str, end: str) -> None:
+    replace(registry, FIRST)
+    register(registry, SECOND)
+    if start != "none":
+        move(registry, SECOND, Stage.SHADOW, Stage(start))
+    forge(registry, event, SECOND, start, end)
+    assert f"went from {start} to {end}, which is not allowed" in "".join(registry.verify_history())
+
+
+def test_a_registry_of_before_replacements_were_evidence_restores_by_the_reason(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND)
+    connection = sqlite3.connect(registry.path)
+    connection.execute("DROP TRIGGER history_is_not_edited")
+    connection.execute("UPDATE history SET evidence = '{}' WHERE to_stage = 'retired'")
+    connection.commit()
+    connection.close()
+    assert registry.replaced("stt", SECOND).version == FIRST  # type: ignore[union-attr]
+
+
+ROLLED_BACK_AND_KILLED = """
+import os, signal, sys
+from data_foundry.config import load_settings
+from data_foundry.finetuning.versions import registry as module
+from data_foundry.finetuning.versions.registry import Registry
+from data_foundry.lake import Lake
+
+registry = Registry(Lake(load_settings(flags={"base_path": sys.argv[1]}, environ={})))
+append = module.append
+def append_then_die(connection, event, *args):
+    at = append(connection, event, *args)
+    if event == "restored":  # both entries are written, nothing is committed
+        os.kill(os.getpid(), signal.SIGKILL)
+    return at
+module.append = append_then_die
+registry.roll_back("stt", "bbbbbbbbbbbb", actor="test", reason="harm", restore=registry.replaced("stt", "bbbbbbbbbbbb"))
+"""
+
+
+def test_a_kill_inside_a_rollback_leaves_the_version_in_production_and_never_nobody(
+    registry: Registry, lake: Lake
+) -> None:
+    replace(registry, FIRST, SECOND)
+    child = subprocess.run(
+        [sys.executable, "-c", ROLLED_BACK_AND_KILLED, str(lake.base_path)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL
+    assert stages(registry) == {FIRST: Stage.RETIRED, SECOND: Stage.PRODUCTION}
+    roll_back(registry, SECOND, restore=registry.replaced("stt", SECOND))
+    assert stages(registry) == {FIRST: Stage.PRODUCTION, SECOND: Stage.ROLLED_BACK}
+    assert registry.verify_history() == []
+
+
 def test_a_damaged_registry_is_a_clear_error(registry: Registry) -> None:
     registry.path.parent.mkdir(parents=True)
     registry.path.write_bytes(b"this is no database, whatever its name says" * 100)
@@ -352,7 +597,7 @@ def test_a_log_that_can_not_be_read_is_a_clear_error(registry: Registry, monkeyp
     def refused(*_: object) -> None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
-    monkeypatch.setattr(registry, "_connect", refused)
+    monkeypatch.setattr(registry._database, "connect", refused)
     with pytest.raises(FoundryError, match="readonly database") as raised:
         registry.versions()
     assert "latest changes still lie in registry.sqlite-wal" in raised.value.hint

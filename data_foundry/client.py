@@ -1,0 +1,246 @@
+"""A phone line's side of the gateway: three async services, each a few lines to use.
+
+>>> async def answer_a_caller(gateway: str, key: str, call_id: str, utterance: bytes) -> dict:
+...     # One client for all calls of a phone line: it keeps its connections.
+...     async with (
+...         MalayalamSpeechToTextService(gateway, key) as ears,
+...         MalayalamNLPService(gateway, key) as mind,
+...         MalayalamTextToSpeechService(gateway, key) as voice,
+...     ):
+...         heard = await ears.transcribe(utterance, call_id=call_id)       # 8 kHz G.711 in WAV is fine
+...         meant = await mind.understand(heard.text, call_id=call_id)
+...         if meant.intent is None or (meant.intent.confidence or 0) < 0.6:
+...             return {"ask_again": True, "heard": heard.text}
+...         felt = await mind.sentiment(heard.text, call_id=call_id)
+...         if felt.ivr_label == "frustration":
+...             return {"transfer": "a person", "intent": meant.intent.label}
+...         spoken = await voice.tokens("നന്ദി, ഒരു നിമിഷം", call_id=call_id)
+...         return {"intent": meant.intent.label, "version": heard.version, "codes": spoken.codes}
+
+Whatever goes wrong is a GatewayError: its `status` and `code` say what (0: the gateway can't be reached, or answers too
+late), its message what to do. A call that the gateway turned away for load (429) is tried again when the gateway said
+to, at most `retries` times; nothing else is tried again. The Malayalam was written for this project and not checked by
+a native speaker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import httpx
+
+__all__ = [
+    "GatewayError",
+    "MalayalamNLPService",
+    "MalayalamSpeechToTextService",
+    "MalayalamTextToSpeechService",
+]
+
+Direction = Literal["ml-en", "en-ml"]
+_LONGEST_WAIT = 30.0
+
+
+class GatewayError(Exception):
+    """A call without an answer. `status` is HTTP's, or 0; `code` is a word for programs."""
+
+    def __init__(self, message: str, status: int, code: str, call_id: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.call_id = status, code, call_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What every answer tells: the call, the adapter and version that answered, and its model's milliseconds."""
+
+    call_id: str
+    adapter: str
+    version: str
+    milliseconds: float
+    fallback: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript(Answered):
+    text: str
+    confidence: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label(Answered):
+    """A label, how sure the model is of it (0..1), and of every label there is."""
+
+    label: str
+    confidence: float | None
+    confidences: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentiment(Label):
+    """`ivr_label`: frustration, satisfaction or neutral; None where the polarity says nothing of a caller."""
+
+    ivr_label: str | None
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a caller wants, and what a text is about; None where the gateway serves no such model."""
+
+    call_id: str
+    intent: Label | None
+    topic: Label | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation(Answered):
+    text: str
+    direction: Direction
+    confidence: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens(Answered):
+    """`codes` has one list a layer, all of `frames` numbers."""
+
+    codes: list[list[int]]
+    layers: int
+    frames: int
+
+
+class _Service:
+    """A connection to a gateway; `timeout` in seconds is for one try of a call. Use as an async context manager."""
+
+    def __init__(
+        self,
+        gateway: str,
+        api_key: str | None = None,
+        *,
+        timeout: float = 35.0,
+        retries: int = 2,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.AsyncClient(base_url=gateway, headers=headers, timeout=timeout, transport=transport)
+        self._retries = retries
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def feedback(self, call_id: str, adapter: str, truth: str) -> None:
+        """Tell what was true of a call: a label's name, or the text that was said. Raises GatewayError."""
+        await self._post("/v1/feedback", None, json={"call_id": call_id, "adapter": adapter, "truth": truth})
+
+    async def _post(self, path: str, call_id: str | None, **content: Any) -> httpx.Response:
+        name = call_id or str(uuid.uuid4())
+        for left in range(self._retries, -1, -1):
+            try:
+                response = await self._client.post(path, headers={"X-Call-Id": name}, **content)
+            except httpx.TimeoutException as error:
+                raise GatewayError(
+                    f"The gateway did not answer in time ({_named(error)}).", 0, "timed_out", name
+                ) from None
+            except httpx.TransportError as error:
+                raise GatewayError(f"The gateway can't be reached ({_named(error)}).", 0, "unreachable", name) from None
+            if response.status_code != 429 or not left:
+                break
+            await asyncio.sleep(_retry_after(response))
+        if response.is_success:
+            return response
+        raise _error(response, name)
+
+
+class MalayalamSpeechToTextService(_Service):
+    """Speech to text."""
+
+    async def transcribe(
+        self, audio: bytes | str | Path, *, call_id: str | None = None, model: str | None = None
+    ) -> Transcript:
+        """Return what is said in an audio file: its bytes, or its path. WAV (PCM, G.711), FLAC, OGG or MP3.
+
+        `model` names a variant (stt.malabar). Raises GatewayError.
+        """
+        content = audio if isinstance(audio, bytes) else await asyncio.to_thread(Path(audio).read_bytes)
+        fields = {"model": model} if model else {}
+        response = await self._post(
+            "/v1/audio/transcriptions", call_id, files={"file": ("call.wav", content)}, data=fields
+        )
+        return Transcript(**_known(Transcript, response.json()))
+
+
+class MalayalamNLPService(_Service):
+    """What texts, and voices, mean."""
+
+    async def understand(self, text: str, *, call_id: str | None = None) -> Understanding:
+        """Return intent and topic. Raises GatewayError."""
+        body = (await self._post("/v1/understand", call_id, json={"text": text})).json()
+        found = {name: Label(**_known(Label, body[name])) if body[name] else None for name in ("intent", "topic")}
+        return Understanding(body["call_id"], **found)
+
+    async def sentiment(self, text: str, *, call_id: str | None = None) -> Sentiment:
+        """Return how a caller feels. Raises GatewayError."""
+        return Sentiment(**_known(Sentiment, (await self._post("/v1/sentiment", call_id, json={"text": text})).json()))
+
+    async def dialect(self, said: str | bytes | Path, *, call_id: str | None = None) -> Label:
+        """Return whose Malayalam it is: of speech, as bytes or a Path, or of a text, as str. Raises GatewayError."""
+        if isinstance(said, str):
+            response = await self._post("/v1/dialect", call_id, json={"text": said})
+        else:
+            content = said if isinstance(said, bytes) else await asyncio.to_thread(said.read_bytes)
+            response = await self._post("/v1/dialect", call_id, files={"file": ("call.wav", content)})
+        return Label(**_known(Label, response.json()))
+
+    async def translate(self, text: str, direction: Direction = "ml-en", *, call_id: str | None = None) -> Translation:
+        """Return a text in the other language. Raises GatewayError."""
+        body = {"text": text, "direction": direction}
+        return Translation(**_known(Translation, (await self._post("/v1/translate", call_id, json=body)).json()))
+
+
+class MalayalamTextToSpeechService(_Service):
+    """Text to speech."""
+
+    async def synthesize(self, text: str, *, shape: str = "wav", call_id: str | None = None) -> bytes:
+        """Return a text as an audio file: wav, flac, mp3, opus, or pcm (24 kHz). Raises GatewayError.
+
+        One of code no_codec where the gateway makes tokens alone.
+        """
+        body = {"input": text, "response_format": shape}
+        return (await self._post("/v1/audio/speech", call_id, json=body)).content
+
+    async def tokens(self, text: str, *, call_id: str | None = None) -> Tokens:
+        """Return a text as codec tokens. Raises GatewayError."""
+        return Tokens(**_known(Tokens, (await self._post("/v1/audio/tokens", call_id, json={"input": text})).json()))
+
+
+def _known(kind: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """Return what this version of the client knows of an answer: a newer gateway may tell more."""
+    return {name: body[name] for name in kind.__dataclass_fields__ if name in body}
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        return min(max(float(response.headers.get("retry-after", "1")), 0.0), _LONGEST_WAIT)
+    except ValueError:
+        return 1.0
+
+
+def _error(response: httpx.Response, call_id: str) -> GatewayError:
+    try:
+        error = response.json()["error"]
+        return GatewayError(str(error["message"]), response.status_code, str(error["code"]), call_id)
+    except (ValueError, KeyError, TypeError):
+        text = f"Something that is no gateway answered with {response.status_code}."
+        return GatewayError(text, response.status_code, "no_gateway", call_id)
+
+
+def _named(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,196 @@
+"""The entrance: every request gets a call id, shows its key, and brings no more than it may in no longer than it may.
+
+The body is read here as a whole, into memory alone: nothing of a caller's goes to a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import re
+import uuid
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from data_foundry.config import Settings
+from data_foundry.serving.http.api_keys import CREATE, Everybody, Keys, is_loopback
+from data_foundry.serving.http.errors import RETRY_AFTER, Refused, error_response, where
+
+log = logging.getLogger("data_foundry")
+
+OPEN = frozenset({"/", "/health", "/ready", "/openapi.json"})
+"""Without a key: what a load balancer asks, and what holds no data."""
+CALL_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MIB = 1 << 20
+_BYTES_A_CHARACTER = 12
+"""A character beyond the first plane, written as two JSON escapes."""
+_REST_OF_A_BODY = 1 << 14
+_UPLOADS_AT_ONCE = 16
+"""So many of the largest uploads may be in memory at once."""
+
+
+class Entrance:
+    """ASGI middleware before all endpoints; it sets `call_id` and `caller` in the request's state."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys) -> None:
+        serving = settings.serving
+        self._app, self._keys = app, keys
+        self._seconds = serving.request_timeout_seconds
+        # A form has headers and other fields beside its file.
+        self._upload = int(serving.max_upload_mib * _MIB) + _REST_OF_A_BODY
+        self._text = _BYTES_A_CHARACTER * serving.max_text_characters + _REST_OF_A_BODY
+        self._room = _UPLOADS_AT_ONCE * self._upload
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, send)
+        try:
+            visit.admit(self._keys)
+            body = await self._body(visit, receive)
+        except Refused as refused:
+            await error_response(refused)(scope, receive, visit.send)
+            return
+        if body is None:
+            return
+        try:
+            await self._app(scope, _replayed(body, receive), visit.send)
+        except Exception as error:
+            log.error("a request failed: %s", where(error))
+            if not visit.answering:
+                failed = Refused(500, "internal_error", "The gateway failed. The operator's log says where.")
+                await error_response(failed)(scope, receive, visit.send)
+        finally:
+            self._held -= len(body)
+
+    async def _body(self, visit: _Visit, receive: Receive) -> bytes | None:
+        """Return the body, whose bytes count as held from then on; None where the caller went away. Raises Refused."""
+        form = visit.headers.get("content-type", "").lower().startswith("multipart/")
+        limit = self._upload if form else self._text
+        declared = visit.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit + self._upload:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        self._held -= size
+                        return None
+                    part = message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if size + len(part) > limit:
+                        await self._let_pass(receive, more)
+                        raise _too_large(limit)
+                    size += len(part)
+                    self._held += len(part)
+                    parts.append(part)
+                    if self._held > self._room:
+                        text = "Too many uploads at once. Come again shortly."
+                        raise Refused(429, "overloaded", text, headers=RETRY_AFTER)
+        except TimeoutError:
+            self._held -= size
+            text = f"The body did not arrive within {self._seconds:g} s. Send less, or over a faster line."
+            raise Refused(408, "request_timeout", text, headers={"Connection": "close"}) from None
+        except Refused:
+            self._held -= size
+            raise
+        return b"".join(parts)
+
+    async def _let_pass(self, receive: Receive, more: bool) -> None:
+        """Read on, keeping nothing, as far as one more upload: a client cut off while it sends reads no answer."""
+        passed = 0
+        while more and passed <= self._upload:
+            message = await receive()
+            passed += len(message.get("body", b""))
+            more = message.get("more_body", False)
+
+
+class _Visit:
+    """One request: its call id, its caller, and whether an answer to it has begun."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.headers = Headers(scope=scope)
+        self.answering = False
+        self._scope, self._send = scope, send
+        self._state: dict[str, Any] = scope.setdefault("state", {})
+        self._state["call_id"] = str(uuid.uuid4())
+        self._state["caller"] = ""
+
+    def admit(self, keys: Keys) -> None:
+        """Take note of who calls. Raises Refused."""
+        given = self.headers.get("x-call-id")
+        if given is not None:
+            if not CALL_ID.fullmatch(given):
+                text = "X-Call-Id must be 1 to 128 letters, digits, dots, dashes, colons and underscores."
+                raise Refused(400, "invalid_call_id", text, "X-Call-Id")
+            self._state["call_id"] = given
+        path = self._scope["path"]
+        if path in OPEN or path.startswith("/page/"):
+            return
+        if isinstance(keys, Everybody) and not is_loopback(_hostname(self.headers.get("host", ""))):
+            # A page from elsewhere can give its own name this machine's address, and so reach what asks for no key.
+            raise Refused(400, "invalid_host", "Without API keys this gateway answers to its loopback address alone.")
+        caller = keys.caller(_presented(self.headers.get("authorization", "")))
+        if caller is None:
+            # A browser asks for a password where it goes to a page, not where a page of ours fetches something.
+            page = self.headers.get("sec-fetch-mode", "navigate") == "navigate"
+            challenge = 'Basic realm="data foundry, the key is the password"' if page else "Bearer"
+            text = f"This gateway answers to API keys: Authorization: Bearer KEY. To make one: {CREATE}"
+            raise Refused(401, "invalid_api_key", text, headers={"WWW-Authenticate": challenge})
+        self._state["caller"] = caller
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.answering = True
+            headers = MutableHeaders(scope=message)
+            headers["X-Call-Id"] = self._state["call_id"]
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+
+def _presented(authorization: str) -> str | None:
+    """Return the key of an Authorization header: a bearer token, or the password of HTTP Basic."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            return None
+    return None
+
+
+def _hostname(host: str) -> str:
+    """Return the name or address of a Host header, without its port."""
+    return host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+
+
+def _too_large(limit: int) -> Refused:
+    text = f"The body is larger than {limit / _MIB:.3g} MiB. Send less, in a coding that is smaller, or in pieces."
+    return Refused(413, "too_large", text, headers={"Connection": "close"})
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a receive that gives the body as one message, and then what the server says."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

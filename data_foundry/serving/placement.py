@@ -1,0 +1,139 @@
+"""Placement: turns what the registry says into routes, with versions in memory and processes for what is on trial."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.lake import Lake
+from data_foundry.serving.calls import NotServed
+from data_foundry.serving.candidate.mirror import Mirror
+from data_foundry.serving.candidate.staging import StagingProcess
+from data_foundry.serving.hosts import Host, Hosts
+from data_foundry.serving.residents import Resident
+from data_foundry.serving.routing import Route, Wish, task_of
+from data_foundry.serving.trials.trial import BASE, Pair, Trial
+from data_foundry.serving.weights import base_weights, version_weights
+
+log = logging.getLogger("data_foundry")
+
+
+class Placement:
+    """Makes routes; used by one thread at a time.
+
+    `record` keeps a pair, `paired` is told both outputs of one, `key_of` chooses the calls of an adapter.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        lake: Lake,
+        *,
+        key_of: Callable[[str], bytes],
+        record: Callable[[Pair], bool],
+        paired: Callable[[Trial, str, Any, Any], None],
+    ) -> None:
+        self._settings, self._lake = settings, lake
+        self._key_of, self._record, self._paired = key_of, record, paired
+        self.hosts = Hosts(settings)
+
+    def route(self, wish: Wish, old: Route | None) -> Route:
+        """Return who answers for an adapter now; what stands in the way of what the registry says is in `error`."""
+        resident, host, why, error = self._answering(wish, old)
+        mirrors, staging, stopped = self._trials(wish, old)
+        told = "; ".join(each for each in (error, stopped) if each) or None
+        task = task_of(wish, resident, self._settings)
+        return Route(wish.adapter, task, wish, resident, host, why, told, mirrors, staging)
+
+    def let_go(self, old: Mapping[str, Route], new: Mapping[str, Route]) -> None:
+        """End what the old routes have and the new ones have not; calls on their way end as they began."""
+        self.hosts.retire_others({route.answering for route in new.values() if route.answering})
+        kept = {id(part) for route in new.values() for part in _parts(route)}
+        for part in (part for route in old.values() for part in _parts(route)):
+            if id(part) not in kept:
+                part.close()
+
+    def close(self, table: Mapping[str, Route], drain_seconds: float) -> None:
+        """Answer what came, for at most so many seconds, and end everything; staged calls go to the incumbents."""
+        for route in table.values():
+            if route.staging is not None:
+                route.staging[1].close()
+        self.hosts.close(drain_seconds)
+        for route in table.values():
+            for mirror in route.mirrors.values():
+                mirror.close()
+
+    def _answering(self, wish: Wish, old: Route | None) -> tuple[Resident | None, Host | None, str, str | None]:
+        """Return what answers, where, why nothing does, and what could not be loaded."""
+        usable = old is not None and old.host is not None and old.host.takes_calls
+        if usable and old is not None and not old.error and old.wish.known == wish.known:
+            return old.answering, old.host, "", None
+        wrong: list[str] = []
+        for version in wish.answering:
+            if usable and old is not None and _is(old.answering, version.version, version.artefact_hash):
+                return old.answering, old.host, "", _all(wrong)
+            try:
+                return *self.hosts.resident(version_weights(self._settings, self._lake, version)), "", _all(wrong)
+            except Exception as error:
+                wrong.append(_failure(wish.adapter, version.version, error))
+            if usable and old is not None and old.incumbent == BASE:
+                return old.answering, old.host, "", _all(wrong)
+        try:
+            weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins)
+            return *self.hosts.resident(weights), "", _all(wrong)
+        except NotServed as error:
+            return None, None, error.message, _all(wrong)
+        except Exception as error:
+            wrong.append(_failure(wish.adapter, BASE, error))
+        if usable and old is not None and old.incumbent == BASE:
+            return old.answering, old.host, "", _all(wrong)
+        return None, None, wrong[-1], _all(wrong)
+
+    def _trials(
+        self, wish: Wish, old: Route | None
+    ) -> tuple[dict[Trial, Mirror], tuple[Trial, StagingProcess] | None, str | None]:
+        """Return the processes of what is on trial, those of before where the trial is the same."""
+        mirrors: dict[Trial, Mirror] = {}
+        staging: tuple[Trial, StagingProcess] | None = None
+        wrong: list[str] = []
+        for trial in wish.trials:
+            try:
+                if old is not None and trial in old.mirrors:
+                    mirrors[trial] = old.mirrors[trial]
+                else:
+                    key = self._key_of(trial.adapter)
+                    mirror = Mirror(self._settings, trial, key=key, record=self._record, paired=self._paired)
+                    mirror.start()
+                    mirrors[trial] = mirror
+                if trial.stage is Stage.STAGING:
+                    staging = old.staging if old is not None else None
+                    if staging is None or staging[0] != trial:
+                        staging = trial, StagingProcess(self._settings, trial)
+                        staging[1].start()
+            except Exception as error:
+                wrong.append(f"its trial can't begin: {_failure(trial.adapter, trial.candidate, error)}")
+        return mirrors, staging, _all(wrong)
+
+
+def _parts(route: Route) -> list[Mirror | StagingProcess]:
+    return [*route.mirrors.values(), *([route.staging[1]] if route.staging else [])]
+
+
+def _is(resident: Resident | None, version: str, artefact_hash: str) -> bool:
+    known = resident.weights if resident is not None else None
+    return known is not None and (known.version, known.artefact_hash) == (version, artefact_hash)
+
+
+def _all(wrong: list[str]) -> str | None:
+    return "; ".join(wrong) or None
+
+
+def _failure(adapter: str, version: str, error: Exception) -> str:
+    """Return what went wrong with a version, which goes on being told: one adapter's error is not the others' end."""
+    said = error.message if isinstance(error, FoundryError) else f"{type(error).__name__}: {error}"
+    log.error("%s/%s can't be served: %s", adapter, version, said)
+    return f"{version} can't be served: {said}"

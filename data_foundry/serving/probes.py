@@ -1,0 +1,59 @@
+"""Probe calls: what a version is asked before it enters a stage."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from data_foundry.adapter_name import engine_of
+from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.features.gold_rows import chosen, read_rows
+from data_foundry.lake import Lake, Layer
+from data_foundry.records import SAMPLE_RATE, Rejected
+from data_foundry.serving.routing import Route
+
+# Written for this project; no native speaker checked it.
+SENTENCE = "ഇന്ന് ബാങ്ക് തുറക്കുമോ"
+TRANSLATED = "Is the bank open today?"
+
+
+def probe_rows(settings: Settings, lake: Lake, route: Route) -> list[dict[str, Any]]:
+    """Return `rollout.probe_calls` rows that the adapter can take: held-out ones, or made ones where there are none."""
+    wanted = settings.rollout.probe_calls
+    found = [*islice((row for row in _held_out(lake, route) if _taken(route, row)), wanted)]
+    made = {"text": SENTENCE, "translation": TRANSLATED, "direction": "ml-en", "audio": {"bytes": tone(), "path": None}}
+    return (found + [made] * wanted)[:wanted]
+
+
+def tone(seconds: float = 1.0, hertz: float = 300.0) -> bytes:
+    """Return a tone as PCM16 WAV, 16 kHz mono."""
+    import numpy as np
+    import soundfile
+
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.3 * np.sin(2 * np.pi * hertz * time), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _held_out(lake: Lake, route: Route) -> Iterator[dict[str, Any]]:
+    only = route.answering.weights.config.only if route.answering else {}
+    try:
+        for row in read_rows(lake.files(Layer.GOLD, engine_of(route.adapter), under="test")):
+            if chosen(row, only):
+                yield {name: row.get(name) for name in ("text", "translation", "direction", "audio")}
+    except FoundryError:
+        # Gold need not lie where the gateway runs.
+        return
+
+
+def _taken(route: Route, row: dict[str, Any]) -> bool:
+    try:
+        if route.answering is not None:
+            route.answering.encode(row)
+    except Rejected:
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""Routing: which version answers for each adapter, and which are tried beside it, as the registry says it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from data_foundry.config import Settings
+from data_foundry.engines.adapters import adapters, spec_of
+from data_foundry.engines.spec import Task
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.serving.residents import Resident
+from data_foundry.serving.trials.standing import standing_trials
+from data_foundry.serving.trials.trial import BASE, Source, Trial
+
+if TYPE_CHECKING:
+    from data_foundry.serving.candidate.mirror import Mirror
+    from data_foundry.serving.candidate.staging import StagingProcess
+    from data_foundry.serving.hosts import Host
+
+# Whose base, and whose head on it, stands in where nothing is in production: the candidates' first.
+_STAND_IN = (Stage.STAGING, Stage.SHADOW, Stage.PRODUCTION, Stage.RETIRED, Stage.ROLLED_BACK, Stage.NONE)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the registry and the settings say of an adapter.
+
+    `answering` may answer, the first that can be loaded; after them all the base of `stand_ins`, the first of them that
+    has what it takes. `known` is what all of this rests on.
+    """
+
+    adapter: str
+    answering: tuple[Version, ...]
+    stand_ins: tuple[Version, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def known(self) -> tuple[tuple[str, str, str], ...]:
+        """The same as long as another look at the files would find the same."""
+        return tuple((v.version, v.artefact_hash, v.evaluation_hash) for v in (*self.answering, *self.stand_ins))
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Who answers for an adapter; one look at it serves a call to its end.
+
+    `why` says why nobody answers, `error` what the registry wants in production and what stands in the way.
+    """
+
+    adapter: str
+    task: Task
+    wish: Wish
+    answering: Resident | None = None
+    host: Host | None = None
+    why: str = ""
+    error: str | None = None
+    mirrors: Mapping[Trial, Mirror] = field(default_factory=dict)
+    staging: tuple[Trial, StagingProcess] | None = None
+
+    @property
+    def incumbent(self) -> str:
+        """The version that answers callers, or "base"."""
+        return self.answering.weights.version if self.answering else BASE
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.answering.labels if self.answering else ()
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        return self.wish.trials
+
+    @property
+    def since(self) -> str | None:
+        """Since when the version that answers is in production."""
+        return next((v.stage_since for v in self.wish.answering if v.version == self.incumbent), None)
+
+
+def wishes(
+    settings: Settings, registry: Registry, source: Source = "live", only: Collection[str] = ()
+) -> dict[str, Wish]:
+    """Return what the registry and the settings say of every adapter, or of those in `only`.
+
+    Calls that are replayed are heard by a version in shadow alone. Raises FoundryError for a registry that can't be
+    read.
+    """
+    versions = registry.versions()
+    trials = standing_trials(registry, source) if settings.deployment.shadow_testing else []
+    names = dict.fromkeys([*adapters(settings.training), *sorted({version.engine for version in versions})])
+    found = {}
+    for name in names:
+        if only and name not in only:
+            continue
+        own = [version for version in reversed(versions) if version.engine == name]
+        production = [version for version in own if version.stage is Stage.PRODUCTION]
+        before = [registry.replaced(name, version.version) for version in production]
+        found[name] = Wish(
+            name,
+            (*production, *(version for version in before if version)),
+            tuple(sorted(own, key=lambda version: _STAND_IN.index(version.stage))),
+            tuple(t for t in trials if t.adapter == name and (source == "live" or t.stage is Stage.SHADOW)),
+        )
+    return found
+
+
+def task_of(wish: Wish, answering: Resident | None, settings: Settings) -> Task:
+    """Return what an adapter does: as what answers was trained, or as the settings say."""
+    if answering is not None:
+        return answering.weights.task
+    known = adapters(settings.training).get(wish.adapter)
+    return known.task if known else spec_of(wish.adapter).task

@@ -1,0 +1,213 @@
+"""Approval: a person's word that a version may answer every caller, given on its weights and its evaluation.
+
+It is a note in the registry's chained history. It counts for some days, until somebody revokes it, and as long as
+weights and evaluation are the same and the version has not left the way up: what is evaluated again, rolled back or
+retired is approved anew. It may be given before the evidence of calls has come; both are needed for production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Check, Conflict, Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.finetuning.versions.versions import files_fault
+from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.serving.admission import check_person, standing
+from data_foundry.serving.trials.followed import TRIAL, FollowedTrial
+from data_foundry.serving.trials.standing import standing_trials
+from data_foundry.serving.trials.store import TrialStore
+from data_foundry.serving_settings import Rollout
+
+APPROVED, REVOKED = "approved", "revoked"
+UNTIL = "until"
+# Events after which an approval of before counts no more, and how they are told.
+CHANGED = {"evaluated again": "it was evaluated again", "weights changed": "its weights changed"}
+APPROVABLE = (Stage.SHADOW, Stage.STAGING)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's word that stands; times are UTC, ISO 8601; `hash` is that of its entry in the history."""
+
+    version: str
+    approver: str
+    reason: str
+    at: str
+    until: str
+    artefact_hash: str
+    evaluation_hash: str
+    hash: str
+
+
+def approval_of(entries: Sequence[HistoryEntry], version: Version, rollout: Rollout) -> tuple[Approval | None, str]:
+    """Return the approval of a version that stands by its history (oldest first), or None and why there is none."""
+    name = f"{version.engine}/{version.version}"
+    for entry in reversed(entries):
+        if (entry.engine, entry.version) != (version.engine, version.version):
+            continue
+        if REVOKED in entry.evidence:
+            return None, f"{entry.actor} revoked the approval of {name}: {entry.evidence.get('reason', entry.reason)}"
+        if entry.event in CHANGED:
+            return None, f"nobody has approved {name} since {CHANGED[entry.event]}"
+        if entry.from_stage != entry.to_stage and entry.to_stage in (Stage.ROLLED_BACK, Stage.RETIRED):
+            return None, f"nobody has approved {name} since it was {entry.to_stage.replace('_', ' ')}"
+        if APPROVED in entry.evidence:
+            return _standing(entry, version, rollout)
+    return None, f"nobody has approved {name}"
+
+
+def approve(
+    settings: Settings, engine: str, version: str, *, actor: str, reason: str
+) -> tuple[Approval, dict[str, Any]]:
+    """Record a person's approval; return it with what it was given on. Raises FoundryError as `proposal` does."""
+    check_person("An approval", actor, reason)
+    lake = Lake(settings)
+    registry = Registry(lake)
+    known, given_on = _proposed(settings, lake, registry, engine, version)
+    evidence = {
+        APPROVED: [known.artefact_hash, known.evaluation_hash],
+        "approver": actor.strip(),
+        UNTIL: given_on[UNTIL],
+        **{name: given_on[name] for name in ("stage", "gates", "score", "trials")},
+    }
+    said = f"{actor.strip()} approved it for production: {reason.strip()}"
+    evidence["reason"] = reason.strip()
+    # What was looked at is what is approved: if it changed meanwhile, nothing is.
+    registry.note(engine, version, actor=actor.strip(), reason=said, evidence=evidence, expected=known)
+    given, why = approval_of(registry.history(engine, version), known, settings.rollout)
+    if given is None:
+        raise Conflict(f"{engine}/{version} was approved, and the approval does not stand: {why}.", "Look again.")
+    return given, given_on
+
+
+def proposal(settings: Settings, engine: str, version: str) -> dict[str, Any]:
+    """Return what an approval would be given on: hashes, gates, figures, and what the calls say so far. Writes nothing.
+
+    Raises FoundryError for a version that is not in shadow or staging, that its gates did not pass (nor a person
+    admitted), or whose files are not those that were registered.
+    """
+    lake = Lake(settings)
+    return _proposed(settings, lake, Registry(lake), engine, version)[1]
+
+
+def standing_approval(settings: Settings, engine: str, version: str) -> Approval:
+    """Return the approval of a version that stands. Raises FoundryError where none does, with the reason."""
+    registry = Registry(Lake(settings))
+    given, why = approval_of(
+        registry.history(engine, version), _registered(registry, engine, version), settings.rollout
+    )
+    if given is None:
+        raise FoundryError(f"There is no approval to revoke: {why}.", "See `python -m data_foundry models show`.")
+    return given
+
+
+def revoke(settings: Settings, engine: str, version: str, *, actor: str, reason: str) -> Approval:
+    """Take an approval back and return it. Raises FoundryError where none stands."""
+    check_person("A revocation", actor, reason)
+    given = standing_approval(settings, engine, version)
+    said = f"{actor.strip()} revoked the approval by {given.approver}: {reason.strip()}"
+    evidence = {REVOKED: given.hash, "reason": reason.strip()}
+    Registry(Lake(settings)).note(engine, version, actor=actor.strip(), reason=said, evidence=evidence)
+    return given
+
+
+def still(given: Approval, version: Version, rollout: Rollout) -> Check:
+    """Return a check that stops a move with a Conflict where an approval does not stand any more."""
+
+    def check(entries: Sequence[HistoryEntry]) -> None:
+        now_standing, why = approval_of(entries, version, rollout)
+        if now_standing != given:
+            raise Conflict(f"The approval of {version.engine}/{version.version} stands no more: {why}.", "Look again.")
+
+    return check
+
+
+def _standing(entry: HistoryEntry, version: Version, rollout: Rollout) -> tuple[Approval | None, str]:
+    """Return the approval that an entry records where it counts now, or None and why it does not."""
+    approved = entry.evidence[APPROVED]
+    for what, was, is_now in zip(
+        ("weights", "evaluation"), approved, (version.artefact_hash, version.evaluation_hash), strict=True
+    ):
+        if was != is_now:
+            return None, f"{entry.actor} approved other {what} of {version.version} ({was[:12]}, not {is_now[:12]})"
+    given = datetime.fromisoformat(entry.at)
+    # A setting that was made stricter holds for what was approved before, too.
+    until = min(datetime.fromisoformat(entry.evidence[UNTIL]), given + timedelta(days=rollout.approval_days))
+    if datetime.now(UTC) >= until:
+        return None, f"the approval by {entry.actor} expired at {_iso(until)}"
+    said = entry.evidence.get("reason", entry.reason)
+    found = Approval(version.version, entry.actor, said, entry.at, _iso(until), approved[0], approved[1], entry.hash)
+    return found, f"{entry.actor} approved it until {found.until}"
+
+
+def _proposed(
+    settings: Settings, lake: Lake, registry: Registry, engine: str, version: str
+) -> tuple[Version, dict[str, Any]]:
+    known = _registered(registry, engine, version)
+    name = f"{engine}/{version}"
+    if known.stage not in APPROVABLE:
+        raise FoundryError(
+            f"{name} is in {known.stage}: an approval is for what is on its way to production.",
+            f"It must be in {' or '.join(APPROVABLE)}.",
+        )
+    if fault := files_fault(lake, known):
+        raise FoundryError(f"{name} can't be approved: {fault}.", "Run `python -m data_foundry verify --layer models`.")
+    model = lake.manifest(Layer.MODELS, name)
+    if model is None:
+        raise FoundryError(f"{name} can't be approved: its files are gone.", "Put them back from a backup.")
+    refused, why = standing(registry, known, model)
+    if refused:
+        raise FoundryError(f"{name} can't be approved: {why}.", "Its gates come first; phase 4 judges them again.")
+    until = datetime.now(UTC) + timedelta(days=settings.rollout.approval_days)
+    given, said = approval_of(registry.history(engine, version), known, settings.rollout)
+    return known, {
+        "name": name,
+        "stage": known.stage.value,
+        "artefact_hash": known.artefact_hash,
+        "evaluation_hash": known.evaluation_hash,
+        UNTIL: _iso(until),
+        "verdict": why,
+        "gates": [{key: gate.get(key) for key in ("gate", "verdict", "reason")} for gate in model.details["gates"]],
+        "score": _score(model),
+        "trials": _trials(settings, lake, registry, known),
+        "approved_already": asdict(given) if given else None,
+        "approval": said,
+    }
+
+
+def _trials(settings: Settings, lake: Lake, registry: Registry, version: Version) -> list[dict[str, Any]]:
+    """Return what calls say of a version: at the stage before, by its history, and at this one so far."""
+    moves = [e for e in registry.history(version.engine, version.version) if e.from_stage != e.to_stage]
+    earned = moves[-1].evidence.get(TRIAL) if moves else None
+    store = TrialStore(lake)
+    now_tried = [
+        FollowedTrial(trial, settings.rollout).looked_at(store)
+        for trial in standing_trials(registry)
+        if (trial.adapter, trial.candidate) == (version.engine, version.version)
+    ]
+    return [*([earned] if earned else []), *now_tried]
+
+
+def _registered(registry: Registry, engine: str, version: str) -> Version:
+    known = registry.version(engine, version)
+    if known is None:
+        raise FoundryError(
+            f"No version {engine}/{version} is registered.", "python -m data_foundry models list shows those that are."
+        )
+    return known
+
+
+def _score(model: Manifest) -> dict[str, Any]:
+    """Return the primary figure of the base and of the adapted model, with their difference and intervals."""
+    measured: dict[str, Any] = model.details.get("measures", {}).get("score", {})
+    return measured
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,76 @@
+"""Decision: what a judgement of a trial leads to, by the settings, the approval and the places that are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from data_foundry.config import Settings
+from data_foundry.finetuning.versions.registry import Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.serving.trials.approval import Approval, approval_of
+from data_foundry.serving.trials.judgement import Judgement
+from data_foundry.serving.trials.trial import Trial
+
+
+class Act(StrEnum):
+    """What is to be done. NOTE: harm is written down once, because the settings forbid to take the version back."""
+
+    HOLD = "hold"
+    PROMOTE = "promote"
+    ROLL_BACK = "roll_back"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about a trial, and why. `waits_for`: what a HOLD waits for, None where for nothing.
+
+    "approval" is a person's; anything else is a sentence.
+    """
+
+    act: Act
+    reason: str
+    waits_for: str | None = None
+    to_stage: Stage | None = None
+    approval: Approval | None = None
+
+
+APPROVAL = "approval"
+
+
+def decide(
+    settings: Settings,
+    trial: Trial,
+    judgement: Judgement,
+    versions: Sequence[Version],
+    history: Sequence[HistoryEntry],
+) -> Decision:
+    """Return what a judgement leads to. `versions` are the adapter's, `history` the candidate's; reads no clock but
+    the approval's, and writes nothing."""
+    if trial.source != "live":
+        return Decision(Act.HOLD, f"{judgement.verdict}: {judgement.reason}; replayed calls move nothing")
+    if judgement.verdict == "fail":
+        if settings.deployment.rollback_enabled:
+            return Decision(Act.ROLL_BACK, judgement.reason)
+        why = "it does harm, because deployment.rollback_enabled is false"
+        return Decision(Act.NOTE, f"{why}: {judgement.reason}")
+    if trial.stage is Stage.PRODUCTION:
+        return Decision(Act.HOLD, f"it answers callers, and goes on being compared with {trial.incumbent}")
+    if judgement.verdict != "pass":
+        return Decision(Act.HOLD, judgement.reason, waits_for=judgement.reason)
+    if not settings.deployment.shadow_testing:
+        why = "deployment.shadow_testing is false: nothing is promoted"
+        return Decision(Act.HOLD, why, waits_for=why)
+    if trial.stage is Stage.SHADOW:
+        there = [v.version for v in versions if v.stage is Stage.STAGING and v.version != trial.candidate]
+        if there:
+            why = f"its calls speak for it, and {there[-1]} is in staging: that is approved or rolled back first"
+            return Decision(Act.HOLD, why, waits_for=why)
+        return Decision(Act.PROMOTE, judgement.reason, to_stage=Stage.STAGING)
+    (version,) = (v for v in versions if v.version == trial.candidate)
+    approval, why = approval_of(history, version, settings.rollout)
+    if approval is None:
+        return Decision(Act.HOLD, f"its calls speak for it; {why}", waits_for=APPROVAL)
+    return Decision(Act.PROMOTE, f"{judgement.reason}; {why}", to_stage=Stage.PRODUCTION, approval=approval)

@@ -1,0 +1,324 @@
+"""The health of all deployments as one JSON-like whole, from the disk: what the page, the terminal and metrics show.
+
+Stages and history are the registry's, traffic and drift the tallies', routes and trials what the gateways said last,
+each with the time. A gateway need not run: then what is told is old, and says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from data_foundry import __version__
+from data_foundry.config import Settings
+from data_foundry.engines.adapters import adapters
+from data_foundry.engines.spec import EngineSpec
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.serving.standings import score_of
+from data_foundry.serving.trials.standing import standing_trials
+from data_foundry.serving.trials.trial import BASE, Trial
+from data_foundry.serving.watch.drift import WINDOW_HOURS, drift, worst
+from data_foundry.serving.watch.reference import reference_key, why_none
+from data_foundry.serving.watch.tallies import Heard, TallyReader
+from data_foundry.serving.watch.traffic import Traffic
+from data_foundry.serving.watch.trials_seen import trials_seen
+
+SCHEMA = 1
+HISTORY = 60
+OTHER_VERSIONS = 5
+"""So many versions of an adapter that nobody hears are told of, the latest."""
+MIRRORED = ("chosen", "mirrored", "answered", "timed_out", "errors", "dropped", "waiting", "restarts")
+"""What a gateway counts of the calls that a candidate was to hear."""
+REFERENCE_SECONDS = 5.0
+ACTIVE = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
+
+
+def health(settings: Settings) -> dict[str, Any]:
+    """Return the health of all deployments under one base path. Raises FoundryError for files that can't be read.
+
+    Where no gateway runs, trials are judged here, from what is kept of them.
+    """
+    from data_foundry.serving.trials.rollout import trials_of
+
+    now, looking = time.time(), Health(settings)
+    gateways = looking.reader.gateways()
+    if any(heard.running(now) for heard in gateways if heard.source == "live"):
+        return looking.look(now)
+    last = next((heard.state for heard in reversed(gateways) if heard.source == "live"), {})
+    own = {**last, "gateway": last.get("gateway"), "rollout": {"trials": trials_of(settings)}}
+    found = looking.look(now, own)
+    return {**found, "running": False}
+
+
+class Health:
+    """Looks again and again, and reads anew only what changed. Not safe to call from two threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lake = Lake(settings)
+        self.registry = Registry(self.lake)
+        self.reader = TallyReader(self.lake)
+        self.traffic = Traffic(self.reader)
+        self._specs = adapters(settings.training)
+        self._stages: tuple[Any, list[Version], list[HistoryEntry], list[Trial]] | None = None
+        self._models: dict[tuple[str, str], tuple[float, Manifest | None]] = {}
+        self._references: dict[str, tuple[float, dict[str, Any] | None, str | None]] = {}
+
+    def look(self, now: float, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the whole; `own` is the state of the gateway that asks, which is newer than what lies on the disk."""
+        versions, history, standing = self._registered()
+        faults = []
+        try:
+            gateways = [heard for heard in self.reader.gateways() if heard.source == "live"]
+            traffic = self.traffic.of(now)
+            shapes = self.reader.shapes(int(now // 3600) - WINDOW_HOURS + 1)
+        except FoundryError as error:
+            # Stages and trials don't depend on counts.
+            faults, gateways, traffic, shapes = [f"{error.message} {error.hint}"], [], Traffic.none, {}
+        states = [heard.state for heard in _latest(gateways, now)]
+        if own is not None:
+            states = [state for state in states if state.get("gateway") != own["gateway"]] + [own]
+        trials = trials_seen(standing, [state.get("rollout") or {} for state in states])
+        names = dict.fromkeys([*self._specs, *sorted({version.engine for version in versions})])
+        deployment, rollout = self.settings.deployment, self.settings.rollout
+        return {
+            "schema": SCHEMA,
+            "program": __version__,
+            "at": _iso(now),
+            "gateways": [_gateway(heard, now) for heard in gateways[-8:]],
+            "last_heard": _iso(max((heard.heard for heard in gateways), default=None)),
+            "running": own is not None or any(heard.running(now) for heard in gateways),
+            "deployment": {
+                "shadow_testing": deployment.shadow_testing,
+                "shadow_share": deployment.shadow_share,
+                "staging_share": rollout.staging_share,
+                "rollback_enabled": deployment.rollback_enabled,
+                "alpha": rollout.alpha,
+                "min_calls": rollout.min_calls,
+            },
+            "adapters": [
+                self._adapter(
+                    name,
+                    [version for version in versions if version.engine == name],
+                    trials.get(name, []),
+                    [((state.get("gateway_state") or {}).get("adapters") or {}).get(name) or {} for state in states],
+                    traffic(name),
+                    {(version, feature): c for (of, version, feature), c in shapes.items() if of == name},
+                    now,
+                )
+                for name in names
+            ],
+            "history": [_entry(entry) for entry in reversed(history[-HISTORY:])],
+            "errors": faults
+            + [error for state in states for error in (state.get("rollout") or {}).get("errors") or ()],
+        }
+
+    def answering(self, adapter: str, versions: list[Version]) -> Version | None:
+        """Return the version that answers callers of an adapter, None for the base."""
+        return next((v for v in versions if v.engine == adapter and v.stage is Stage.PRODUCTION), None)
+
+    def reference_version(self, versions: list[Version]) -> Version | None:
+        """Return whose training rows calls are held against: what answers, or what is to; None where nothing is."""
+        by_stage = {version.stage: version for version in versions}
+        return next((by_stage[stage] for stage in ACTIVE if stage in by_stage), None)
+
+    def model(self, version: Version) -> Manifest | None:
+        """Return a version's manifest, read again after a minute at the earliest."""
+        slot, now = (version.engine, version.version), time.monotonic()
+        if slot not in self._models or now - self._models[slot][0] > 60:
+            self._models[slot] = (now, self.lake.readable(Layer.MODELS, f"{version.engine}/{version.version}"))
+        return self._models[slot][1]
+
+    def versions(self) -> list[Version]:
+        """Return every registered version."""
+        return self._registered()[0]
+
+    def _registered(self) -> tuple[list[Version], list[HistoryEntry], list[Trial]]:
+        stamp = self._stamp()
+        if self._stages is None or self._stages[0] != stamp:
+            trials = standing_trials(self.registry) if self.settings.deployment.shadow_testing else []
+            self._stages = (stamp, self.registry.versions(), self.registry.history(), trials)
+        return self._stages[1:]
+
+    def _stamp(self) -> list[tuple[int, int] | None]:
+        path = self.registry.path
+        stamps: list[tuple[int, int] | None] = []
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            try:
+                found = file.stat()
+                stamps.append((found.st_mtime_ns, found.st_size))
+            except FileNotFoundError:
+                stamps.append(None)
+        return stamps
+
+    def _adapter(
+        self,
+        name: str,
+        versions: list[Version],
+        trials: list[dict[str, Any]],
+        states: list[Mapping[str, Any]],
+        traffic: dict[str, Any],
+        shapes: Mapping[tuple[str, str], Any],
+        now: float,
+    ) -> dict[str, Any]:
+        active = [version for stage in ACTIVE for version in versions if version.stage is stage]
+        others = [version for version in reversed(versions) if version not in active][:OTHER_VERSIONS]
+        answering = self.answering(name, versions)
+        latest = next(iter([*active, *others]), None)
+        spec = self._specs.get(name)
+        return {
+            "adapter": name,
+            "title": spec.title if spec else None,
+            "answering": answering.version if answering else BASE,
+            "stage": latest.stage.value if latest else "none",
+            "reason": latest.reason if latest else "nothing is registered",
+            "since": latest.stage_since if latest else None,
+            "not_served": next((state["why"] for state in reversed(states) if state.get("why")), None),
+            "error": next((state["error"] for state in reversed(states) if state.get("error")), None),
+            "versions": [
+                {"version": v.version, "stage": v.stage.value, "since": v.stage_since, "reason": v.reason,
+                 "score": score_of(self.model(v))}
+                for v in [*active, *others]
+            ],
+            "shares": self._shares(answering, active),
+            "in_flight": _sum(states, "in_flight"),
+            "waiting": _sum(states, "waiting"),
+            "mirrors": mirrors_of(states),
+            "trials": trials,
+            "traffic": traffic,
+            "drift": self._drift(name, spec, versions, answering, shapes),
+        }  # fmt: skip
+
+    def _shares(self, answering: Version | None, active: list[Version]) -> list[dict[str, Any]]:
+        """Return who answers which share of callers, and what share a shadow hears, as registry and settings say."""
+        staging = next((version for version in active if version.stage is Stage.STAGING), None)
+        shadow = next((version for version in active if version.stage is Stage.SHADOW), None)
+        mirrors = self.settings.deployment.shadow_testing
+        asked = self.settings.rollout.staging_share if staging and mirrors else 0.0
+        main = {"version": answering.version if answering else BASE, "share": round(1 - asked, 6), "hears": 1.0}
+        found = [{**main, "role": "production" if answering else BASE}]
+        if staging and mirrors:
+            found.append({"version": staging.version, "role": "staging", "share": asked, "hears": asked})
+        if shadow and mirrors:
+            hears = self.settings.deployment.shadow_share
+            found.append({"version": shadow.version, "role": "shadow", "share": 0.0, "hears": hears})
+        return found
+
+    def _drift(
+        self, name: str, spec: EngineSpec | None, versions: list[Version], answering: Version | None,
+        shapes: Mapping[tuple[str, str], Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        version = self.reference_version(versions)
+        found: dict[str, Any] = {
+            "window_hours": WINDOW_HOURS,
+            "reference": None,
+            "answered_by": answering.version if answering else BASE,
+            "verdict": "not_judged",
+            "features": [],
+        }
+        if version is None:
+            return {**found, "reason": "no reference: no version answers, nor is one to"}
+        model = self.model(version)
+        reference, reason = self._reference(name, model)
+        task = (model.details.get("task") if model else None) or (spec.task if spec else None)
+        if task is None:
+            return {**found, "reason": f"no reference: {reason}"}
+        features = drift(task, shapes, answering.version if answering else BASE, reference, reason)
+        held = None
+        if reference:
+            held = {"version": version.version, "rows": reference["rows"], "clips": reference["clips"]}
+        return {
+            **found, "reference": held, "verdict": worst(features), "features": features,
+            "reason": None if reference else f"no reference: {reason}",
+        }  # fmt: skip
+
+    def _reference(self, name: str, model: Manifest | None) -> tuple[dict[str, Any] | None, str | None]:
+        key = reference_key(name, model) if model else None
+        looked, kept, why = self._references.get(key or "", (0.0, None, None))
+        # What is kept stays as it is; whether there is something by now is asked again soon.
+        if kept is None and time.monotonic() - looked > REFERENCE_SECONDS:
+            kept = self.reader.reference(key) if key else None
+            if kept is None:
+                why = why_none(self.lake, name, model) or "a gateway computes it from the training rows once it runs"
+            if key:
+                self._references[key] = (time.monotonic(), kept, None if kept else why)
+        return kept, None if kept else why
+
+
+def _latest(gateways: list[Heard], now: float) -> list[Heard]:
+    """Return the gateways that run, or the one that ran last."""
+    return [heard for heard in gateways if heard.running(now)] or gateways[-1:]
+
+
+def _gateway(heard: Heard, now: float) -> dict[str, Any]:
+    return {
+        "gateway": heard.gateway,
+        "host": heard.host,
+        "pid": heard.pid,
+        "started": _iso(heard.started),
+        "heard": _iso(heard.heard),
+        "closed": _iso(heard.closed),
+        "running": heard.running(now),
+        "missing": list((heard.state.get("gateway_state") or {}).get("missing") or ()),
+        "watch": heard.state.get("watch") or {},
+    }
+
+
+def shown(gateway_state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a gateway's state here, and so kept on the disk."""
+    told = {}
+    for name, state in (gateway_state.get("adapters") or {}).items():
+        mirrors = [
+            {
+                **{key: mirror.get(key) for key in ("trial", "candidate", "stage", *MIRRORED)},
+                "process": {key: (mirror.get("process") or {}).get(key) for key in ("state", "reason")},
+            }
+            for mirror in state.get("trials") or ()
+        ]
+        told[name] = {**{key: state.get(key) for key in ("in_flight", "waiting", "why", "error")}, "trials": mirrors}
+    return {"adapters": told, "missing": list(gateway_state.get("missing") or ())}
+
+
+def mirrors_of(states: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what became of the calls that candidates were to hear, all gateways together."""
+    found: dict[str, dict[str, Any]] = {}
+    for state in states:
+        for mirror in state.get("trials") or ():
+            into = found.setdefault(mirror["trial"], {name: mirror[name] for name in ("trial", "candidate", "stage")})
+            process = mirror.get("process") or {}
+            into |= {"process": process.get("state"), "why": process.get("reason")}
+            for name in MIRRORED:
+                value = mirror.get(name)
+                if isinstance(value, Mapping):
+                    into[name] = dict(Counter(into.get(name) or {}) + Counter(value))
+                else:
+                    into[name] = into.get(name, 0) + (value or 0)
+    return list(found.values())
+
+
+def _entry(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "event": entry.event,
+        "adapter": entry.engine,
+        "version": entry.version,
+        "from": entry.from_stage,
+        "to": entry.to_stage,
+        "actor": entry.actor,
+        "reason": entry.reason,
+    }
+
+
+def _sum(states: list[Mapping[str, Any]], name: str) -> int | None:
+    known = [state[name] for state in states if state.get(name) is not None]
+    return sum(known) if known else None
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,100 @@
+"""python -m data_foundry serve: what it says before it serves. That it serves: tests/serving/http/test_server.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from finetuning.version_builders import make_version
+
+from data_foundry import __main__ as command
+from data_foundry.config import PROJECT_ROOT
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.lake import Lake
+from data_foundry.serving.http.api_keys import ApiKeys
+from data_foundry.serving.http.server import listening_socket
+from tests.serving import fakes
+
+HEAVY = {"torch", "transformers", "fastapi", "uvicorn", "numpy", "ray", "pyarrow", "httpx"}
+
+
+@pytest.fixture
+def serve(lake: Lake, capfd: pytest.CaptureFixture[str]):
+    def start(*words: str, code: int = 0) -> str:
+        ended = command.main(["serve", *words, "--base-path", str(lake.base_path)])
+        said = capfd.readouterr()
+        assert ended == code, said.err
+        return said.out if code == 0 else said.err
+
+    return start
+
+
+@pytest.fixture
+def registered(lake: Lake) -> str:
+    version = make_version(lake, "nlu", "a").partition("/")[2]
+    Registry(lake).transition("nlu", version, Stage.SHADOW, actor="phase4", reason="passed", evidence={})
+    return version
+
+
+def test_without_a_key_the_command_that_makes_one_is_named(serve, registered, lake):
+    said = serve(code=2)
+    assert f"python -m data_foundry keys create NAME --base-path {lake.base_path}" in said
+
+
+def test_nothing_to_serve_is_said(serve, lake):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    assert "phase 4" in serve(code=2)
+
+
+def test_a_port_in_use_is_said(serve, registered, lake):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    with listening_socket("127.0.0.1", 0) as taken:
+        taken.listen()
+        assert "--port" in serve("--port", str(taken.getsockname()[1]), code=2)
+
+
+def test_everybody_may_call_from_this_machine_alone(serve, registered, monkeypatch):
+    monkeypatch.setenv("DATA_FOUNDRY_SERVING__REQUIRE_API_KEY", "false")
+    assert "require_api_key" in serve("--host", "0.0.0.0", code=2)
+
+
+def test_a_port_that_is_none_is_refused(serve):
+    assert "--port 70000" in serve("--port", "70000", code=2)
+
+
+def test_a_preview_tells_who_would_answer_and_loads_nothing(serve, registered, lake):
+    said = json.loads(serve("--dry-run", "--json", "--port", "0", "--engine", "ray"))
+    assert (said["address"], said["engine"]) == ("127.0.0.1:0", "ray")
+    nlu = next(each for each in said["adapters"] if each["adapter"] == "nlu")
+    assert nlu["answers"] == "base" and registered in nlu["on_trial"]
+    assert not (lake.base_path / "serving").exists()
+    assert registered in serve("--dry-run")
+
+
+def test_a_preview_and_the_help_import_nothing_heavy(tmp_path):
+    program = (
+        "import sys\n"
+        "from data_foundry.__main__ import main\n"
+        f"main(['serve', '--dry-run', '--base-path', {str(tmp_path)!r}])\n"
+        f"heavy = {HEAVY!r} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT_ROOT, env=environment, capture_output=True)
+
+
+def test_what_is_served_is_told_with_how_to_call_it(lake, capsys):
+    from data_foundry.commands.serve import _tell
+
+    service = fakes.FakeService(fakes.settings(lake.base_path))
+    service.gateway.table["tts"].why = "no base"
+    _tell(service, "http://127.0.0.1:1", as_json=False)
+    said = capsys.readouterr().out
+    assert f"stt           {fakes.VERSION}" in said and "no base" in said
+    assert 'curl http://127.0.0.1:1/v1/audio/transcriptions -H "Authorization: Bearer $KEY" -F file=@call.wav' in said
+    assert said.count("/v1/understand") == 1 and "/v1/audio/tokens" not in said
+    _tell(service, "http://127.0.0.1:1", as_json=True)
+    assert json.loads(capsys.readouterr().out)["not_served"] == [{"adapter": "tts", "why": "no base"}]

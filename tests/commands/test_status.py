@@ -1,0 +1,94 @@
+"""What `status` tells a person: sections that fit the terminal, whether a gateway runs or not."""
+
+import json
+import re
+import time
+
+import pytest
+
+from data_foundry import __main__ as command
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.serving.trials.standing import standing_trials
+from data_foundry.serving.trials.store import TrialStore
+from data_foundry.serving.trials.trial import Pair, Side
+from data_foundry.serving.watch.tallies import TallyWriter
+from tests.serving.watch.calls import gold, registered, trained
+
+LONG = "not decided, a person must look (models admit dialect/v9): " + "score 0.020 on 35 rows is below 0.85; " * 20
+
+
+@pytest.fixture
+def status(settings, capsys, monkeypatch):
+    def show(*flags, columns=100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert command.main(["status", "--base-path", str(settings.base_path), *flags]) == 0
+        return capsys.readouterr().out
+
+    return show
+
+
+@pytest.fixture
+def busy(lake):
+    """Two adapters with calls, a trial with pairs, a version for a person; a gateway that was killed an hour ago."""
+    registered(lake, "nlu", "1f2e3d4c5b6a", Stage.PRODUCTION)
+    registered(lake, "nlu", "77aa88bb99cc", Stage.SHADOW)
+    registered(lake, "dialect", "v9", reason=LONG)
+    rows = [{"row_id": str(n), "text": "ബിൽ", "label": "a", "label_kind": "intent"} for n in range(60)]
+    trained(lake, "nlu", "1f2e3d4c5b6a", gold(lake, "nlu", rows), "text-classification")
+    now = time.time()
+    tallies = TallyWriter(lake, "gone", "live", now - 4000)
+    for n in range(200):
+        tallies.answered("nlu", "1f2e3d4c5b6a", now, 10 + n, False)
+    tallies.failed("nlu", "1f2e3d4c5b6a", now, "timed_out")
+    tallies.failed("nlu", "1f2e3d4c5b6a", now, "rejected:too_long")
+    tallies.flush(now - 3600, {"gateway": "gone"})
+    tallies._drop_connection()
+    store = TrialStore(lake)
+    trial = next(each for each in standing_trials(Registry(lake)) if each.candidate == "77aa88bb99cc")
+    for n in range(30):
+        sides = Side(10.0 + n / 10), Side(11.0 + n / 10)
+        assert store.add(Pair(trial.id, f"call{n}", now, *sides, disagreement=float(n % 10 == 0)))
+    store.close()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120, 300])
+def test_no_line_is_wider_than_the_terminal(status, busy, columns):
+    for text in (status(columns=columns), status("--engines", "nlu", "dialect", columns=columns)):
+        assert max(len(line) for line in text.splitlines() if "base path" not in line) <= min(columns, 120)
+
+
+def test_an_adapter_has_one_line_with_its_calls_and_percentile_bounds(status, busy):
+    text = status(columns=120)
+    (line,) = [line for line in text.splitlines() if line.startswith("  nlu ")]
+    assert line.split()[:3] == ["nlu", "production", "1f2e3d4c5b6a"]
+    assert "201" in line and "0.5 %" in line and "102-128" in line and "203-256" in line
+    assert "nothing registered: stt, " in text and "none was ever heard of" not in text
+
+
+def test_trials_are_judged_without_a_gateway_and_what_waits_for_a_person_is_named(status, busy):
+    text = " ".join(status().split())
+    assert "nlu/77aa88bb99cc in shadow against 1f2e3d4c5b6a: hold, 30 calls" in text
+    assert re.search(r"latency (hold|pass) x1\.\d\d \(x", text) and "models show dialect/v9, then models admit" in text
+    assert "not running; last heard 2" in text and "of then" in text
+
+
+def test_details_tell_everything_of_the_adapters_that_are_named_and_nothing_of_others(status, busy):
+    text = " ".join(status("--engines", "dialect").split())
+    assert LONG.strip() in text and "dialect.text: " in text and "nlu" not in text
+    text = " ".join(status("--engines", "nlu").split())
+    assert "not answered, last hour: rejected:too_long 1, timed_out 1" in text
+    assert "77aa88bb99cc shadow hears 10 %" in text and "drift, last 24 h: no reference: a gateway computes it" in text
+
+
+def test_json_holds_the_same_whole_that_the_page_gets(status, busy):
+    found = json.loads(status("--json"))
+    assert found["health"]["running"] is False and found["health"]["last_heard"] is not None
+    (nlu,) = [entry for entry in found["health"]["adapters"] if entry["adapter"] == "nlu"]
+    shadow = next(trial for trial in nlu["trials"] if trial["stage"] == "shadow")
+    assert shadow["pairs"] == 30 and shadow["disagreement"] == pytest.approx(0.1)
+    assert {entry["engine"] for entry in found["deployments"]} == {e["adapter"] for e in found["health"]["adapters"]}
+
+
+def test_nothing_is_written_by_looking(status, settings):
+    status()
+    assert not settings.base_path.exists()

@@ -1,0 +1,271 @@
+"""The mirror: whatever the candidate does, no caller waits, every chosen call is accounted for, and pairs are fair."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from misbehaving import loading
+from processes import wait_for
+
+from data_foundry.config import Settings
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.serving.calls import Answer
+from data_foundry.serving.candidate.mirror import Mirror
+from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
+from data_foundry.serving.trials.trial import Pair, Trial
+
+KEY = b"the operator's key"
+IDS = [f"call-{number}" for number in range(400)]
+
+
+class World:
+    """A mirror, what it recorded, and who was told of both answers."""
+
+    def __init__(self, settings: Settings, stage: Stage, kept: Any, given: Any) -> None:
+        self.pairs: list[Pair] = []
+        self.told: list[tuple[str, Any, Any]] = []
+        self.kept = kept
+        self.trial = Trial("stt", "new", "old", stage, "2026-01-01T00:00:00Z")
+        self.mirror = Mirror(
+            settings, self.trial, key=KEY, record=self._record, paired=self._paired, backoff=(0.01, 0.05), **given
+        )
+
+    def offer(self, *ids: str, by: str | None = "old", error: str | None = None) -> None:
+        for call_id in ids:
+            answer = by and Answer(call_id, "stt", by, "text", 0.9, 5.0)
+            self.mirror.offer(call_id, {"text": call_id}, answer or None, error)
+
+    def settled(self, calls: int) -> dict[str, Any]:
+        """The counts when so many calls were offered and none waits."""
+        wait_for(lambda: self.counts()["calls"] == calls and self.counts()["waiting"] == 0)
+        return self.counts()
+
+    def counts(self) -> dict[str, Any]:
+        """The counts, which add up at any moment."""
+        found = self.mirror.counts()
+        assert found["chosen"] == found["mirrored"] + sum(found["dropped"].values()) + found["waiting"]
+        assert found["mirrored"] == found["answered"] + found["timed_out"] + sum(found["errors"].values())
+        assert found["waiting"] >= 0 and found["chosen"] <= found["calls"]
+        return found
+
+    def _record(self, pair: Pair) -> bool:
+        self.pairs.append(pair)
+        return self.kept(pair) if self.kept else True
+
+    def _paired(self, trial: Trial, call_id: str, incumbent: Any, candidate: Any) -> None:
+        assert trial == self.trial
+        self.told.append((call_id, incumbent, candidate))
+
+
+Build = Callable[..., World]
+
+
+@pytest.fixture
+def world(with_settings: Callable[..., Settings]) -> Iterator[Build]:
+    """Start a mirror: world(new="hang"), with settings of deployment by name."""
+    made: list[World] = []
+
+    def build(
+        new: str = "good", old: str = "good", stage: Stage = Stage.SHADOW, kept: Any = None, **deployment: Any
+    ) -> World:
+        limits = {"shadow_share": 1.0, "shadow_queue_size": 1000, "shadow_timeout_seconds": 30.0, **deployment}
+        settings = with_settings(deployment=limits, rollout={"staging_share": 0.2, "worker_memory_mib": 256})
+        found = World(settings, stage, kept, {"loading": loading(old=old, new=new)})
+        made.append(found)
+        found.mirror.start()
+        return found
+
+    yield build
+    for each in made:
+        each.mirror.close()
+        assert each.counts()["waiting"] == 0
+
+
+def test_the_chosen_share_is_heard_by_both_in_one_process_and_everybody_hears_of_it(world: Build) -> None:
+    found = world(shadow_share=0.1)
+    found.offer(*IDS)
+    counts = found.settled(400)
+    chosen = [call_id for call_id in IDS if is_chosen(call_id, KEY, 0.1, "shadow")]
+    assert (counts["chosen"], counts["answered"], counts["mirrored"]) == (len(chosen),) * 3
+    assert [pair.call for pair in found.pairs] == [call_hash(call_id, KEY) for call_id in chosen]
+    assert found.told == [(call_id, f"heard {call_id}", f"heard {call_id}") for call_id in chosen]
+    for pair in found.pairs:
+        assert pair.trial == found.trial.id and pair.disagreement == 0.0
+        assert pair.incumbent.milliseconds is not None and pair.candidate.milliseconds is not None
+        assert (pair.incumbent.confidence, pair.candidate.confidence) == (0.9, 0.9)
+
+
+def test_who_is_asked_first_is_drawn_by_lot(world: Build) -> None:
+    found = world(new="who", old="who")
+    found.offer(*IDS[:60])
+    found.settled(60)
+    first = {}
+    for call_id, old, new in found.told:
+        (process, *_, asked_old), (same, *_, asked_new) = old.split(), new.split()
+        assert process == same
+        first[call_id] = float(asked_new) < float(asked_old)
+    assert first == {call_id: candidate_first(call_id, KEY) for call_id in IDS[:60]}
+    assert 20 < sum(first.values()) < 40
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        ("raise_error", "RuntimeError"),
+        ("garbage", "KeyError"),
+        ("leave", "died"),
+        ("eat", "out_of_memory"),
+    ],
+)
+def test_every_failure_of_the_candidate_is_an_error_in_a_pair_with_the_incumbents_answer(
+    world: Build, act: str, kind: str
+) -> None:
+    found = world(act)
+    found.offer(*IDS[:3])
+    counts = found.settled(3)
+    assert (counts["errors"], counts["answered"], counts["dropped"]) == ({kind: 3}, 0, {})
+    assert [(pair.candidate.error, pair.incumbent.error, pair.disagreement) for pair in found.pairs] == [
+        (kind, None, None)
+    ] * 3
+    assert all(pair.candidate.milliseconds is None and pair.incumbent.milliseconds for pair in found.pairs)
+    assert not found.told
+    assert counts["examples"] and not any(call_id in str(found.mirror.state()) for call_id in IDS[:3])
+
+
+def test_no_offer_waits_for_a_candidate_that_hangs(world: Build) -> None:
+    """Its time-out is far away, so all 200 offers were over before it was told to have failed a single one."""
+    found = world("hang", shadow_queue_size=2)
+    assert found.mirror._process.wait_ready(30)
+    found.offer(*IDS[:200])
+    counts = found.counts()
+    assert counts["mirrored"] == 0 and counts["waiting"] in (2, 3)
+    assert counts["dropped"] == {"queue_full": 200 - counts["waiting"]}
+
+
+def test_a_candidate_that_hangs_fails_the_calls_that_it_was_asked(world: Build) -> None:
+    found = world("hang", shadow_timeout_seconds=0.2)
+    found.offer(*IDS[:2])
+    counts = found.settled(2)
+    assert (counts["timed_out"], counts["mirrored"], counts["dropped"]) == (2, 2, {})
+    assert {(pair.candidate.error, pair.incumbent.error) for pair in found.pairs} == {("timed_out", None)}
+
+
+def test_a_candidate_that_is_slow_to_load_misses_nothing_that_the_queue_holds(world: Build, tmp_path: Any) -> None:
+    found = world(shadow_queue_size=5)
+    found.offer(*IDS[:5])
+    assert found.settled(5)["answered"] == 5
+    assert all(pair.candidate.error is None for pair in found.pairs)
+
+
+def test_calls_beyond_the_queue_are_dropped_while_it_loads(world: Build) -> None:
+    found = world("endless", shadow_queue_size=5)
+    found.offer(*IDS[:20])
+    counts = found.counts()
+    # One may have left the queue, to wait before the process.
+    assert counts["dropped"] in ({"candidate_down": 14}, {"candidate_down": 15})
+    assert counts["waiting"] == 20 - counts["dropped"]["candidate_down"]
+
+
+def test_a_candidate_whose_files_are_not_those_registered_fails_every_call_and_callers_had_their_answers(
+    world: Build,
+) -> None:
+    found = world("broken")
+    found.offer(*IDS[:4])
+    assert found.settled(4)["errors"] == {"not_loaded": 4}
+    assert {(pair.candidate.error, pair.incumbent) for pair in found.pairs} == {
+        ("not_loaded", type(found.pairs[0].incumbent)(None))
+    }
+    assert "not those registered" in found.mirror.state()["process"]["reason"]
+
+
+def test_an_incumbent_that_can_not_be_loaded_makes_no_pair(world: Build) -> None:
+    found = world(old="broken")
+    found.offer(*IDS[:4])
+    found.offer(*IDS[4:6], by="new")
+    counts = found.settled(6)
+    assert not found.pairs and counts["mirrored"] == 0
+    assert sum(counts["dropped"].values()) == 6 and counts["dropped"]["incumbent_not_loaded"] >= 2
+    assert counts["dropped"].keys() <= {"incumbent_not_loaded", "candidate_down"}
+
+
+def test_an_incumbent_that_fails_is_the_incumbents_error_and_the_candidate_still_answers(world: Build) -> None:
+    found = world(old="raise_error")
+    found.offer(*IDS[:4])
+    assert found.settled(4)["answered"] == 4
+    assert {(pair.candidate.error, pair.incumbent.error) for pair in found.pairs} == {(None, "RuntimeError")}
+
+
+def test_a_death_from_outside_in_the_middle_of_traffic_loses_no_account(world: Build) -> None:
+    found = world("slow", old="slow")
+    found.offer(*IDS[:3])
+    wait_for(lambda: found.mirror.ready)
+    os.kill(found.mirror.state()["process"]["pid"], signal.SIGKILL)
+    counts = found.settled(3)
+    assert counts["mirrored"] == 3 == len(found.pairs) and found.mirror.state()["restarts"] == 1
+
+
+def test_closing_drops_what_waits_and_the_books_balance(world: Build) -> None:
+    found = world("hang")
+    found.offer(*IDS[:20])
+    wait_for(lambda: found.mirror.ready)
+    found.mirror.close()
+    found.offer(*IDS[20:25])
+    counts = found.counts()
+    assert (counts["chosen"], counts["waiting"], counts["dropped"]) == (25, 0, {"closed": 25})
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("mirror", "candidate"))]
+
+
+def test_a_pair_that_is_not_kept_is_no_evidence_and_not_counted_as_such(world: Build) -> None:
+    def fail(pair: Pair) -> bool:
+        raise OSError("disk full")
+
+    for kept, why in ((lambda pair: False, "not_stored"), (fail, "OSError")):
+        found = world(kept=kept)
+        found.offer(*IDS[:3])
+        counts = found.settled(3)
+        assert (counts["mirrored"], counts["dropped"]) == (0, {why: 3}) and not found.told
+
+
+def test_who_listens_and_fails_changes_nothing(world: Build) -> None:
+    found = world()
+    found.mirror._paired = lambda *given: 1 / 0
+    found.offer(*IDS[:3])
+    assert found.settled(3)["answered"] == 3
+
+
+def test_in_staging_the_staged_callers_calls_are_mirrored_too_and_its_failures_there_are_its_errors(
+    world: Build,
+) -> None:
+    found = world(stage=Stage.STAGING, shadow_share=0.0)
+    staged = [call_id for call_id in IDS if is_chosen(call_id, KEY, 0.2, "staging")]
+    found.offer(*IDS[:100], by="new")
+    found.offer(*IDS[100:], by="old", error="timed_out")
+    counts = found.settled(400)
+    assert counts["chosen"] == len(staged) == counts["mirrored"]
+    fallen = [call_hash(call_id, KEY) for call_id in staged if int(call_id[5:]) >= 100]
+    assert [pair.call for pair in found.pairs if pair.candidate.error == "timed_out"] == fallen
+    assert counts["timed_out"] == len(fallen)
+    # The incumbent was asked all the same, as it is in every pair.
+    assert all(pair.incumbent.milliseconds is not None for pair in found.pairs)
+
+
+def test_in_production_a_call_that_the_candidate_failed_is_put_to_the_incumbent(world: Build) -> None:
+    found = world(stage=Stage.PRODUCTION)
+    found.offer(*IDS[:3], by=None, error="RuntimeError")
+    assert found.settled(3)["errors"] == {"RuntimeError": 3}
+    assert all(pair.incumbent.error is None for pair in found.pairs)
+
+
+def test_a_probe_asks_the_candidate_alone_and_says_what_happened(world: Build) -> None:
+    rows = [{"text": f"probe {number}"} for number in range(3)]
+    assert world().mirror.probe(rows, 30) == (True, "it answered 3 of 3 calls")
+    assert world().mirror.probe([], 30) == (False, "there is no call to probe it with")
+    assert world("raise_error").mirror.probe(rows, 30)[1].startswith("it failed call 1 of 3: RuntimeError at misbeh")
+    assert world("hang").mirror.probe(rows, 1.0) == (False, "it failed call 1 of 3: no answer in 1 s")
+    found = world("broken").mirror.probe(rows, 30)
+    assert found == (False, "it is not loaded: not_loaded: The files of new are not those registered.")

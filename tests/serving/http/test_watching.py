@@ -1,0 +1,137 @@
+"""The live page: complete in itself, safe, and shown what the gateway knows."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from data_foundry.config import Settings
+from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.serving.http.watching import FILES, PAGE, router
+from data_foundry.serving.watch.watcher import Watcher
+from tests.serving.watch.calls import answer, registered
+
+NASTY = "<script>alert(1)</script> & <img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def client(settings, lake):
+    registered(lake, "nlu", "v1", Stage.STAGING, reason=NASTY)
+    watcher = Watcher(settings)
+    with watcher:
+        watcher.answered(answer(), {"text": "ബിൽ"}, 0.1)
+    application = FastAPI()
+    application.include_router(router(watcher))
+    with TestClient(application) as found:
+        yield found
+
+
+def test_the_page_and_its_files_are_served_under_a_policy_without_inline_scripts_or_other_hosts(client):
+    for path, kind in {"/": "text/html", "/page/live.css": "text/css", "/page/live.js": "text/javascript"}.items():
+        found = client.get(path)
+        assert found.status_code == 200 and found.headers["content-type"].startswith(kind)
+        policy = found.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+        assert found.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/page/../watching.py").status_code == 404
+    assert client.get("/page/%2e%2e%2fwatching.py").status_code == 404
+
+
+def test_the_page_holds_no_script_style_or_handler_of_its_own_and_asks_nobody_else():
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'(?:src|href)="([^"#]+)"', page)) == {"data:,", "/page/live.css", "/page/live.js"}
+    assert not re.search(r"<style|style=|\son\w+=|<script(?! src=)", page)
+    for name in FILES:
+        text = (PAGE / name).read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|@import|url\(", text), name
+    script = (PAGE / "live.js").read_text(encoding="utf-8")
+    # What would turn text into markup or code.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script)
+    assert '"use strict"' in script
+
+
+def test_every_place_that_the_script_fills_is_in_the_page():
+    script, page = ((PAGE / name).read_text(encoding="utf-8") for name in ("live.js", "index.html"))
+    for name in set(re.findall(r'byId\("([\w-]+)"\)', script)) | set(re.findall(r'querySelector\("#([\w-]+)', script)):
+        assert f'id="{name}"' in page, name
+
+
+def test_the_status_is_whole_and_holds_reasons_as_they_are(client):
+    found = client.get("/v1/status")
+    assert found.headers["cache-control"] == "no-store" and found.headers["content-type"] == "application/json"
+    status = found.json()
+    nlu = next(entry for entry in status["adapters"] if entry["adapter"] == "nlu")
+    assert nlu["versions"][0]["reason"] == NASTY and status["history"][0]["reason"] == NASTY
+    assert nlu["traffic"]["hour"]["calls"] == 1 and nlu["trials"][0]["verdict"] == "hold"
+    json.dumps(status, allow_nan=False)
+
+
+def test_every_field_that_the_script_reads_of_an_adapter_is_in_the_status(client):
+    script = (PAGE / "live.js").read_text(encoding="utf-8")
+    status = client.get("/v1/status").json()
+    entry = next(each for each in status["adapters"] if each["adapter"] == "nlu")
+    for name, told in {"status": status, "entry": entry, "trial": entry["trials"][0], "hour": entry["traffic"]["hour"],
+                       "drift": entry["drift"], "feature": entry["drift"]["features"][0], "rules": status["deployment"],
+                       "share": entry["shares"][0], "gateway": status["gateways"][0]}.items():  # fmt: skip
+        for field in set(re.findall(rf"\b{name}\.(\w+)", script)):
+            assert field in told or (name == "entry" and field in status["history"][0]), f"{name}.{field}"
+
+
+def test_metrics_are_prometheus_own_format(client):
+    found = client.get("/metrics")
+    assert found.headers["content-type"].startswith("text/plain; version=")
+    assert 'data_foundry_calls_total{adapter="nlu",version="base"} 1.0' in found.text
+
+
+def asked(lake):
+    """Return what a gateway that starts now answers."""
+    application = FastAPI()
+    application.include_router(router(Watcher(Settings(base_path=lake.base_path))))
+    with TestClient(application) as found:
+        return found.get("/v1/status")
+
+
+def test_a_registry_that_can_not_be_read_is_told_and_damaged_counts_hide_no_stage(client, lake):
+    path = lake.base_path / "serving" / "tallies.sqlite"
+    path.write_bytes(b"not a database, " * 300)
+    status = asked(lake).json()
+    assert "can't be used" in status["errors"][0] and status["history"][0]["version"] == "v1"
+    Registry(lake).path.write_bytes(b"nor is this, " * 300)
+    refused = asked(lake)
+    assert refused.status_code == 503 and "registry" in refused.json()["error"]["message"]
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("scheme", ["0", "1"], ids=["dark", "light"])
+def test_a_browser_draws_the_page_and_shows_a_nasty_reason_as_text(client, tmp_path, scheme):
+    server = uvicorn.Server(uvicorn.Config(client.app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom",
+                 "--window-size=500,900", "--enable-logging=stderr", f"--user-data-dir={tmp_path}",
+                 f"--blink-settings=preferredColorScheme={scheme}"]  # fmt: skip
+        done = subprocess.run(
+            [CHROMIUM, *flags, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, timeout=90
+        )
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in done.stdout and done.stdout.count("<script") == 1
+    assert "<img" not in done.stdout and "staging, 5 % of callers" in done.stdout and "gateway" in done.stdout
+    assert "CONSOLE" not in done.stderr and "Content Security Policy" not in done.stderr, done.stderr

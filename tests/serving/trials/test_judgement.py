@@ -1,0 +1,243 @@
+import json
+import math
+import random
+
+import pytest
+
+from data_foundry.errors import FoundryError
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.serving.trials.judgement import METRICS, Judge
+from data_foundry.serving.trials.trial import BASE, Losses, Pair, Side, Trial
+from data_foundry.serving_settings import Rollout
+
+TRIAL = Trial("nlu.topic", "0123456789ab", BASE, Stage.SHADOW, "2026-11-23T00:00:00+00:00")
+
+
+def calls(count, *, failing=0.0, both_failing=0.0, slower=1.0, worse=0.0, feedback=1.0, seed=1, trial=TRIAL, first=0):
+    """Pairs, a minute apart, some with losses: of the candidate's calls `failing` fail and `worse` are wrong."""
+    draw = random.Random(seed)
+    for number in range(first, first + count):
+        call, at = f"{number:016x}", 60.0 * number
+        ill = draw.random() < both_failing
+        times = [draw.lognormvariate(3, 0.2), slower * draw.lognormvariate(3, 0.2)]
+        failed = [ill, ill or draw.random() < failing]
+        sides = [
+            Side(None if bad else time, "died" if bad else None, 0.8) for time, bad in zip(times, failed, strict=True)
+        ]
+        yield Pair(trial.id, call, at, *sides, None if any(failed) else 0.0)
+        if draw.random() < feedback:
+            wrong = draw.random() < 0.1
+            yield Losses(trial.id, call, at, float(wrong), float(wrong or draw.random() < worse))
+
+
+def judged(*streams, rollout=None, trial=TRIAL):
+    judge = Judge(rollout or Rollout(), trial)
+    for stream in streams:
+        for observation in stream:
+            judge.observe(observation)
+    return judge.judgement()
+
+
+def pairs_alone(stream):
+    return (each for each in stream if isinstance(each, Pair))
+
+
+def test_an_equal_candidate_passes_once_every_metric_is_known_to_be_within_its_limit():
+    judgement = judged(calls(600))
+    assert judgement.verdict == "pass"
+    assert judgement.reason == "every metric is within its limit after 600 calls"
+    assert {metric.verdict for metric in judgement.metrics.values()} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "harm"), [("errors", {"failing": 0.3}), ("latency", {"slower": 3.0}), ("quality", {"worse": 0.5})]
+)
+def test_harm_in_one_metric_fails_the_candidate_and_names_it(metric, harm):
+    judgement = judged(calls(150, **harm))
+    assert judgement.verdict == "fail"
+    assert judgement.reason.startswith(f"{metric}: over the limit of ")
+    assert [name for name, each in judgement.metrics.items() if each.verdict == "fail"] == [metric]
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"), [("errors", {"both_failing": 0.1}), ("latency", {"slower": 0.3}), ("quality", {"worse": 0.0})]
+)
+def test_what_is_better_or_strikes_both_alike_is_no_harm(metric, better):
+    assert judged(calls(600, **better)).metrics[metric].verdict == "pass"
+
+
+def test_harm_is_told_whatever_the_other_metrics_lack():
+    judgement = judged(pairs_alone(calls(30, failing=1.0)))
+    assert judgement.verdict == "fail"
+    assert judgement.metrics["quality"].verdict == judgement.metrics["latency"].verdict == "hold"
+
+
+def test_harm_stays_found_however_good_the_candidate_is_afterwards():
+    judgement = judged(calls(20, failing=1.0), calls(1000, first=20))
+    assert judgement.verdict == "fail"
+    assert judgement.metrics["errors"].failed_after == 12
+
+
+def test_harm_is_found_soon_after_a_thousand_good_calls():
+    good = list(calls(1000))
+    assert judged(good).verdict == "pass"
+    assert judged(good, calls(30, first=1000, failing=1.0)).metrics["errors"].failed_after <= 1030
+
+
+def test_a_candidate_that_passed_and_then_does_worse_without_proof_of_harm_holds_again():
+    good = list(calls(520))
+    assert judged(good).verdict == "pass"
+    assert judged(good, calls(40, first=520, failing=0.15)).verdict == "hold"
+
+
+def test_no_call_holds():
+    judgement = judged()
+    assert (judgement.verdict, judgement.reason, judgement.calls) == ("hold", "no call was heard by both versions", 0)
+    assert {metric.mean for metric in judgement.metrics.values()} == {None}
+
+
+def test_few_calls_hold_though_the_evidence_would_do():
+    wide = Rollout(max_error_increase=0.5, max_latency_ratio=3, max_quality_loss=0.5, min_calls=100)
+    assert judged(calls(99), rollout=wide).reason == "99 of at least 100 calls"
+    assert judged(calls(100), rollout=wide).verdict == "pass"
+
+
+def test_without_feedback_a_candidate_never_passes():
+    judgement = judged(calls(700, feedback=0.0))
+    assert judgement.verdict == "hold"
+    assert judgement.reason == "quality: no feedback"
+
+
+def test_feedback_that_stopped_arriving_holds_until_it_comes_again():
+    good = list(calls(600))
+    silent = list(calls(700, first=600, feedback=0.0))
+    judgement = judged(good, silent)
+    assert judgement.verdict == "hold"
+    assert judgement.reason == "quality: stopped arriving: calls go on, the last of 600 values is old"
+    assert judged(good, silent, calls(5, first=1300)).verdict == "pass"
+
+
+def test_rare_feedback_is_not_taken_for_feedback_that_stopped():
+    assert judged(calls(2500, feedback=0.02), rollout=Rollout(max_quality_loss=0.5)).verdict == "pass"
+
+
+def test_times_that_stopped_arriving_hold():
+    good = list(calls(600))
+    untimed = [
+        Pair(each.trial, each.call, each.at, Side(None), Side(None)) if isinstance(each, Pair) else each
+        for each in calls(200, first=600)
+    ]
+    assert judged(good, untimed).metrics["latency"].reason.startswith("stopped arriving")
+
+
+def test_versions_that_both_fail_every_call_hold_for_want_of_times():
+    judgement = judged(calls(800, both_failing=1.0))
+    assert judgement.verdict == "hold"
+    assert judgement.metrics["latency"].reason == "no call that both answered in time"
+
+
+@pytest.mark.parametrize("milliseconds", [0.0, 25.0])
+def test_a_clock_that_stands_still_holds(milliseconds):
+    stuck = [
+        Pair(each.trial, each.call, each.at, Side(milliseconds), Side(milliseconds)) if isinstance(each, Pair) else each
+        for each in calls(600)
+    ]
+    judgement = judged(stuck)
+    assert judgement.verdict == "hold"
+    assert judgement.reason.startswith("latency: a dead meter: every time is ")
+
+
+def test_feedback_that_calls_everything_wrong_holds():
+    wrong = [
+        Losses(TRIAL.id, each.call, each.at, 1.0, 1.0) if isinstance(each, Losses) else each for each in calls(600)
+    ]
+    judgement = judged(wrong)
+    assert judgement.verdict == "hold"
+    assert judgement.reason.startswith("quality: feedback calls every answer of both versions wrong")
+
+
+def test_a_failed_side_has_no_time_that_counts():
+    judge = Judge(Rollout(), TRIAL)
+    judge.pair(Pair(TRIAL.id, "a", 0.0, Side(10.0), Side(90_000.0, "timed_out")))
+    judgement = judge.judgement()
+    assert (judgement.metrics["errors"].calls, judgement.metrics["latency"].calls) == (1, 0)
+
+
+def test_one_call_that_hangs_moves_the_ratio_no_more_than_one_four_times_as_slow_as_the_limit():
+    hung, slow = (
+        judged(calls(50), [Pair(TRIAL.id, "hung", 3000.0, Side(10.0), Side(milliseconds))])
+        for milliseconds in (1e9, 60.0)
+    )
+    assert hung.metrics["latency"].mean == pytest.approx(slow.metrics["latency"].mean)
+
+
+def test_disagreement_and_confidence_are_shown_and_never_judged():
+    differing = [
+        Pair(each.trial, each.call, each.at, each.incumbent, each.candidate, 1.0) if isinstance(each, Pair) else each
+        for each in calls(600)
+    ]
+    judgement = judged(differing)
+    assert judgement.verdict == "pass"
+    assert judgement.shown["disagreement"]["mean"] == 1.0
+    assert judgement.shown["confidence"]["mean"] == 0.0
+
+
+def test_the_same_observations_give_the_same_judgement_however_often_it_was_asked_for():
+    stream = list(calls(300, failing=0.02, worse=0.03))
+    asked = Judge(Rollout(), TRIAL)
+    for observation in stream:
+        asked.observe(observation)
+        if isinstance(observation, Pair) and observation.call.endswith("00"):
+            asked.judgement()
+    assert asked.judgement().as_json() == judged(stream).as_json()
+
+
+def test_the_order_of_feedback_among_the_pairs_changes_nothing():
+    stream = list(calls(300))
+    apart = sorted(stream, key=lambda observation: isinstance(observation, Losses))
+    assert judged(apart).as_json() == judged(stream).as_json()
+
+
+def test_json_is_finite_and_small_even_where_the_evidence_is_beyond_a_float():
+    judgement = judged(calls(2500, slower=0.2, feedback=0.1))
+    text = json.dumps(judgement.as_json(), allow_nan=False)
+    assert len(text) < 4000
+    safety = json.loads(text)["metrics"]["latency"]["safety"]
+    assert safety["e_value"] == pytest.approx(1e300)
+    assert safety["log_e_value"] > 700
+    assert tuple(json.loads(text)["metrics"]) == METRICS
+
+
+def test_the_bounds_of_a_metric_that_passed_lie_under_its_limit_and_around_its_mean():
+    for metric in judged(calls(1500)).metrics.values():
+        assert metric.lower <= metric.mean <= metric.upper < metric.margin
+
+
+def test_alpha_is_shared_by_three_metrics_in_three_stages_for_harm_and_by_none_for_a_pass():
+    metric = judged(rollout=Rollout(alpha=0.1)).metrics["errors"]
+    assert (metric.harm_threshold, metric.safety_threshold) == (pytest.approx(90.0), pytest.approx(10.0))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda trial: next(calls(1, trial=trial)), lambda trial: list(calls(1, trial=trial))[1]]
+)
+def test_another_trials_observation_is_refused(make):
+    other = Trial("nlu.topic", "ba9876543210", BASE, Stage.SHADOW, TRIAL.since)
+    judge = Judge(Rollout(), TRIAL)
+    with pytest.raises(FoundryError, match="is none of trial"):
+        judge.observe(make(other))
+    assert judge.calls == 0
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1])
+def test_a_side_pair_or_loss_that_is_no_number_is_refused_when_it_is_made(wrong):
+    with pytest.raises(FoundryError, match="milliseconds can't be"):
+        Side(wrong)
+    with pytest.raises(FoundryError, match="confidence can't be"):
+        Side(1.0, None, wrong)
+    with pytest.raises(FoundryError, match="disagreement can't be"):
+        Pair(TRIAL.id, "a", 0.0, Side(1.0), Side(1.0), wrong)
+    with pytest.raises(FoundryError, match="loss can't be"):
+        Losses(TRIAL.id, "a", 0.0, 0.0, wrong)
+    with pytest.raises(FoundryError, match="moment in Unix seconds can't be"):
+        Losses(TRIAL.id, "a", wrong, 0.0, 0.0)
