@@ -20,7 +20,9 @@ class Serving(Section):
     `max_waiting_calls` may wait, more are turned away at once; up to `max_batch` that wait together are answered
     together. A call that is not answered within `request_timeout_seconds` is given up. The registry is looked at every
     `poll_seconds`. `dialect_adapters` names, for a dialect, the adapter that hears its speakers once it is in
-    production and the dialect's answer was at least `min_dialect_confidence` sure. `codec` names the codec model of
+    production and the dialect's answer was at least `min_dialect_confidence` sure. `stand_in_heads` true lets the head
+    that training fitted on a frozen base answer callers, where that base can't do the task by itself and no version is
+    in production: no person approves such a head, so by default nothing answers there. `codec` names the codec model of
     the Hub that makes sound of TTS tokens; None: tokens only. `threads`: threads of one model's arithmetic.
     """
 
@@ -41,6 +43,7 @@ class Serving(Section):
     threads: Annotated[int, Field(ge=1)] = 1
     dialect_adapters: dict[str, AdapterName] = {}
     min_dialect_confidence: Share = 0.8
+    stand_in_heads: bool = False
     codec: str | None = None
 
 
@@ -58,8 +61,8 @@ class Rollout(Section):
     does not enter it.
 
     `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
-    `keep_content` true stores what callers said and what was answered, personal data masked, for `content_days`;
-    otherwise neither is stored. `worker_memory_mib`: what a candidate's own process may take before it is ended.
+    `keep_content` true stores what callers said and what was answered for `content_days`, as text alone, personal data
+    masked; otherwise nothing of it is stored. `worker_memory_mib`: what a candidate's own process may take before it is ended.
     """
 
     staging_share: Share = 0.05
@@ -73,4 +76,4 @@ class Rollout(Section):
     feedback_minutes: Annotated[float, Field(gt=0)] = 30.0
     keep_content: bool = False
     content_days: Annotated[float, Field(gt=0)] = 7.0
-    worker_memory_mib: Annotated[int, Field(ge=256)] = 4096
+    worker_memory_mib: Annotated[int, Field(ge=512)] = 4096

@@ -40,6 +40,7 @@ ADAPTER, SPEECH = "nlu.topic", "stt"
 CLIENTS = 16
 RESAMPLES = 2000
 DRAIN_SECONDS = 60.0
+WARM_SECONDS = 5.0
 ON, OFF = "on", "off"
 
 
@@ -111,6 +112,8 @@ def harms(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     def turn(clients: Clients) -> Turn:
         with _gateway(harmed, ON, module=harmful.MODULE) as on:
             _loaded(on)
+            # The other gateway has answered calls before, too.
+            clients.run(_target(on), min(WARM_SECONDS, given.block))
             before = _counts(on)
             seen = clients.run(_target(on), given.block)
             return Turn(seen, _less(_counts(on), before), 0.0)
@@ -181,7 +184,8 @@ def _in_turns(
 ) -> dict[str, Any]:
     """Let gateways with and without a shadow answer in turns, in pairs of blocks whose order is drawn by lot."""
     clients = Clients(_requests(settings, given), given.every)
-    alone = settings.deployment.model_copy(update={"shadow_testing": False})
+    # It would take back what does harm on the other one's evidence, too.
+    alone = settings.deployment.model_copy(update={"shadow_testing": False, "rollback_enabled": False})
     draw = random.Random(0)
     pairs: list[dict[str, list[Seen]]] = []
     turns: list[Turn] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from data_foundry.config import Settings
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
         service = Service(settings, only=_only(settings))
         address = address_of(listening)
-        print(f"listening on {address}; loading", flush=True)
+        print(f"listening on {address}; loading", file=sys.stderr, flush=True)
         serve(service, keys, listening, lambda: _tell(service, address, as_json=arguments.json))
     return 0
 

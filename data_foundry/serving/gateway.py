@@ -23,18 +23,20 @@ from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Lake
-from data_foundry.records import AIEngine, Rejected
+from data_foundry.records import Rejected
 from data_foundry.serving.calls import Answer, CallObserver, NotServed, Overloaded, Row
 from data_foundry.serving.candidate.key import serving_key
 from data_foundry.serving.candidate.selection import call_hash, is_chosen
+from data_foundry.serving.dialect_routing import STT, submit_by_dialect
 from data_foundry.serving.feedback import Recollection
 from data_foundry.serving.hosts import Call, Gone, Host
 from data_foundry.serving.placement import Placement
+from data_foundry.serving.route_state import route_state
 from data_foundry.serving.routing import Route, wishes
 from data_foundry.serving.staged import StagedCall, StagedCalls
 from data_foundry.serving.standard import Standard
 from data_foundry.serving.trials.store import TrialStore
-from data_foundry.serving.trials.trial import BASE, Source
+from data_foundry.serving.trials.trial import Source
 
 log = logging.getLogger("data_foundry")
 
@@ -76,6 +78,7 @@ class Gateway:
             key_of=self._key_of,
             record=self.store.add,
             paired=self._recollection.paired,
+            stand_ins=source == "replay" or settings.serving.stand_in_heads,
         )
         self._table: Mapping[str, Route] = MappingProxyType({})
         self._refreshing, self._stopping = threading.Lock(), threading.Event()
@@ -128,7 +131,8 @@ class Gateway:
                 try:
                     return self._queue(route, host, call)
                 except Gone:
-                    continue
+                    if self._table.get(adapter) is route:
+                        raise _loading(adapter) from None
         except Rejected as refusal:
             self._tell_failure(adapter, None, f"rejected:{refusal.reason}", kept, arrived)
             raise
@@ -144,22 +148,9 @@ class Gateway:
     def submit_speech(self, call_id: str, row: Row) -> Future[Answer]:
         """Queue speech to be transcribed, by the adapter of its speaker's dialect where one is in production.
 
-        Asks the dialect engine first where such an adapter could answer; that it can't say changes nothing. Raises as
-        `submit` does.
+        Raises as `submit` does.
         """
-        wanted = self.settings.serving.dialect_adapters
-        table = self._table
-        fit = {dialect: name for dialect, name in wanted.items() if name in table and table[name].incumbent != BASE}
-        dialect, stt = AIEngine.DIALECT.value, AIEngine.STT.value
-        if not fit or dialect not in table or table[dialect].answering is None:
-            return self.submit(stt, call_id, row)
-        try:
-            heard = self.submit(dialect, call_id, row)
-        except (Rejected, NotServed, Overloaded):
-            return self.submit(stt, call_id, row)
-        outer: Future[Answer] = Future()
-        heard.add_done_callback(partial(self._by_dialect, fit, outer, call_id, row))
-        return outer
+        return submit_by_dialect(self, self.settings.serving, call_id, row)
 
     def refusal(self, adapter: str, row: Row) -> Rejected | None:
         """Return why a row can't be answered, None where it can. Raises NotServed."""
@@ -180,8 +171,8 @@ class Gateway:
 
         Speech that a dialect's adapter transcribed is found by "stt", too.
         """
-        truth, stt = self._standard.text(truth), AIEngine.STT.value
-        names = [name for name in self._table if is_of(name, stt)] if adapter == stt else [adapter]
+        truth = self._standard.text(truth)
+        names = [name for name in self._table if is_of(name, STT)] if adapter == STT else [adapter]
         scored = (self._recollection.feedback(name, call_id, truth) for name in names)
         return next((found for found in scored if found is not None), None)
 
@@ -203,9 +194,9 @@ class Gateway:
 
     def state(self) -> dict[str, Any]:
         """Return who answers what, what waits, and how the trials go, JSON-like."""
-        missing = self.ready()
+        missing, share = self.ready(), self.settings.rollout.staging_share
         return {
-            "adapters": {name: self._adapter_state(route) for name, route in self._table.items()},
+            "adapters": {name: route_state(route, share) for name, route in self._table.items()},
             "bases": len([*self._placement.hosts]),
             "ready": not missing,
             "missing": missing,
@@ -292,24 +283,8 @@ class Gateway:
             route.host.submit(call, admitted=True)
         except Exception as error:
             if call.future.set_running_or_notify_cancel():
-                call.future.set_exception(error)
+                call.future.set_exception(_loading(call.adapter) if isinstance(error, Gone) else error)
             self._ended(self._table.get(call.adapter), call, None, type(error).__name__)
-
-    def _by_dialect(
-        self, fit: Mapping[str, str], outer: Future[Answer], call_id: str, row: Row, heard: Future[Answer]
-    ) -> None:
-        """Transcribe speech whose dialect was heard, or not, and hand on the answer."""
-        adapter = AIEngine.STT.value
-        if not heard.cancelled() and heard.exception() is None:
-            said = heard.result()
-            sure = (said.confidence or 0.0) >= self.settings.serving.min_dialect_confidence
-            adapter = fit.get(said.output, adapter) if sure else adapter
-        if not outer.set_running_or_notify_cancel():
-            return
-        try:
-            self.submit(adapter, call_id, row).add_done_callback(partial(_hand_on, outer))
-        except Exception as error:
-            outer.set_exception(error)
 
     def _ended(
         self, route: Route | None, call: Call, answer: Answer | None, kind: str | None, staged: str | None = None
@@ -343,42 +318,9 @@ class Gateway:
     def _key_of(self, adapter: str) -> bytes:
         return self._key or hashlib.sha256(f"replay {adapter}".encode()).digest()
 
-    def _adapter_state(self, route: Route) -> dict[str, Any]:
-        share = self.settings.rollout.staging_share if route.staging else 0.0
-        answers = []
-        if route.answering is not None:
-            role = "base" if route.incumbent == BASE else "production"
-            answers.append({"version": route.incumbent, "role": role, "share": 1.0 - share})
-        for trial in route.trials:
-            if trial.stage is not Stage.PRODUCTION:
-                part = share if trial.stage is Stage.STAGING else 0.0
-                answers.append({"version": trial.candidate, "role": trial.stage.value, "share": part})
-        weights = route.answering.weights if route.answering else None
-        return {
-            "task": route.task,
-            "version": weights.version if weights else None,
-            "artefact_hash": weights.artefact_hash if weights else None,
-            "since": route.since,
-            "why": route.why,
-            "error": route.error,
-            "waiting": route.host.waiting(route.adapter) if route.host else 0,
-            "in_flight": route.host.running(route.adapter) if route.host else 0,
-            "answers": answers,
-            "shadow": {trial.candidate: mirror.counts() for trial, mirror in route.mirrors.items()},
-            "trials": [
-                {"stage": t.stage.value, "candidate": t.candidate, "incumbent": t.incumbent, **mirror.state()}
-                for t, mirror in route.mirrors.items()
-            ],
-            "staging": route.staging[1].state() if route.staging else None,
-        }
 
-
-def _hand_on(outer: Future[Answer], inner: Future[Answer]) -> None:
-    error = inner.exception()
-    if error is not None:
-        outer.set_exception(error)
-    else:
-        outer.set_result(inner.result())
+def _loading(adapter: str) -> Overloaded:
+    return Overloaded(f"The model of {adapter} has ended and is loaded again.", "Come again in a few seconds.")
 
 
 def _told(tell: Callable[..., None], *what: Any) -> None:

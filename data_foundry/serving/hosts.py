@@ -176,7 +176,7 @@ class Host:
                 versions.setdefault(call.resident, []).append(call)
             for resident, calls in versions.items():
                 if not self._abandoned:
-                    self._answer(resident, calls)
+                    self._answered_or_failed(resident, calls)
             with self._changed:
                 self._running.clear()
                 self._batch = []
@@ -218,6 +218,15 @@ class Host:
             except Exception as error:
                 # They take memory and answer nobody: no reason to end what answers.
                 log.error("%s can't be let go of: %s%s", resident.weights.name, type(error).__name__, _where(error))
+
+    def _answered_or_failed(self, resident: Resident, calls: Sequence[Call]) -> None:
+        """Answer calls; whatever goes wrong with that, no caller is left waiting and the thread goes on."""
+        try:
+            self._answer(resident, calls)
+        except Exception as error:
+            for call in calls:
+                if not call.future.done():
+                    self._fail(call, error)
 
     def _answer(self, resident: Resident, calls: Sequence[Call]) -> None:
         self._busy_since = started = time.perf_counter()

@@ -25,7 +25,8 @@ log = logging.getLogger("data_foundry")
 class Placement:
     """Makes routes; used by one thread at a time.
 
-    `record` keeps a pair, `paired` is told both outputs of one, `key_of` chooses the calls of an adapter.
+    `record` keeps a pair, `paired` is told both outputs of one, `key_of` chooses the calls of an adapter. `stand_ins`
+    lets a head that was fitted on a frozen base answer where nothing else can.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class Placement:
         key_of: Callable[[str], bytes],
         record: Callable[[Pair], bool],
         paired: Callable[[Trial, str, Any, Any], None],
+        stand_ins: bool,
     ) -> None:
-        self._settings, self._lake = settings, lake
+        self._settings, self._lake, self._stand_ins = settings, lake, stand_ins
         self._key_of, self._record, self._paired = key_of, record, paired
         self.hosts = Hosts(settings)
 
@@ -84,6 +86,11 @@ class Placement:
                 return old.answering, old.host, "", _all(wrong)
         try:
             weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins)
+            if weights.folder is not None and not self._stand_ins:
+                raise NotServed(
+                    f"{wish.adapter} has no version in production, and {weights.config.base} alone can't do its task "
+                    "(serving.stand_in_heads lets the head that was fitted on it answer meanwhile)."
+                )
             return *self.hosts.resident(weights), "", _all(wrong)
         except NotServed as error:
             return None, None, error.message, _all(wrong)

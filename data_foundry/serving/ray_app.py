@@ -1,8 +1,10 @@
 """The gateway on Ray Serve: as many replicas as are asked for, each the same app on the same registry and trial store.
 
-Each replica is a whole gateway in a process of its own; what they share is what lies under the base path. Without
-RAY_ADDRESS, Ray starts here and ends with the command, keeps to the loopback interface, and lets in only who has the
-token that this command drew. With it, replicas go to that cluster, whose machines must all see the base path.
+Each replica is a whole gateway in a process of its own; what they share is what lies under the base path. What a call
+was answered is remembered by the replica that answered it: feedback that reaches another one gets 404, unscored.
+
+Without RAY_ADDRESS, Ray starts here and ends with the command, keeps to the loopback interface, and lets in only who
+has the token that this command drew. With it, replicas go to that cluster, whose machines must all see the base path.
 """
 
 from __future__ import annotations

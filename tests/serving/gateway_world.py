@@ -18,12 +18,13 @@ from data_foundry.finetuning.versions.version_files import version_hashes, write
 from data_foundry.lake import Lake, Layer, fingerprint
 from data_foundry.records import Rejected
 from data_foundry.serving import hosts, placement, weights
-from data_foundry.serving.calls import Answer
+from data_foundry.serving.calls import Answer, NotServed, Overloaded, TimedOut
 from data_foundry.serving.candidate.said import CandidateFailed
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.residents import Resident
 from data_foundry.serving.trials.trial import Trial
 
+TOPIC = "nlu.topic"
 CONFIG = {"base": "owner/base", "revision": None}
 
 
@@ -239,3 +240,32 @@ def resident(adapter: str, name: str | None, model: Model, base: Path) -> Reside
     if found.weights.name:
         model.loaded.append(found.weights.name)
     return found
+
+
+class Heard:
+    """An observer that takes note."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+
+    def answered(self, answer: Answer, row: Any, seconds: float) -> None:
+        self.said.append((answer.adapter, answer.version))
+
+    def failed(self, adapter: str, version: str | None, kind: str, row: Any, seconds: float) -> None:
+        self.said.append((adapter, version, kind))
+
+
+def ask(gateway: Gateway, call_id: str = "call", text: str = "hello") -> Answer:
+    return gateway.answer(TOPIC, call_id, {"text": text})
+
+
+def answers(gateway: Gateway) -> bool:
+    try:
+        return bool(ask(gateway))
+    except (NotServed, Overloaded, TimedOut):
+        return False
+
+
+def produce(world: World, name: str = "v1", **given: Any) -> None:
+    world.publish(TOPIC, name, **given)
+    world.move(TOPIC, name, Stage.PRODUCTION)

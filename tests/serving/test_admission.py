@@ -8,9 +8,9 @@ from serving.test_deploy import World
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.report import Outcome
+from data_foundry.report import Action, Outcome
 from data_foundry.serving import deploy
-from data_foundry.serving.admission import admission_of, admit
+from data_foundry.serving.admission import admission_of, admit, taken_back
 
 WHO = {"actor": "Asha", "reason": "listened to 50 of its answers"}
 
@@ -114,7 +114,7 @@ def test_an_admission_while_shadow_testing_is_off_waits_for_it(world: World) -> 
     assert world.stage(name) is Stage.SHADOW
 
 
-@pytest.mark.parametrize("actor", ["Asha", "phase4"])
+@pytest.mark.parametrize("actor", ["Asha", "phase4", "gateway"])
 def test_an_admission_does_not_outlive_a_rollback(world: World, actor: str) -> None:
     name = undecided(world)
     admit(world.settings, "nlu", name, **WHO)
@@ -140,3 +140,22 @@ def test_a_version_that_passed_and_was_taken_back_comes_back_on_a_persons_word(w
     world.deploy()
     assert world.stage(name) is Stage.SHADOW
     assert "after it was taken back" in [e for e in world.registry.history() if e.event == "moved"][-1].reason
+
+
+def test_what_a_gateway_took_back_for_harm_is_left_to_a_person_and_what_it_replaced_is_nobodys_decision(
+    world: World,
+) -> None:
+    name = world.train()
+    world.deploy()
+    world.registry.roll_back("nlu", name, actor="gateway", reason="rolled back: it did harm in shadow")
+    planned = world.planned()
+    assert planned.action is Action.SKIP and planned.reason.startswith("it did harm and was taken back: rolled back")
+    admit(world.settings, "nlu", name, **WHO)
+    world.deploy()
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        world.registry.transition("nlu", name, stage, actor="gateway", reason="its calls speak for it")
+    second = world.train("second")
+    world.deploy()
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        world.registry.transition("nlu", second, stage, actor="Asha", reason="by hand")
+    assert world.stage(name) is Stage.RETIRED and taken_back(world.registry, world.version(name)) is None

@@ -4,60 +4,16 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import pytest
-from serving.gateway_world import Mirror, Staging, World, eventually
+from serving.gateway_world import TOPIC, Heard, World, answers, ask, eventually, produce
 
-from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
 from data_foundry.records import Rejected
-from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, TimedOut
-from data_foundry.serving.gateway import Gateway
-from data_foundry.serving.trials.trial import Losses
-
-TOPIC = "nlu.topic"
-
-
-@pytest.fixture
-def world(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    made = World(settings, monkeypatch, tmp_path)
-    made.change("serving", poll_seconds=3600.0)
-    yield made
-    made.close()
-
-
-class Heard:
-    """An observer that takes note."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[Any, ...]] = []
-
-    def answered(self, answer: Answer, row: Any, seconds: float) -> None:
-        self.said.append((answer.adapter, answer.version))
-
-    def failed(self, adapter: str, version: str | None, kind: str, row: Any, seconds: float) -> None:
-        self.said.append((adapter, version, kind))
-
-
-def ask(gateway: Gateway, call_id: str = "call", text: str = "hello") -> Answer:
-    return gateway.answer(TOPIC, call_id, {"text": text})
-
-
-def answers(gateway: Gateway) -> bool:
-    try:
-        return bool(ask(gateway))
-    except (NotServed, TimedOut):
-        return False
-
-
-def produce(world: World, name: str = "v1", **given: Any) -> None:
-    world.publish(TOPIC, name, **given)
-    world.move(TOPIC, name, Stage.PRODUCTION)
+from data_foundry.serving.calls import Answer, NotServed, Overloaded, TimedOut
 
 
 def test_what_is_in_production_answers_and_says_which_version_it_is(world: World) -> None:
@@ -77,7 +33,16 @@ def test_the_base_answers_where_nothing_is_in_production(world: World) -> None:
     assert (answer.version, answer.output) == ("base", "bare: hello")
 
 
+def test_a_head_that_no_person_approved_answers_no_caller_unless_the_settings_say_so(world: World) -> None:
+    world.publish(TOPIC, "v1", probe=True)
+    world.move(TOPIC, "v1", Stage.SHADOW)
+    with pytest.raises(NotServed, match="alone can't do its task"):
+        ask(world.gateway())
+    assert "linear_pr" in ask(world.gateway(source="replay")).output, "a replay calls nobody"
+
+
 def test_the_head_beside_a_candidate_answers_where_the_base_has_none(world: World) -> None:
+    world.change("serving", stand_in_heads=True)
     world.publish(TOPIC, "v1", probe=True)
     world.move(TOPIC, "v1", Stage.SHADOW)
     answer = ask(world.gateway())
@@ -85,6 +50,7 @@ def test_the_head_beside_a_candidate_answers_where_the_base_has_none(world: Worl
 
 
 def test_the_head_goes_on_answering_when_its_candidate_was_taken_back(world: World) -> None:
+    world.change("serving", stand_in_heads=True)
     world.publish(TOPIC, "v1", probe=True)
     world.move(TOPIC, "v1", Stage.SHADOW)
     gateway = world.gateway()
@@ -259,6 +225,18 @@ def test_a_model_that_hangs_is_given_up_and_another_one_is_loaded(world: World) 
     assert len(world.models) == 2
 
 
+def test_a_caller_who_comes_while_a_model_that_ended_is_loaded_again_is_told_to_come_again(world: World) -> None:
+    produce(world)
+    gateway = world.gateway()
+    (host,) = [*gateway._placement.hosts]
+    assert host.close(20)
+    with pytest.raises(Overloaded, match="is loaded again"):
+        ask(gateway)
+    world.publish(TOPIC, "v2")
+    gateway.refresh()
+    assert ask(gateway).version == "v1" and len(world.models) == 2
+
+
 def test_adapters_of_one_base_share_it_in_memory_and_others_do_not(world: World) -> None:
     for adapter in (TOPIC, "nlu"):
         world.publish(adapter, "v1")
@@ -266,140 +244,6 @@ def test_adapters_of_one_base_share_it_in_memory_and_others_do_not(world: World)
     gateway = world.gateway(only=(TOPIC, "nlu", "stt", "stt.malabar", "stt.cochin"))
     assert [gateway.answer(name, "call", {"text": "a"}).adapter for name in (TOPIC, "nlu", "stt.cochin")]
     assert gateway.state()["bases"] == len(world.models) == 2
-
-
-def test_calls_are_mirrored_to_every_trial_after_they_were_answered(world: World) -> None:
-    produce(world)
-    produce(world, "v2")
-    world.publish(TOPIC, "v3")
-    world.move(TOPIC, "v3", Stage.SHADOW)
-    gateway = world.gateway()
-    trials = {mirror.trial.stage: mirror for mirror in Mirror.made}
-    shadow, production = trials[Stage.SHADOW], trials[Stage.PRODUCTION]
-    assert (shadow.trial.candidate, shadow.trial.incumbent) == ("v3", "v2")
-    assert (production.trial.candidate, production.trial.incumbent) == ("v2", "v1")
-    ask(gateway)
-    with pytest.raises(Failed):
-        ask(gateway, "bad", "raise")
-    eventually(lambda: len(production.offered) == 2, "both calls were offered")
-    assert shadow.offered == [("call", "v2", None)]
-    assert production.offered == [("call", "v2", None), ("bad", None, "RuntimeError")]
-    world.move(TOPIC, "v3", Stage.ROLLED_BACK)
-    gateway.refresh()
-    assert (shadow.closed, production.closed) == (True, False)
-
-
-def test_nothing_is_mirrored_where_shadow_testing_is_off(world: World) -> None:
-    world.change("deployment", shadow_testing=False)
-    produce(world)
-    world.publish(TOPIC, "v2")
-    world.move(TOPIC, "v2", Stage.STAGING)
-    gateway = world.gateway()
-    assert ask(gateway).version == "v1" and Mirror.made == Staging.made == []
-
-
-def staged(world: World, does: str, **rollout: Any) -> tuple[Gateway, Mirror, Heard]:
-    world.change("rollout", staging_share=1.0)
-    produce(world)
-    world.publish(TOPIC, "v2")
-    world.move(TOPIC, "v2", Stage.STAGING)
-    Staging.does = does
-    gateway = world.gateway(observers=(heard := Heard(),))
-    (mirror,) = [each for each in Mirror.made if each.trial.stage is Stage.STAGING]
-    return gateway, mirror, heard
-
-
-def test_a_version_in_staging_answers_its_share_of_callers(world: World) -> None:
-    gateway, mirror, heard = staged(world, "answer")
-    answer = ask(gateway)
-    assert (answer.version, answer.output, answer.fallback) == ("v2", "staged", None)
-    assert (mirror.offered, heard.said) == ([("call", "v2", None)], [(TOPIC, "v2")])
-    assert gateway.state()["adapters"][TOPIC]["answers"][1] == {"version": "v2", "role": "staging", "share": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("does", "error"), [("died", "died"), ("InvalidAnswer", "InvalidAnswer"), ("queue_full", None), ("not_ready", None)]
-)
-def test_the_incumbent_answers_where_a_version_in_staging_does_not_and_whose_doing_it_was_is_told(
-    world: World, does: str, error: str | None
-) -> None:
-    gateway, mirror, heard = staged(world, does)
-    answer = ask(gateway)
-    assert (answer.version, answer.fallback) == ("v1", "v2")
-    eventually(lambda: mirror.offered == [("call", "v1", error)], "the mirror heard of it")
-    assert heard.said == [(TOPIC, "v1")]
-
-
-def test_the_incumbent_answers_a_caller_whom_a_version_in_staging_leaves_waiting(world: World) -> None:
-    world.change("serving", poll_seconds=0.01, request_timeout_seconds=1.0)
-    gateway, mirror, _ = staged(world, "hang")
-    answer = ask(gateway)
-    assert (answer.version, answer.fallback) == ("v1", "v2")
-    eventually(lambda: mirror.offered == [("call", "v1", "timed_out")], "the mirror heard of it")
-
-
-def test_callers_of_a_version_in_staging_are_answered_when_the_gateway_closes_or_it_leaves(world: World) -> None:
-    gateway, mirror, _ = staged(world, "hang")
-    first = gateway.submit(TOPIC, "first", {"text": "hello"})
-    world.move(TOPIC, "v2", Stage.ROLLED_BACK)
-    gateway.refresh()
-    world.publish(TOPIC, "v3")
-    world.move(TOPIC, "v3", Stage.STAGING)
-    gateway.refresh()
-    second = gateway.submit(TOPIC, "second", {"text": "hello"})
-    gateway.close()
-    assert [(each.result(0).version, each.result(0).fallback) for each in (first, second)] == [
-        ("v1", "v2"),
-        ("v1", "v3"),
-    ]
-    assert mirror.offered == [("first", "v1", None)]
-
-
-def test_a_caller_who_gives_up_on_a_version_in_staging_is_nobodys_error(world: World) -> None:
-    gateway, mirror, heard = staged(world, "hang")
-    assert gateway.submit(TOPIC, "call", {"text": "hello"}).cancel()
-    Staging.made[0].asked.pop().set_result(Answer("call", TOPIC, "v2", "staged", 0.9, 1.0))
-    assert (mirror.offered, heard.said) == ([], [(TOPIC, "v1", "timed_out")])
-
-
-def test_a_version_in_staging_answers_nobody_while_pairs_can_not_be_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gateway, *_ = staged(world, "answer")
-    monkeypatch.setattr(gateway.store, "fault", "the disk is full")
-    assert ask(gateway).version == "v1"
-
-
-def test_feedback_scores_what_was_answered_and_both_versions_of_its_pair_in_either_order(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept: list[Losses] = []
-    produce(world)
-    world.publish(TOPIC, "v2")
-    world.move(TOPIC, "v2", Stage.SHADOW)
-    gateway = world.gateway()
-    gateway._recollection._record = kept.append
-    (mirror,) = [each for each in Mirror.made if each.trial.stage is Stage.SHADOW]
-    for call in ("first", "second", "unpaired"):
-        ask(gateway, call)
-    eventually(lambda: len(mirror.offered) == 3, "all calls were offered")
-    paired = mirror.given["paired"]
-    paired(mirror.trial, "first", "sports", "business")
-    assert gateway.feedback("first", TOPIC, "sports") == {"version": "v1", "loss": 1.0, "trials": [mirror.trial.id]}
-    assert gateway.feedback("second", TOPIC, "sports") == {"version": "v1", "loss": 1.0, "trials": []}
-    paired(mirror.trial, "second", "business", "sports")
-    paired(mirror.trial, "forgotten", "business", "sports")
-    assert [(each.incumbent, each.candidate) for each in kept] == [(0.0, 1.0), (1.0, 0.0)]
-    assert "first" not in f"{kept}"
-    assert gateway.feedback("unpaired", "nlu", "sports") is None and gateway.feedback("other", TOPIC, "sports") is None
-
-
-def test_feedback_that_comes_too_late_is_not_scored(world: World) -> None:
-    world.change("rollout", feedback_minutes=1e-9)
-    produce(world)
-    gateway = world.gateway()
-    ask(gateway)
-    assert gateway.feedback("call", TOPIC, "sports") is None
 
 
 def test_speech_goes_to_the_adapter_of_its_dialect_where_that_is_in_production_and_the_dialect_is_sure(
@@ -434,25 +278,6 @@ def test_speech_goes_to_the_adapter_of_its_dialect_where_that_is_in_production_a
     assert gateway.submit_speech("call", {"text": "a"}).result(20).adapter == "stt" and len(heard) == 1
 
 
-def test_a_version_on_trial_is_probed_with_calls_and_another_one_can_not_be(world: World) -> None:
-    world.publish(TOPIC, "v1")
-    world.move(TOPIC, "v1", Stage.SHADOW)
-    gateway = world.gateway()
-    assert gateway.probe(TOPIC, "v1") == (True, "it answered 3 of 3 calls")
-    assert gateway.probe(TOPIC, "v2")[0] is gateway.probe("stt", "v1")[0] is False
-
-
-def test_a_replay_mirrors_what_is_in_shadow_alone_by_a_key_that_is_the_same_in_every_run(world: World) -> None:
-    produce(world)
-    world.publish(TOPIC, "v2")
-    world.move(TOPIC, "v2", Stage.SHADOW)
-    gateway = world.gateway(source="replay")
-    (mirror,) = Mirror.made
-    assert (mirror.trial.source, mirror.trial.stage) == ("replay", Stage.SHADOW)
-    assert mirror.given["key"] == gateway._key_of(TOPIC) and len(mirror.given["key"]) == 32
-    assert not (world.settings.base_path / "serving" / "key").exists()
-
-
 def test_a_gateway_that_was_closed_takes_no_calls_and_leaves_no_thread(world: World) -> None:
     produce(world)
     before = set(threading.enumerate())
@@ -477,13 +302,3 @@ def test_a_caller_who_comes_when_too_many_wait_is_told_to_come_again(world: Worl
     world.models[0].go.set()
     assert [future.result(20).version for future in futures] == ["v1", "v1"]
     assert (TOPIC, None, "overloaded") in heard.said
-
-
-def test_a_caller_who_tells_at_once_what_was_right_is_understood(world: World) -> None:
-    world.publish("nlu.topic", "aaaaaaaaaaaa")
-    gateway = world.gateway()
-    known: list[bool] = []
-    for number in range(200):
-        gateway.submit("nlu.topic", str(number), {"text": "കളി"}).result(20)
-        known.append(gateway.feedback(str(number), "nlu.topic", "sports") is not None)
-    assert all(known)

@@ -56,7 +56,10 @@ def test_a_gateway_answers_who_started_it_alone_and_ends_with_the_block(start: S
 
 @pytest.mark.parametrize(
     ("does", "said"),
-    [("fail", r"it ended\. Its log ends: FoundryError: the base is gone"), ("fail late", r"ended with 1\. .* no memory")],
+    [
+        ("fail", r"it ended\. Its log ends: FoundryError: the base is gone"),
+        ("fail late", r"ended with 1\. .* no memory"),
+    ],
 )
 def test_a_gateway_that_does_not_start_says_why(start: Start, does: str, said: str) -> None:
     with pytest.raises(FoundryError, match=said):

@@ -193,6 +193,16 @@ def test_callers_of_a_model_that_hangs_are_told_when_it_is_given_up(line: Callab
     assert one.host.close(20) and len(one.ended) == 2
 
 
+def test_a_memory_of_answers_that_fails_leaves_no_caller_waiting(line: Callable[..., Line]) -> None:
+    one = line()
+    call = Call("a", "nlu.topic", {"text": "a"}, {"text": "a"}, one.first, one._end)
+    call.remember = dict[str, str].fromkeys  # type: ignore[assignment]
+    one.host.submit(call)
+    with pytest.raises(Failed):
+        call.future.result(20)
+    assert one.call("b").result(20)
+
+
 def test_what_follows_a_call_may_fail_and_the_host_goes_on(
     line: Callable[..., Line], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,11 +18,11 @@ from replayed_gateway import ReplayedGateway
 from data_foundry.config import Settings
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.lake import Lake
+from data_foundry.finetuning.versions.registry import Stage, Version
+from data_foundry.lake import Lake, Layer
 from data_foundry.preprocessing.audio import wav_bytes
 from data_foundry.serving.replay import replay
-from data_foundry.serving.replay_calls import ReplayCall, g711_wav, speech_call, text_call
+from data_foundry.serving.replay_calls import ReplayCall, g711_wav, replay_calls, speech_call, text_call
 from data_foundry.serving.shadow import Replayed
 from data_foundry.serving.trials.store import TrialStore
 from data_foundry.serving.trials.trial import Trial
@@ -169,3 +169,24 @@ def test_speech_is_sent_as_a_file_with_the_name_of_its_adapter(gateway: Gateway,
             assert fields.get_payload() == call.body["data"]["model"]
             assert file.get_payload(decode=True) == call.body["files"]["file"][1]
             assert request.url.path == "/v1/audio/transcriptions" and call.truth == TEXT
+
+
+def test_held_out_speech_goes_over_the_line_where_gold_says_how_it_sounds_there(lake: Lake) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    said = {"audio": {"bytes": wav_bytes(tone()), "path": None}, "text": TEXT, "channel_parameters": None}
+    rows = [{"row_id": f"r{number}", **said} for number in range(6)]
+    with lake.commit(Layer.GOLD, "stt", "gold key") as commit:
+        for split, part in (("test", rows), ("test_phone", rows[:3])):
+            pq.write_table(pa.Table.from_pylist(part), commit.path(f"{split}/part-00000.parquet"))
+        commit.publish()
+    version = Version("stt", "abc123def456", "a", "b", "owner/base", None, Stage.SHADOW, "heard", "2026", "2026")
+    found = list(replay_calls(lake, ENGINES[AIEngine.STT], version, 100))
+    assert [(call.call_id, call.sent_as) for call in found] == [
+        *((f"r{number}", "g711") for number in range(3)),
+        *((f"r{number}", "wav") for number in range(3, 6)),
+    ]
+    some = [call.call_id for call in replay_calls(lake, ENGINES[AIEngine.STT], version, 4)]
+    assert len(some) == 4 and some == sorted(some)
+    assert some == [call.call_id for call in replay_calls(lake, ENGINES[AIEngine.STT], version, 4)]

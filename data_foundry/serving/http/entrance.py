@@ -73,8 +73,10 @@ class Entrance:
         """Return the body, whose bytes count as held from then on; None where the caller went away. Raises Refused."""
         form = visit.headers.get("content-type", "").lower().startswith("multipart/")
         limit = self._upload if form else self._text
+        # Who showed no key brings nothing, and is not listened to for longer.
+        limit, patience = (limit, self._upload) if visit.caller else (_REST_OF_A_BODY, 0)
         declared = visit.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit + self._upload:
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit + patience):
             raise _too_large(limit)
         parts: list[bytes] = []
         size = 0
@@ -89,7 +91,7 @@ class Entrance:
                     part = message.get("body", b"")
                     more = message.get("more_body", False)
                     if size + len(part) > limit:
-                        await self._let_pass(receive, more)
+                        await _let_pass(receive, more, patience)
                         raise _too_large(limit)
                     size += len(part)
                     self._held += len(part)
@@ -106,14 +108,6 @@ class Entrance:
             raise
         return b"".join(parts)
 
-    async def _let_pass(self, receive: Receive, more: bool) -> None:
-        """Read on, keeping nothing, as far as one more upload: a client cut off while it sends reads no answer."""
-        passed = 0
-        while more and passed <= self._upload:
-            message = await receive()
-            passed += len(message.get("body", b""))
-            more = message.get("more_body", False)
-
 
 class _Visit:
     """One request: its call id, its caller, and whether an answer to it has begun."""
@@ -122,9 +116,14 @@ class _Visit:
         self.headers = Headers(scope=scope)
         self.answering = False
         self._scope, self._send = scope, send
-        self._state: dict[str, Any] = scope.setdefault("state", {})
-        self._state["call_id"] = str(uuid.uuid4())
-        self._state["caller"] = ""
+        # A dictionary of its own: what a server hands over may be one for all requests.
+        self._state: dict[str, Any] = {**scope.get("state", {}), "call_id": str(uuid.uuid4()), "caller": ""}
+        scope["state"] = self._state
+
+    @property
+    def caller(self) -> str:
+        """Who showed a key; empty for nobody."""
+        return str(self._state["caller"])
 
     def admit(self, keys: Keys) -> None:
         """Take note of who calls. Raises Refused."""
@@ -170,6 +169,15 @@ def _presented(authorization: str) -> str | None:
         except (binascii.Error, UnicodeDecodeError, ValueError):
             return None
     return None
+
+
+async def _let_pass(receive: Receive, more: bool, patience: int) -> None:
+    """Read on for so many bytes, keeping nothing: a client that is cut off while it sends reads no answer."""
+    passed = 0
+    while more and passed <= patience:
+        message = await receive()
+        passed += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _hostname(host: str) -> str:

@@ -76,7 +76,7 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
         raise Refused(400, "invalid_value", "Give either adapter or task.", "adapter")
     truth = checked_text(given.truth, "truth", caller.settings)
     routes = caller.service.gateway.routes()
-    name = given.adapter or TASKS[given.task or ""]
+    name = TASKS[given.task] if given.task is not None else str(given.adapter)
     names = [name, *(each for each in routes if name in _ROUTED and each.startswith(f"{name}."))]
     known = [each for each in names if each in routes]
     if not known:

@@ -131,8 +131,8 @@ class RolloutController:
             self.tick()
 
     def _look(self) -> None:
-        registered = self._registered()
-        trials = {trial.id: trial for trial in registered.trials}
+        seen = self._registered()
+        trials = {trial.id: trial for trial in seen.trials}
         if (file := self._store.file()) != self._file:
             self._followed, self._file = {}, file
         self._followed = {known: each for known, each in self._followed.items() if known in trials}
@@ -143,7 +143,7 @@ class RolloutController:
             followed = self._followed.setdefault(trial.id, FollowedTrial(trial, self._settings.rollout))
             try:
                 judgement = followed.read(self._store)
-                decided.append((followed, judgement, registered.decide(self._settings, trial, judgement)))
+                decided.append((followed, judgement, seen.decide(self._settings, trial, judgement)))
             except Exception as error:
                 # It may have stopped between two observations: it begins again with the first one.
                 del self._followed[trial.id]
@@ -151,7 +151,7 @@ class RolloutController:
         # Harm first: a promotion waits for a probe.
         for followed, judgement, decision in sorted(decided, key=lambda each: each[2].act is Act.PROMOTE):
             try:
-                decision = self._act(followed, judgement, decision, registered)
+                decision = self._act(followed, judgement, decision, seen)
                 found[followed.trial.id] = told(followed, judgement, decision)
                 self._logged.pop(followed.trial.id, None)
             except Exception as error:
@@ -160,16 +160,14 @@ class RolloutController:
         failed = (each for each in self._trials if each["error"])
         self._errors += [f"{each['adapter']}/{each['candidate']}: {each['error']}" for each in failed]
 
-    def _act(
-        self, followed: FollowedTrial, judgement: Judgement, decision: Decision, registered: Registered
-    ) -> Decision:
+    def _act(self, followed: FollowedTrial, judgement: Judgement, decision: Decision, seen: Registered) -> Decision:
         """Do what was decided and return what became of it."""
         if decision.act is Act.HOLD:
             return decision
         trial = followed.trial
         evidence = {TRIAL: followed.as_json(judgement), "gateway": self.id}
         try:
-            version = registered.candidate(trial)
+            version = seen.candidate(trial)
             if decision.act is Act.ROLL_BACK:
                 self._roll_back(trial, version, decision, evidence)
             elif decision.act is Act.NOTE:

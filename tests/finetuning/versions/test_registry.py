@@ -375,6 +375,15 @@ def test_what_has_moved_since_it_was_replaced_is_not_restored(registry: Registry
     assert registry.history() == before
 
 
+def test_a_version_that_came_twice_replaced_what_was_there_the_second_time(registry: Registry) -> None:
+    replace(registry, FIRST, SECOND)
+    move(registry, FIRST, *UP)
+    assert registry.replaced("stt", FIRST) == registry.version("stt", SECOND)
+    roll_back(registry, FIRST, restore=registry.replaced("stt", FIRST))
+    assert registry.replaced("stt", SECOND) is None, "what it had replaced was rolled back since"
+    assert registry.verify_history() == []
+
+
 def test_what_a_person_retired_before_another_came_was_not_replaced_by_it(registry: Registry) -> None:
     replace(registry, FIRST)
     register(registry, SECOND)

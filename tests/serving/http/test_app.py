@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from data_foundry.preprocessing.audio import to_16k
 from data_foundry.serving.calls import InvalidAnswer, Overloaded
 from data_foundry.serving.http.api_keys import ApiKeys, OneKey
 from data_foundry.serving.http.app import create_app, keys_of
+from data_foundry.serving.http.entrance import Entrance
 from tests.serving import fakes
 
 KEYS = {"Authorization": "Bearer df-ours"}
@@ -446,6 +448,30 @@ def test_a_body_that_hides_its_size_is_refused_as_soon_as_it_is_too_large(client
     error_of(client.post("/v1/audio/transcriptions", content=b"x", headers=huge), 413, "too_large")
 
 
+def test_who_shows_no_key_brings_no_body(client):
+    client.headers.pop("Authorization")
+    for path in ("/", "/health"):
+        error_of(client.post(path, files={"file": bytes(200_000)}), 413, "too_large")
+
+
+def test_requests_of_one_server_state_stay_apart(service):
+    """What a server hands over as state may be one dictionary for all requests."""
+    shared, ids = {}, []
+
+    async def app(scope, receive, send):
+        ids.append(scope["state"]["call_id"])
+
+    async def nothing():
+        return {"type": "http.request", "body": b""}
+
+    entrance = Entrance(app, service.settings, fakes.Gate())
+    for _ in range(2):
+        headers = [(b"authorization", b"Bearer df-ours")]
+        scope = {"type": "http", "path": "/v1/models", "headers": headers, "state": shared}
+        asyncio.run(entrance(scope, nothing, nothing))
+    assert len(set(ids)) == 2 and shared == {}
+
+
 # --- feedback
 
 
@@ -482,7 +508,8 @@ def test_a_truth_that_is_no_label_is_refused_with_the_labels(client):
     given = {"call_id": "c1", "adapter": "sentiment", "truth": "blue"}
     assert "negative, positive" in error_of(client.post("/v1/feedback", json=given), 400, "invalid_value")
     error_of(client.post("/v1/feedback", json={**given, "task": "sentiment"}), 400, "invalid_value")
-    error_of(client.post("/v1/feedback", json={**given, "adapter": "nothing"}), 404, "model_not_found")
+    for name in ("nothing", ""):
+        error_of(client.post("/v1/feedback", json={**given, "adapter": name}), 404, "model_not_found")
 
 
 # --- readiness and models

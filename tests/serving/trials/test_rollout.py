@@ -228,6 +228,26 @@ def test_an_approval_that_is_revoked_while_the_version_is_probed_stops_the_move(
     assert line.now(second).stage is Stage.STAGING and line.controller.state()["errors"] == []
 
 
+def test_a_version_that_is_evaluated_again_while_it_is_probed_is_looked_at_anew(line: Line) -> None:
+    second = line.version("second", Stage.SHADOW)
+    line.call(second, ENOUGH)
+
+    class Slow(FakeGateway):
+        def probe(self, adapter: str, version: str) -> tuple[bool, str]:
+            line.registry.register(
+                "nlu", version, artefact_hash=second.artefact_hash, evaluation_hash="another", base="owner/base",
+                base_revision=None, actor="phase4", reason="measured again",
+            )  # fmt: skip
+            return super().probe(adapter, version)
+
+    line.controller = line.another(Slow())
+    line.controller.tick()
+    assert line.now(second).stage is Stage.SHADOW and line.controller.state()["errors"] == []
+    assert str(line.told(second)["decision"]).startswith("somebody else was first")
+    line.controller.tick()
+    assert "is not what was registered" in str(line.told(second)["waits_for"])
+
+
 def test_staging_that_is_taken_is_waited_for(line: Line) -> None:
     there = line.version("there", Stage.SHADOW, Stage.STAGING)
     second = line.version("second", Stage.SHADOW)
@@ -296,6 +316,7 @@ def test_of_two_gateways_that_look_at_once_one_moves_and_none_errs(line: Line) -
         for calls in (ENOUGH, ENOUGH):
             line.call(second, calls)
             list(pool.map(lambda each: each.tick(), controllers))
+            assert all(each.state()["errors"] == [] for each in controllers)
         assert line.now(second).stage is Stage.PRODUCTION
         line.call(second, BOUND, failing=1.0)
         list(pool.map(lambda each: each.tick(), controllers))

@@ -1,0 +1,59 @@
+"""SQLite under the base path: one transaction or nothing, readers that leave no file, and errors that name the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from data_foundry.config import Storage
+from data_foundry.errors import FoundryError
+from data_foundry.lake import Database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    schema = "CREATE TABLE IF NOT EXISTS words (word TEXT NOT NULL UNIQUE);"
+    return Database(tmp_path / "base" / "words.sqlite", "The list of words", schema, ("words",), Storage())
+
+
+def words(database: Database) -> list[str] | None:
+    with database.reading() as connection:
+        return [row["word"] for row in connection.execute("SELECT word FROM words")] if connection else None
+
+
+def test_reading_what_nobody_wrote_is_none_and_makes_nothing(database: Database) -> None:
+    assert words(database) is None and not database.path.parent.exists()
+
+
+def test_a_file_of_another_program_holds_none_of_the_tables(database: Database) -> None:
+    database.path.parent.mkdir()
+    sqlite3.connect(database.path).close()
+    assert words(database) is None
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('one')")
+    with pytest.raises(KeyboardInterrupt), database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('two')")
+        raise KeyboardInterrupt
+    with pytest.raises(FoundryError, match=r"The list of words .*words\.sqlite can't be used: UNIQUE"):
+        with database.writing() as connection:
+            connection.execute("INSERT INTO words VALUES ('three')")
+            connection.execute("INSERT INTO words VALUES ('one')")
+    assert words(database) == ["one"]
+    assert [path.name for path in database.path.parent.iterdir()] == ["words.sqlite"]
+
+
+def test_a_reader_can_not_write_and_sees_what_is_committed_while_another_writes(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('one')")
+    with database.writing() as writer:
+        writer.execute("INSERT INTO words VALUES ('two')")
+        assert words(database) == ["one"]
+    with pytest.raises(FoundryError, match="readonly"), database.reading() as reader:
+        assert reader is not None
+        reader.execute("INSERT INTO words VALUES ('three')")
+    assert words(database) == ["one", "two"]
