@@ -62,7 +62,8 @@ class Rollout(Section):
 
     `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
     `keep_content` true stores what callers said and what was answered for `content_days`, as text alone, personal data
-    masked; otherwise nothing of it is stored. `worker_memory_mib`: what a candidate's own process may take before it is ended.
+    masked; otherwise nothing of it is stored. `worker_memory_mib`: what a candidate's own process may take before it is
+    ended.
     """
 
     staging_share: Share = 0.05
