@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sample test test-all check mlflow schemas clean
+.PHONY: sample test test-all test-ray check mlflow schemas clean
 
 # The whole pipeline on the bundled sample: offline, a few minutes on two cores the first time, seconds after that.
 sample: $(VENV)/.installed
@@ -15,6 +15,11 @@ test: $(VENV)/.installed $(VENV)/mlflow/.installed
 # The slow ones as well.
 test-all: $(VENV)/.installed $(VENV)/mlflow/.installed
 	$(BIN)/python -m pytest -m ""
+
+# What Ray Serve does with two replicas; it brings 240 MB.
+test-ray: $(VENV)/.installed
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements-ray.txt
+	$(BIN)/python -m pytest tests/serving/test_ray_app.py
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -38,4 +43,4 @@ $(VENV)/mlflow/.installed: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf storage/raw storage/silver storage/gold storage/features storage/hub_source.json storage/.lock storage/.hub_index models reports logs training
+	rm -rf storage/raw storage/silver storage/gold storage/features storage/hub_source.json storage/.lock storage/.hub_index models reports logs training serving/*.sqlite*
