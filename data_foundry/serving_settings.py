@@ -77,4 +77,4 @@ class Rollout(Section):
     feedback_minutes: Annotated[float, Field(gt=0)] = 30.0
     keep_content: bool = False
     content_days: Annotated[float, Field(gt=0)] = 7.0
-    worker_memory_mib: Annotated[int, Field(ge=512)] = 4096
+    worker_memory_mib: Annotated[int, Field(ge=256)] = 4096

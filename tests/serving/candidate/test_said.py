@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_foundry.serving.calls import InvalidAnswer
@@ -66,6 +66,7 @@ def test_what_can_not_be_an_answer_is_refused(task: Any, changes: dict[str, Any]
         said_in({**TEXT, **changes}, task, ("a", "b"))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*TEXT, "error", "where"]), JSON))
 def test_whatever_is_sent_there_is_an_answer_or_one_of_two_refusals(message: dict[str, Any]) -> None:
     for task in (STT, NLU, TTS):
