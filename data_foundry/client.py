@@ -17,19 +17,21 @@
 ...         spoken = await voice.tokens("നന്ദി, ഒരു നിമിഷം", call_id=call_id)
 ...         return {"intent": meant.intent.label, "version": heard.version, "codes": spoken.codes}
 
-Whatever goes wrong is a GatewayError: its `status` and `code` say what (0: the gateway can't be reached, or answers too
-late), its message what to do. A call that the gateway turned away for load (429) is tried again when the gateway said
-to, at most `retries` times; nothing else is tried again. The Malayalam was written for this project and not checked by
-a native speaker.
+Whatever goes wrong is a GatewayError: its `status` and `code` say what (0: the call could not be sent, or the gateway
+can't be reached or answers too late), its message what to do. A call that the gateway turned away because it is
+overloaded or starting is tried again when the gateway said to, at most `retries` times; nothing else is tried again.
+The Malayalam was written for this project and not checked by a native speaker.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
 
@@ -41,11 +43,17 @@ __all__ = [
 ]
 
 Direction = Literal["ml-en", "en-ml"]
+T = TypeVar("T")
 _LONGEST_WAIT = 30.0
+_CALL_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRIED_AGAIN = ("overloaded", "starting")
 
 
 class GatewayError(Exception):
-    """A call without an answer. `status` is HTTP's, or 0; `code` is a word for programs."""
+    """A call without an answer. `status` is HTTP's, or 0; `code` is a word for programs.
+
+    `call_id` is the call's, given or made; of feedback the request's that it is about; empty where there is none yet.
+    """
 
     def __init__(self, message: str, status: int, code: str, call_id: str) -> None:
         super().__init__(message)
@@ -54,13 +62,22 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What every answer tells: the call, the adapter and version that answered, and its model's milliseconds."""
+    """What every answer tells: its ids, the adapter and version that answered, and its model's milliseconds.
+
+    `call_id` is the phone call's; `request_id` this answer's own, by which `feedback` finds it.
+    """
 
     call_id: str
+    request_id: str
     adapter: str
     version: str
     milliseconds: float
     fallback: str | None = None
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        """Return what this version of the client knows of an answer: a newer gateway may tell more."""
+        return cls(**{name: body[name] for name in cls.__dataclass_fields__ if name in body})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +107,14 @@ class Understanding:
     """What a caller wants, and what a text is about; None where the gateway serves no such model."""
 
     call_id: str
+    request_id: str
     intent: Label | None
     topic: Label | None
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        found = {name: Label.of(body[name]) if body[name] else None for name in ("intent", "topic")}
+        return cls(body["call_id"], body["request_id"], **found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +146,12 @@ class _Service:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.AsyncClient(base_url=gateway, headers=headers, timeout=timeout, transport=transport)
+        try:
+            self._client = httpx.AsyncClient(base_url=gateway, headers=headers, timeout=timeout, transport=transport)
+        except UnicodeEncodeError:
+            raise GatewayError("The API key holds characters that no key has.", 0, "invalid_api_key", "") from None
+        except (ValueError, httpx.InvalidURL):
+            raise GatewayError("The gateway's address is no URL.", 0, "unreachable", "") from None
         self._retries = retries
 
     async def __aenter__(self) -> Self:
@@ -136,12 +164,27 @@ class _Service:
         """Close the connections."""
         await self._client.aclose()
 
-    async def feedback(self, call_id: str, adapter: str, truth: str) -> None:
-        """Tell what was true of a call: a label's name, or the text that was said. Raises GatewayError."""
-        await self._post("/v1/feedback", None, json={"call_id": call_id, "adapter": adapter, "truth": truth})
+    async def feedback(self, request_id: str, adapter: str, truth: str) -> None:
+        """Tell what was true, a label's name or the text that was said, where an adapter answered.
+
+        Raises GatewayError, of status 404 where this gateway did not give that answer, or forgot it.
+        """
+        given = {"request_id": request_id, "adapter": adapter, "truth": truth}
+        await self._json("/v1/feedback", request_id, lambda body: body["adapter"], json=given)
+
+    async def _json(self, path: str, call_id: str | None, read: Callable[[Any], T], **content: Any) -> T:
+        """Return what `read` makes of the JSON of an answer. Raises GatewayError."""
+        response = await self._post(path, call_id, **content)
+        try:
+            return read(response.json())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise _no_gateway(response, response.request.headers["X-Call-Id"]) from None
 
     async def _post(self, path: str, call_id: str | None, **content: Any) -> httpx.Response:
-        name = call_id or str(uuid.uuid4())
+        name = str(uuid.uuid4()) if call_id is None else call_id
+        if not _CALL_ID.fullmatch(name):
+            text = "An id must be 1 to 128 ASCII letters, digits, dots, dashes, colons and underscores."
+            raise GatewayError(text, 0, "invalid_call_id", name)
         for left in range(self._retries, -1, -1):
             try:
                 response = await self._client.post(path, headers={"X-Call-Id": name}, **content)
@@ -149,14 +192,18 @@ class _Service:
                 raise GatewayError(
                     f"The gateway did not answer in time ({_named(error)}).", 0, "timed_out", name
                 ) from None
-            except httpx.TransportError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise GatewayError(f"The gateway can't be reached ({_named(error)}).", 0, "unreachable", name) from None
-            if response.status_code != 429 or not left:
+            except (ValueError, TypeError) as error:
+                text = f"What is sent must be text in Unicode, or bytes ({_named(error)})."
+                raise GatewayError(text, 0, "invalid_value", name) from None
+            if response.is_success:
+                return response
+            refused = _error(response, name)
+            if response.status_code != 429 or refused.code not in _TRIED_AGAIN or not left:
                 break
             await asyncio.sleep(_retry_after(response))
-        if response.is_success:
-            return response
-        raise _error(response, name)
+        raise refused
 
 
 class MalayalamSpeechToTextService(_Service):
@@ -169,12 +216,9 @@ class MalayalamSpeechToTextService(_Service):
 
         `model` names a variant (stt.malabar). Raises GatewayError.
         """
-        content = audio if isinstance(audio, bytes) else await asyncio.to_thread(Path(audio).read_bytes)
+        files = {"file": ("call.wav", await _read(audio, call_id))}
         fields = {"model": model} if model else {}
-        response = await self._post(
-            "/v1/audio/transcriptions", call_id, files={"file": ("call.wav", content)}, data=fields
-        )
-        return Transcript(**_known(Transcript, response.json()))
+        return await self._json("/v1/audio/transcriptions", call_id, Transcript.of, files=files, data=fields)
 
 
 class MalayalamNLPService(_Service):
@@ -182,27 +226,23 @@ class MalayalamNLPService(_Service):
 
     async def understand(self, text: str, *, call_id: str | None = None) -> Understanding:
         """Return intent and topic. Raises GatewayError."""
-        body = (await self._post("/v1/understand", call_id, json={"text": text})).json()
-        found = {name: Label(**_known(Label, body[name])) if body[name] else None for name in ("intent", "topic")}
-        return Understanding(body["call_id"], **found)
+        return await self._json("/v1/understand", call_id, Understanding.of, json={"text": text})
 
     async def sentiment(self, text: str, *, call_id: str | None = None) -> Sentiment:
         """Return how a caller feels. Raises GatewayError."""
-        return Sentiment(**_known(Sentiment, (await self._post("/v1/sentiment", call_id, json={"text": text})).json()))
+        return await self._json("/v1/sentiment", call_id, Sentiment.of, json={"text": text})
 
     async def dialect(self, said: str | bytes | Path, *, call_id: str | None = None) -> Label:
         """Return whose Malayalam it is: of speech, as bytes or a Path, or of a text, as str. Raises GatewayError."""
         if isinstance(said, str):
-            response = await self._post("/v1/dialect", call_id, json={"text": said})
-        else:
-            content = said if isinstance(said, bytes) else await asyncio.to_thread(said.read_bytes)
-            response = await self._post("/v1/dialect", call_id, files={"file": ("call.wav", content)})
-        return Label(**_known(Label, response.json()))
+            return await self._json("/v1/dialect", call_id, Label.of, json={"text": said})
+        files = {"file": ("call.wav", await _read(said, call_id))}
+        return await self._json("/v1/dialect", call_id, Label.of, files=files)
 
     async def translate(self, text: str, direction: Direction = "ml-en", *, call_id: str | None = None) -> Translation:
         """Return a text in the other language. Raises GatewayError."""
         body = {"text": text, "direction": direction}
-        return Translation(**_known(Translation, (await self._post("/v1/translate", call_id, json=body)).json()))
+        return await self._json("/v1/translate", call_id, Translation.of, json=body)
 
 
 class MalayalamTextToSpeechService(_Service):
@@ -214,16 +254,21 @@ class MalayalamTextToSpeechService(_Service):
         One of code no_codec where the gateway makes tokens alone.
         """
         body = {"input": text, "response_format": shape}
-        return (await self._post("/v1/audio/speech", call_id, json=body)).content
+        response = await self._post("/v1/audio/speech", call_id, json=body)
+        if not response.headers.get("content-type", "").startswith("audio/"):
+            raise _no_gateway(response, response.request.headers["X-Call-Id"])
+        return response.content
 
     async def tokens(self, text: str, *, call_id: str | None = None) -> Tokens:
         """Return a text as codec tokens. Raises GatewayError."""
-        return Tokens(**_known(Tokens, (await self._post("/v1/audio/tokens", call_id, json={"input": text})).json()))
+        return await self._json("/v1/audio/tokens", call_id, Tokens.of, json={"input": text})
 
 
-def _known(kind: Any, body: dict[str, Any]) -> dict[str, Any]:
-    """Return what this version of the client knows of an answer: a newer gateway may tell more."""
-    return {name: body[name] for name in kind.__dataclass_fields__ if name in body}
+async def _read(audio: bytes | str | Path, call_id: str | None) -> bytes:
+    try:
+        return audio if isinstance(audio, bytes) else await asyncio.to_thread(Path(audio).read_bytes)
+    except (OSError, ValueError) as error:
+        raise GatewayError(f"The audio file can't be read ({_named(error)}).", 0, "no_file", call_id or "") from None
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -238,8 +283,12 @@ def _error(response: httpx.Response, call_id: str) -> GatewayError:
         error = response.json()["error"]
         return GatewayError(str(error["message"]), response.status_code, str(error["code"]), call_id)
     except (ValueError, KeyError, TypeError):
-        text = f"Something that is no gateway answered with {response.status_code}."
-        return GatewayError(text, response.status_code, "no_gateway", call_id)
+        return _no_gateway(response, call_id)
+
+
+def _no_gateway(response: httpx.Response, call_id: str) -> GatewayError:
+    text = f"Something that is no gateway answered with {response.status_code}."
+    return GatewayError(text, response.status_code, "no_gateway", call_id)
 
 
 def _named(error: Exception) -> str:

@@ -167,9 +167,10 @@ class Gates(Section):
 class Deployment(Section):
     """`shadow_share` of calls is mirrored to a candidate; `rollback_enabled` lets harm take a candidate back.
 
-    `shadow_testing` false leaves every adapter at stage none. A candidate that needs longer than
-    `shadow_timeout_seconds` for a call has failed it; `shadow_queue_size` calls may wait for it, more are dropped.
-    `max_replay_calls`: how many held-out rows at most are replayed as calls when an adapter enters shadow.
+    `shadow_testing` false leaves a new version at stage none, mirrors nothing to what is in shadow, promotes nothing;
+    what answers callers, in staging and production, goes on being compared and taken back. A candidate that needs
+    longer than `shadow_timeout_seconds` for a call has failed it; `shadow_queue_size` calls may wait for it, more are
+    dropped. `max_replay_calls`: how many held-out rows at most are replayed as calls when an adapter enters shadow.
     """
 
     shadow_testing: bool = True

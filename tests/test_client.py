@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import doctest
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -72,9 +73,10 @@ def test_speech_is_spoken_as_tokens(transport):
 
 
 def test_feedback_finds_its_call(transport, service):
-    asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("മോശം", call_id="f-1"))
-    asked(MalayalamNLPService, transport, lambda mind: mind.feedback("f-1", "sentiment", "positive"))
-    assert service.gateway.truths[-1] == ("ours/f-1", "sentiment", "positive")
+    felt = [asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("മോശം", call_id="f-1")) for _ in "ab"]
+    asked(MalayalamNLPService, transport, lambda mind: mind.feedback(felt[0].request_id, "sentiment", "positive"))
+    assert service.gateway.truths[-1] == (f"ours/{felt[0].request_id}", "sentiment", "positive")
+    assert felt[0].request_id != felt[1].request_id
 
 
 def test_what_goes_wrong_says_what_and_for_which_call(transport):
@@ -100,7 +102,7 @@ def answering(*responses):
 
 
 LABEL = json.dumps({
-    "label": "negative", "confidence": 0.5, "confidences": {}, "ivr_label": None, "call_id": "x",
+    "label": "negative", "confidence": 0.5, "confidences": {}, "ivr_label": None, "call_id": "x", "request_id": "y",
     "adapter": "sentiment", "version": "v", "milliseconds": 1.0, "told_by_a_newer_gateway": True,
 })  # fmt: skip
 
@@ -140,11 +142,62 @@ def test_a_gateway_that_can_not_be_reached_is_not_tried_again(naps, fault, code)
     assert (refused.value.status, refused.value.code, len(seen), naps) == (0, code, 1, [])
 
 
-def test_something_that_is_no_gateway_is_named(naps):
-    transport = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>bad gateway</html>"))
+def test_a_call_that_timed_out_is_not_asked_again(naps):
+    body = {"error": {"message": "not in time", "code": "timed_out"}}
+    seen = []
+    transport = httpx.MockTransport(lambda request: seen.append(request) or httpx.Response(429, json=body))
     with pytest.raises(GatewayError) as refused:
         asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("x"))
-    assert (refused.value.status, refused.value.code) == (502, "no_gateway")
+    assert (refused.value.code, len(seen), naps) == ("timed_out", 1, [])
+
+
+def test_what_goes_wrong_with_feedback_names_what_it_was_about(transport):
+    with pytest.raises(GatewayError) as refused:
+        asked(MalayalamNLPService, transport, lambda mind: mind.feedback("r-1", "sentiment", "positive"))
+    assert (refused.value.code, refused.value.call_id) == ("call_not_found", "r-1")
+
+
+ASKED = {
+    "sentiment": (MalayalamNLPService, lambda mind: mind.sentiment("x")),
+    "understand": (MalayalamNLPService, lambda mind: mind.understand("x")),
+    "feedback": (MalayalamNLPService, lambda mind: mind.feedback("r-1", "sentiment", "positive")),
+    "transcribe": (MalayalamSpeechToTextService, lambda ears: ears.transcribe(b"x")),
+    "tokens": (MalayalamTextToSpeechService, lambda voice: voice.tokens("x")),
+    "synthesize": (MalayalamTextToSpeechService, lambda voice: voice.synthesize("x")),
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+@pytest.mark.parametrize("status,body", [
+    (502, "<html>bad gateway</html>"), (200, "<html>log in</html>"), (200, "{}"), (200, "[]"), (200, "null"),
+    (200, '{"intent": {"label": 1}, "topic": null, "call_id": "x", "request_id": "y"}'), (200, "[" * 100_000),
+])  # fmt: skip
+def test_something_that_is_no_gateway_is_named(naps, question, status, body):
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, text=body))
+    kind, ask = ASKED[question]
+    with pytest.raises(GatewayError) as refused:
+        asked(kind, transport, ask)
+    assert (refused.value.status, refused.value.code) == (status, "no_gateway")
+
+
+@pytest.mark.parametrize("code,ask", [
+    ("invalid_call_id", lambda mind: mind.sentiment("x", call_id="വിളി")),
+    ("invalid_call_id", lambda mind: mind.sentiment("x", call_id="a\nb")),
+    ("invalid_value", lambda mind: mind.sentiment("\ud800")),
+    ("invalid_value", lambda mind: mind.sentiment(object())),
+    ("no_file", lambda mind: mind.dialect(Path("nowhere.wav"))),
+])  # fmt: skip
+def test_what_can_not_be_sent_is_told_as_everything_else_is(code, ask):
+    transport, seen = answering((200, {}))
+    with pytest.raises(GatewayError) as refused:
+        asked(MalayalamNLPService, transport, ask)
+    assert (refused.value.status, refused.value.code, seen) == (0, code, [])
+
+
+@pytest.mark.parametrize("gateway,key", [("http://gateway", "കീ"), ("http://gateway:port", "df-ours")])
+def test_a_key_or_an_address_that_is_none_is_told_so_too(gateway, key):
+    with pytest.raises(GatewayError):
+        MalayalamNLPService(gateway, key)
 
 
 def test_the_example_in_the_docstring_answers_a_caller(service):

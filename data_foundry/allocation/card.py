@@ -22,8 +22,8 @@ MEANINGS = {
     "label_source": "`declared`, or `district proxy`: the region of the district that the speaker lives in, which says "
     "where somebody lives and not how they speak",
     "label_kind": "`intent` or `topic`; `domain` for a text without a target",
-    "ivr_label": "what a phone line makes of the polarity (negative: frustration, positive: satisfaction, mixed and "
-    "unknown: neutral, not_malayalam: nothing), this project's reading and not the corpus's",
+    "ivr_label": "what a phone line makes of the polarity (negative: frustration, positive: satisfaction, mixed: "
+    "neutral, unknown and not_malayalam: nothing), this project's reading and not the corpus's",
     "code_mixed": "whether the text mixes Malayalam and English, or writes Malayalam in Latin letters",
     "synthetic_reference": "whether the target side (the English of ml-en, the Malayalam of en-ml) is a machine's "
     "translation: a score then measures agreement with that machine; empty where nobody states it",

@@ -1,5 +1,6 @@
 """approve: a person's word that a version in shadow or staging may answer every caller; the evidence of calls is needed
-besides. It counts for the weights and the evaluation that it is given on, for rollout.approval_days, until --revoke.
+besides. It counts for the weights and the evaluation that it is given on, for rollout.approval_days, until --revoke;
+what is in production by then goes on answering until `rollback`, which never brings back what was revoked.
 A gateway that runs heeds it at its next look at the registry; --dry-run shows on what it would be given."""
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Approve a version, or say what an approval would rest on, or take one back."""
-    from data_foundry.serving.trials.approval import approve, proposal, revoke, standing_approval
+    from data_foundry.serving.trials.approval import approve, goes_on, proposal, revoke, standing_approval
 
     record = find_version(Lake(settings), arguments.version)
     engine, version = record.adapter, record.version
@@ -36,7 +37,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         taken = asdict(given(settings, engine, version, **({} if arguments.dry_run else who)))
         done = "would revoke" if arguments.dry_run else "revoked"
         said = f"{done} the approval of {record.name} by {taken['approver']} of {taken['at']}"
-        print(json.dumps({"name": record.name, done.replace(" ", "_"): taken}, indent=1) if arguments.json else said)
+        unchanged = goes_on(record.registered) if record.registered else None
+        told = {"name": record.name, done.replace(" ", "_"): taken, "goes_on": unchanged}
+        print(json.dumps(told, ensure_ascii=False, indent=1) if arguments.json else said)
+        if unchanged and not arguments.json:
+            print(f"  {unchanged}")
         return 0
     if arguments.dry_run:
         shown = {"would": "approve", **proposal(settings, engine, version)}
@@ -68,6 +73,8 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
         said = f"{judgement['verdict']}: {judgement['reason']}" if judgement else trial.get("fault", "not judged")
         calls = f"{trial['pairs']} calls heard by both, {trial['losses']} with feedback"
         yield f"  {trial['stage']} against {trial['incumbent']} ({calls}): {said}"
+    if never := shown["unscorable"]:
+        yield f"  it can't come to production all the same: {never}"
 
 
 def _figure(value: float | None) -> str:

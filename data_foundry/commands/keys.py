@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 
 from data_foundry.cli import add_common_flags
@@ -43,7 +44,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             print(json.dumps({"name": arguments.name, "key": key}))
         else:
             print(key)
-            print(f"The key of {arguments.name}; it can't be shown again. Send it as: Authorization: Bearer KEY")
+            # Beside the key, so that KEY=$(... keys create NAME) holds the key alone.
+            told = f"The key of {arguments.name}; it can't be shown again. Send it as: Authorization: Bearer KEY"
+            print(told, file=sys.stderr)
     elif arguments.action == "revoke":
         keys.revoke(arguments.name)
         print(json.dumps({"revoked": arguments.name}) if arguments.json else f"{arguments.name} opens nothing any more")

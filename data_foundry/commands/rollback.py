@@ -1,5 +1,6 @@
 """rollback: take a version back by hand, from production, staging or shadow; what it had replaced in production serves
-again if its files are what was registered, and the base answers otherwise. NAME alone means what answers callers.
+again if its files are what was registered and nobody revoked its approval, and the base answers otherwise. NAME alone
+means what answers callers.
 A gateway that runs does so at its next look at the registry; --dry-run says what would serve."""
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from data_foundry.config import Settings
@@ -22,6 +23,9 @@ EXAMPLES = {
     "dialect": ("/v1/dialect", "-F file=@call.wav"),
     "tts": ("/v1/audio/tokens", _JSON % "input"),
 }
+
+
+_SHOWN = ("adapter", "answers", "on_trial")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,36 +88,71 @@ def _planned(settings: Settings) -> list[dict[str, Any]]:
     """Return what the registry and the settings say of every adapter; loads nothing."""
     from data_foundry.finetuning.versions.registry import Registry
     from data_foundry.lake import Lake
-    from data_foundry.serving.routing import wishes
+    from data_foundry.serving.routing import who_answers, wishes
 
-    found = []
-    for name, wish in wishes(settings, Registry(Lake(settings)), "live", _only(settings)).items():
-        answers = wish.answering[0].version if wish.answering else "base" if wish.stand_ins else None
+    lake = Lake(settings)
+    wished = wishes(settings, Registry(lake))
+    _check_dialects(settings, wished)
+    only, found = _only(settings), []
+    for name, wish in wished.items():
+        if only and name not in only:
+            continue
+        answers, why = who_answers(settings, lake, wish)
         trials = "; ".join(f"{trial.candidate} in {trial.stage} v. {trial.incumbent}" for trial in wish.trials)
-        found.append({"adapter": name, "answers": answers, "on_trial": trials or None})
+        known = bool(wish.stand_ins)
+        found.append({"adapter": name, "answers": answers, "on_trial": trials or None, "why": why, "registered": known})
     return found
 
 
+def _check_dialects(settings: Settings, known: Collection[str]) -> None:
+    """Raises FoundryError for a dialect that no model answers with, and for what is no adapter of transcription."""
+    from data_foundry.adapter_name import is_of
+    from data_foundry.engines.regions import REGIONS
+
+    own = [name for name in known if is_of(name, "stt")]
+    for dialect, adapter in settings.serving.dialect_adapters.items():
+        if dialect not in REGIONS:
+            raise FoundryError(
+                f"serving.dialect_adapters names {dialect}, which is no dialect.", f"Dialects: {', '.join(REGIONS)}."
+            )
+        if adapter not in own:
+            raise FoundryError(
+                f"serving.dialect_adapters names {adapter} for {dialect}, which is no adapter that transcribes here.",
+                f"There are: {', '.join(own)}; training.variants names others.",
+            )
+
+
 def _check_wishes(settings: Settings) -> None:
-    """Raises FoundryError where nothing could be served."""
-    if not any(each["answers"] for each in _planned(settings)):
+    """Raises FoundryError where nothing could be served, and where a dialect's adapter is none."""
+    planned = _planned(settings)
+    if not any(each["registered"] for each in planned):
         raise FoundryError(
             f"There is nothing to serve: no version is registered under {settings.base_path}.",
             "Run phase 4 first (phase4-finetuning/train_deploy_models.py), or give another --base-path DIR.",
+        )
+    if not any(each["answers"] for each in planned):
+        raise FoundryError(
+            f"There is nothing to serve: {' '.join(each['why'] for each in planned)}",
+            "Approve a version, change the setting, or name other --engines.",
         )
 
 
 def _preview(settings: Settings, *, as_json: bool) -> int:
     from data_foundry.commands.tables import print_table
 
-    serving, planned = settings.serving, _planned(settings)
+    serving = settings.serving
+    planned = [{name: each[name] for name in ("adapter", "answers", "on_trial", "why")} for each in _planned(settings)]
     place = f"{serving.host}:{serving.port}"
     if as_json:
         print(json.dumps({"address": place, "engine": serving.engine, "adapters": planned}, indent=1))
     else:
         keys = "an API key is asked for" if serving.require_api_key else "no API key is asked for"
         print(f"would listen on {place} ({serving.engine}); {keys}")
-        print_table(f"would serve from {settings.base_path}", planned)
+        shown = [{**each, "answers": each["answers"] or "nobody"} for each in planned]
+        print_table(f"would serve from {settings.base_path}", [{k: each[k] for k in _SHOWN} for each in shown])
+        for each in planned:
+            if not each["answers"]:
+                print(f"  {each['why']}")
     return 0
 
 

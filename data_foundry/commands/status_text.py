@@ -24,11 +24,11 @@ def overview(
     for error in told["errors"]:
         yield from _wrapped(str(error), width, "error ")
     replayed = {entry["engine"]: entry for entry in standing}
-    shown = [entry for entry in told["adapters"] if entry["versions"] or entry["traffic"]["day"]["calls"]]
+    shown = [entry for entry in told["adapters"] if entry["versions"] or _heard(entry["traffic"]["day"])]
     idle = [entry["adapter"] for entry in told["adapters"] if entry not in shown]
     if shown:
         yield "\nadapters, calls of the last hour"
-        yield from _columns(_HEADS, [_row(entry) for entry in shown], width)
+        yield from _columns(*_table(shown), width)
     if idle:
         yield from _wrapped(", ".join(idle), width, "  nothing registered: ")
     trials = [(entry["adapter"], trial) for entry in shown for trial in entry["trials"]]
@@ -62,8 +62,7 @@ def adapter_text(
             yield from _wrapped(entry[name], width, f"  {name.replace('_', ' ')}: ")
     yield "\n  callers"
     for share in entry["shares"]:
-        part = f"hears {_percent(share['hears'])}" if not share["share"] else f"answers {_percent(share['share'])}"
-        yield f"    {share['version']:<14} {share['role']:<11} {part}"
+        yield f"    {share['version']:<14} {share['role']:<11} {_share(share)}"
     yield "\n  calls"
     heads = ("", "calls", "answered", "failed", "refused", "p50 ms", "p95 ms", "p99 ms")
     spans = [("last hour", entry["traffic"]["hour"]), ("last day", entry["traffic"]["day"])]
@@ -92,11 +91,37 @@ def adapter_text(
         yield from replay
 
 
+def _heard(span: Mapping[str, Any]) -> int:
+    """Return how many calls came, those refused at the door too."""
+    calls: int = span["calls"] + span["refused"]
+    return calls
+
+
+def _share(share: Mapping[str, Any]) -> str:
+    """Return what the settings give a version to answer, and what it did."""
+    if share["role"] == "shadow":
+        return f"hears {_percent(share['hears'])}"
+    if not share["share"]:
+        return "answers nobody"
+    return f"asked {_percent(share['share'])}, answered {share['answered']:,} of {counted(share['calls'], 'call')}"
+
+
+def _table(shown: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the heads and a row an adapter; what was refused has a column where anything was."""
+    rows = [_row(entry) for entry in shown]
+    refused = [entry["traffic"]["hour"]["refused"] for entry in shown]
+    if not any(refused):
+        return _HEADS, rows
+    at = _HEADS.index("failed") + 1
+    told = [(*row[:at], f"{count:,}", *row[at:]) for row, count in zip(rows, refused, strict=True)]
+    return (*_HEADS[:at], "refused", *_HEADS[at:]), told
+
+
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     hour = entry["traffic"]["hour"]
     trial = next(iter(entry["trials"]), None)
     agree = None if trial is None or trial["disagreement"] is None else 1 - trial["disagreement"]
-    named = entry["adapter"], entry["stage"], entry["answering"]
+    named = entry["adapter"], entry["stage"], entry["answering"] or "nobody"
     failed = _percent(hour["error_rate"], 1)
     agreed = _percent(agree)
     drift = {"not_judged": _UNKNOWN}.get(entry["drift"]["verdict"], entry["drift"]["verdict"])

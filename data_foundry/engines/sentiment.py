@@ -8,13 +8,13 @@ from data_foundry.engines.spec import HAS_TEXT, EngineSpec, Requirement, Row
 from data_foundry.records import AIEngine
 from data_foundry.training_config import TrainingConfig
 
-# What each polarity means for a call. Mixed feelings, and comments whose polarity the annotators could not tell, call
-# for no reaction of the line, so they are neutral; what is not Malayalam says nothing of how a caller feels.
+# What each polarity means for a call. Mixed feelings call for no reaction of the line, so they are neutral; a polarity
+# that the annotators could not tell, and what is not Malayalam, say nothing of how a caller feels.
 IVR_LABELS: dict[str, str | None] = {
     "negative": "frustration",
     "positive": "satisfaction",
     "mixed": "neutral",
-    "unknown": "neutral",
+    "unknown": None,
     "not_malayalam": None,
 }
 # Flags of a text in which Malayalam and English share the words or the letters.

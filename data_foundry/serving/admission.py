@@ -9,7 +9,7 @@ from __future__ import annotations
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
-from data_foundry.finetuning.versions.registry_history import REPLACED_BY, HistoryEntry
+from data_foundry.finetuning.versions.registry_history import REGISTRATIONS, REPLACED_BY, HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 
@@ -87,15 +87,19 @@ def taken_back(registry: Registry, version: Version) -> HistoryEntry | None:
     """Return the entry that took a version back, where that stands: only other weights or an admission undo it.
 
     A version is taken back by a person who rolls it back or retires it, and by phase 4 or a gateway when it did harm.
-    One that phase 4 retired because of a setting, or that retired for a newer one, is not.
+    One that phase 4 retired because of a setting, or that retired for a newer one, is not. What befell other weights
+    under the same name in between is theirs: those that come back come back as they left.
     """
     wanted = [version.artefact_hash, version.evaluation_hash]
-    for entry in reversed(registry.history(version.engine, version.version)):
-        if entry.evidence.get(ADMITTED) == wanted:
-            return None
-        if entry.from_stage != entry.to_stage:
-            return entry if _takes_back(entry) else None
-    return None
+    weights, left = None, None
+    for entry in registry.history(version.engine, version.version):
+        if entry.event in REGISTRATIONS:
+            weights = entry.evidence.get("artefact_hash", weights)
+        elif entry.evidence.get(ADMITTED) == wanted:
+            left = None
+        elif entry.from_stage != entry.to_stage and weights == version.artefact_hash:
+            left = entry if _takes_back(entry) else None
+    return left
 
 
 def _takes_back(entry: HistoryEntry) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +13,11 @@ from data_foundry.errors import FoundryError
 
 Row = Mapping[str, Any]
 """What a model reads of a call, by the columns of its engine's gold: "text", "audio" {"bytes"}, "direction", ..."""
+
+
+def new_request_id() -> str:
+    """Return an id for a request that no other request has: a phone call's id may stand for many."""
+    return str(uuid.uuid4())
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class CallObserver(Protocol):
     """Is told of every call, in the thread that answered it, so it must never block.
 
     `seconds` are from the call's arrival to its answer. `kind` is a word for why there is none, never a caller's text:
-    "rejected:<reason>", "not_served", "overloaded", "timed_out" (its caller gave up), or the name of the error's type.
+    "rejected:<reason>", "not_served", "starting", "overloaded", "timed_out" (its caller gave up), or the name of the
+    error's type.
     """
 
     def answered(self, answer: Answer, row: Row, seconds: float) -> None: ...
@@ -50,6 +59,10 @@ class Overloaded(FoundryError):
     """More calls wait than may; the caller should come again."""
 
 
+class Starting(Overloaded):
+    """What answers for an adapter is still being loaded."""
+
+
 class TimedOut(FoundryError):
     """A call was not answered in time."""
 
@@ -60,6 +73,16 @@ class Failed(FoundryError):
     def __init__(self, adapter: str, version: str, kind: str) -> None:
         super().__init__(f"{adapter}/{version} failed at this call: {kind}.", "Ask again; the log says where.")
         self.kind = kind
+
+
+def give_up(answer: Future[Answer]) -> None:
+    """Wait no longer for an answer: a call that is still queued is dropped, and what a model says of it later is late.
+
+    Where the answer came just before, it stays.
+    """
+    if not answer.cancel():
+        with suppress(InvalidStateError):
+            answer.set_exception(TimedOut("The call was not answered in time."))
 
 
 class InvalidAnswer(Exception):

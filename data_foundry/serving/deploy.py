@@ -2,6 +2,7 @@
 
 A deployment ends in one of four ways, each with its reason in the registry and in the report: the version is in
 shadow; it was refused by its gates; shadow testing is off; or it was taken back, because it did harm in the replay.
+Where a gateway or a person moved the version meanwhile, that is the end of it: it is told, and not written over.
 Nothing here puts a version in front of callers: that takes a person. Nor does anything here bring one back that a
 person took back or that did harm: that takes a person's admission, or other weights.
 """
@@ -18,7 +19,7 @@ from data_foundry.config import Settings
 from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning import adapt
-from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage, Version
 from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes, write_json
 from data_foundry.lake import Lake, Layer, Manifest, fingerprint
@@ -27,6 +28,7 @@ from data_foundry.serving import replay
 from data_foundry.serving.admission import (
     ACTOR,
     INCONCLUSIVE,
+    MACHINES,
     REFUSED,
     admission_of,
     standing,
@@ -75,7 +77,9 @@ def describe(settings: Settings, lake: Lake) -> tuple[dict[str, DatasetReport], 
         record = lake.readable(Layer.MODELS, record_name(version.engine, version.version))
         details = record.details if record else {"decision": None, "shadow": None, "findings": []}
         left = taken_back(registry, version)
-        decision = "taken_back" if left and left.actor != ACTOR else details["decision"]
+        decision = details["decision"]
+        if left:
+            decision = "rolled_back" if left.actor in MACHINES else "taken_back"
         kept_out = decision in (REFUSED, INCONCLUSIVE)
         admitted = admission_of(registry, version)
         extra = {
@@ -164,7 +168,6 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
     model = lake.manifest(Layer.MODELS, f"{engine}/{name}")
     if model is None:
         raise FoundryError(f"models/{engine}/{name} is gone since it was planned.", "Run phase 4 again.")
-    spec = spec_of(engine, model.details.get("task"))
     artefact_hash, evaluation_hash = version_hashes(model)
     base = model.details["config"]["base"]
     version = registry.register(
@@ -178,11 +181,33 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
         reason=f"trained on {base}; gates: {model.details['verdict']}",
         evidence={"content_hash": model.content_hash, "training_key": model.key, "verdict": model.details["verdict"]},
     )
+    if stays := _as_others_left_it(settings, lake, registry, step, version, model):
+        return stays
+    try:
+        return _hear(settings, lake, registry, step, version, model)
+    except Conflict:
+        moved = registry.version(engine, name)
+        stays = _as_others_left_it(settings, lake, registry, step, moved, model) if moved else None
+        if stays is None:
+            raise
+        return stays.model_copy(update={"reason": f"moved while phase 4 tried it: {stays.reason}"})
+
+
+def _as_others_left_it(
+    settings: Settings, lake: Lake, registry: Registry, step: Step, version: Version, model: Manifest
+) -> StepResult | None:
+    """Return what to say of a version that answers callers or was taken back, None for one that phase 4 may move."""
     if version.stage in ANSWERING:
         said = to_a_person(version.stage, model)
         return StepResult(name=step.name, key=step.key, outcome=Outcome.DONE, reason=said)
-    if left := taken_back(registry, version):
-        return _leave(settings, lake, step, version, left)
+    left = taken_back(registry, version)
+    return _leave(settings, lake, step, version, left) if left else None
+
+
+def _hear(
+    settings: Settings, lake: Lake, registry: Registry, step: Step, version: Version, model: Manifest
+) -> StepResult:
+    """Let a version be heard, if its gates and the settings do; raises Conflict where somebody moved it meanwhile."""
     refused, why = standing(registry, version, model)
     if refused:
         version = _keep_out(registry, version, why, {"gates": model.details["gates"]})
@@ -196,10 +221,17 @@ def _deploy(settings: Settings, step: Step) -> StepResult:
         return _judge(settings, lake, registry, step, version, report)
     if version.stage is not Stage.SHADOW:
         reason = f"{why}; {step.reason}" if version.stage is not Stage.NONE else why
-        evidence = {"artefact_hash": artefact_hash, "gates": model.details["gates"]}
+        evidence = {"artefact_hash": version.artefact_hash, "gates": model.details["gates"]}
         version = registry.transition(
-            engine, name, Stage.SHADOW, actor=ACTOR, reason=reason, evidence=evidence, expected=version
+            version.engine,
+            version.version,
+            Stage.SHADOW,
+            actor=ACTOR,
+            reason=reason,
+            evidence=evidence,
+            expected=version,
         )
+    spec = spec_of(version.engine, model.details.get("task"))
     report = replay.replay_version(settings, lake, registry, spec, version)
     return _judge(settings, lake, registry, step, version, report)
 
@@ -234,7 +266,9 @@ def _keep_out(registry: Registry, version: Version, reason: str, evidence: Mappi
             evidence=evidence,
             expected=version,
         )
-    return registry.note(version.engine, version.version, actor=ACTOR, reason=reason, evidence=evidence)
+    return registry.note(
+        version.engine, version.version, actor=ACTOR, reason=reason, evidence=evidence, expected=version
+    )
 
 
 def _judge(
@@ -247,9 +281,9 @@ def _judge(
     if harm and settings.deployment.rollback_enabled:
         reason = f"rolled back: it did harm in the replay: {report['reason']}"
         to = Stage.ROLLED_BACK
+        finding = _finding("rolled_back", "error", report)
         # Of one that answers callers by now, a person decides.
         version = registry.transition(engine, name, to, actor=ACTOR, reason=reason, evidence=evidence, expected=version)
-        finding = _finding("rolled_back", "error", report)
         return _finish(settings, lake, step, version, "rolled_back", Outcome.REFUSED, report, [finding])
     findings = []
     if harm:
@@ -260,7 +294,8 @@ def _judge(
         findings.append(_finding("shadow_not_judged", "warning", report))
     else:
         reason = f"in shadow: {report['reason']}"
-    version = registry.note(engine, name, actor=ACTOR, reason=reason, evidence=evidence)
+    # What took it out of the shadow while it was replayed says why it stands where it stands, not this.
+    version = registry.note(engine, name, actor=ACTOR, reason=reason, evidence=evidence, expected=version)
     return _finish(settings, lake, step, version, "in_shadow", Outcome.DONE, report, findings)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
@@ -14,44 +16,121 @@ from data_foundry.serving.trials.trial import BASE
 from data_foundry.serving_settings import Serving
 
 DIALECT, STT = AIEngine.DIALECT.value, AIEngine.STT.value
+DIALECT_SHARE_OF_TIMEOUT = 1 / 4
+"""Of the time that a call may take, what the question for the dialect gets; the rest is the transcription's."""
 
 
 class Submitter(Protocol):
     """What takes calls."""
 
-    def submit(self, adapter: str, call_id: str, row: Row) -> Future[Answer]: ...
+    def submit(self, adapter: str, call_id: str, row: Row, *, request_id: str | None = None) -> Future[Answer]: ...
 
     def routes(self) -> Mapping[str, Route]: ...
 
 
-def submit_by_dialect(gateway: Submitter, serving: Serving, call_id: str, row: Row) -> Future[Answer]:
-    """Queue speech to be transcribed, and return its answer to come.
+class Routed:
+    """Speech on its way: the dialect engine is asked first, then one adapter transcribes.
 
-    The dialect engine is asked first where a dialect's adapter could answer; that it can't say changes nothing. Raises
-    as `submit` does.
+    `answer` is to come; a caller who cancels it takes out of the queue what still waits there.
     """
-    table = gateway.routes()
-    wanted = serving.dialect_adapters
-    fit = {dialect: name for dialect, name in wanted.items() if name in table and table[name].incumbent != BASE}
-    if not fit or DIALECT not in table or table[DIALECT].answering is None:
-        return gateway.submit(STT, call_id, row)
-    try:
-        heard = gateway.submit(DIALECT, call_id, row)
-    except (Rejected, NotServed, Overloaded):
-        return gateway.submit(STT, call_id, row)
-    outer: Future[Answer] = Future()
 
-    def transcribe(heard: Future[Answer]) -> None:
-        if not outer.set_running_or_notify_cancel():
+    def __init__(self, submit: Callable[[str], Future[Answer]], fit: Mapping[str, str], at_least: float) -> None:
+        self.answer: Future[Answer] = Future()
+        self.since = time.monotonic()
+        self._submit, self._fit, self._at_least = submit, fit, at_least
+        self._lock, self._routed = threading.Lock(), False
+        self._asked = submit(DIALECT)
+
+    def start(self) -> None:
+        """Go on when the dialect is known, or its question failed."""
+        self.answer.add_done_callback(self._given_up)
+        self._asked.add_done_callback(self.transcribe)
+
+    def transcribe(self, heard: Future[Answer] | None = None) -> None:
+        """Hand the speech on, once: to the adapter of the dialect that was `heard`, None where nobody waits for it."""
+        with self._lock:
+            if self._routed:
+                return
+            self._routed = True
+        if heard is None:
+            self._asked.cancel()
+        if self.answer.cancelled():
             return
         try:
-            adapter = _adapter(heard, fit, serving.min_dialect_confidence)
-            gateway.submit(adapter, call_id, row).add_done_callback(partial(_hand_on, outer))
+            self._asked = self._submitted(STT if heard is None else _adapter(heard, self._fit, self._at_least))
         except Exception as error:
-            outer.set_exception(error)
+            if self.answer.set_running_or_notify_cancel():
+                self.answer.set_exception(error)
+            return
+        if self.answer.cancelled():
+            self._asked.cancel()
+        self._asked.add_done_callback(self._hand_on)
 
-    heard.add_done_callback(transcribe)
-    return outer
+    def _submitted(self, adapter: str) -> Future[Answer]:
+        try:
+            return self._submit(adapter)
+        except (Rejected, NotServed, Overloaded):
+            if adapter == STT:
+                raise
+            return self._submit(STT)
+
+    def _given_up(self, answer: Future[Answer]) -> None:
+        if answer.cancelled():
+            self._asked.cancel()
+
+    def _hand_on(self, inner: Future[Answer]) -> None:
+        if inner.cancelled():
+            self.answer.cancel()
+        elif not self.answer.set_running_or_notify_cancel():
+            return
+        elif (error := inner.exception()) is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(inner.result())
+
+
+class DialectRouting:
+    """Routes speech; a question for its dialect that takes longer than `timeout_seconds` is not waited for."""
+
+    def __init__(self, gateway: Submitter, serving: Serving) -> None:
+        self._gateway, self._serving = gateway, serving
+        self.timeout_seconds = serving.request_timeout_seconds * DIALECT_SHARE_OF_TIMEOUT
+        self._open: set[Routed] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, call_id: str, row: Row, request_id: str | None = None) -> Future[Answer]:
+        """Queue speech to be transcribed, and return its answer to come.
+
+        The dialect engine is asked first where a dialect's adapter could answer; that it can't say, or says it too
+        late, changes nothing, nor does an adapter that takes no more calls. Raises as `submit` of a gateway does.
+        """
+        table = self._gateway.routes()
+        submit = partial(self._gateway.submit, call_id=call_id, row=row, request_id=request_id)
+        wanted = self._serving.dialect_adapters
+        fit = {dialect: name for dialect, name in wanted.items() if name in table and table[name].incumbent != BASE}
+        if not fit or DIALECT not in table or table[DIALECT].answering is None:
+            return submit(STT)
+        try:
+            routed = Routed(submit, fit, self._serving.min_dialect_confidence)
+        except (Rejected, NotServed, Overloaded):
+            return submit(STT)
+        with self._lock:
+            self._open.add(routed)
+        routed.answer.add_done_callback(lambda answer: self._close(routed))
+        routed.start()
+        return routed.answer
+
+    def give_up_overdue(self) -> None:
+        """Let the transcription engine hear what has waited for its dialect for too long."""
+        late = time.monotonic() - self.timeout_seconds
+        with self._lock:
+            overdue = [routed for routed in self._open if routed.since < late]
+        for routed in overdue:
+            routed.transcribe()
+
+    def _close(self, routed: Routed) -> None:
+        with self._lock:
+            self._open.discard(routed)
 
 
 def _adapter(heard: Future[Answer], fit: Mapping[str, str], at_least: float) -> str:
@@ -60,11 +139,3 @@ def _adapter(heard: Future[Answer], fit: Mapping[str, str], at_least: float) -> 
         return STT
     said = heard.result()
     return fit.get(said.output, STT) if (said.confidence or 0.0) >= at_least else STT
-
-
-def _hand_on(outer: Future[Answer], inner: Future[Answer]) -> None:
-    error = inner.exception()
-    if error is not None:
-        outer.set_exception(error)
-    else:
-        outer.set_result(inner.result())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from data_foundry.config import Settings
@@ -13,17 +14,18 @@ from data_foundry.lake import Lake
 from data_foundry.serving.calls import NotServed
 from data_foundry.serving.candidate.mirror import Mirror
 from data_foundry.serving.candidate.staging import StagingProcess
-from data_foundry.serving.hosts import Host, Hosts
+from data_foundry.serving.host import Host
+from data_foundry.serving.hosts import Hosts, NotOpen
 from data_foundry.serving.residents import Resident
 from data_foundry.serving.routing import Route, Wish, task_of
 from data_foundry.serving.trials.trial import BASE, Pair, Trial
-from data_foundry.serving.weights import base_weights, version_weights
+from data_foundry.serving.weights import Weights, base_weights, version_weights
 
 log = logging.getLogger("data_foundry")
 
 
 class Placement:
-    """Makes routes; used by one thread at a time.
+    """Makes routes of what is in memory; used by one thread at a time.
 
     `record` keeps a pair, `paired` is told both outputs of one, `key_of` chooses the calls of an adapter. `stand_ins`
     lets a head that was fitted on a frozen base answer where nothing else can.
@@ -43,13 +45,28 @@ class Placement:
         self._key_of, self._record, self._paired = key_of, record, paired
         self.hosts = Hosts(settings)
 
-    def route(self, wish: Wish, old: Route | None) -> Route:
-        """Return who answers for an adapter now; what stands in the way of what the registry says is in `error`."""
-        resident, host, why, error = self._answering(wish, old)
+    def route(self, wish: Wish, old: Route | None) -> tuple[Route | None, Weights | None]:
+        """Return who answers for an adapter now; what stands in the way of what the registry says is in `error`.
+
+        The second is whose base is to be opened first, if any: meanwhile what answered goes on, with the trials that
+        the registry has now, unless it was rolled back: then what is in memory answers in its place, or nobody.
+        """
+        missing: Weights | None = None
+        try:
+            resident, host, why, error = self._answering(wish, old)
+        except NotOpen as lacking:
+            missing = lacking.weights
+            if old is None:
+                return None, missing
+            if not _was_rolled_back(wish, old.incumbent):
+                mirrors, staging, _ = self._trials(wish, old)
+                known = replace(old.wish, trials=tuple(mirrors))
+                return replace(old, wish=known, mirrors=mirrors, staging=staging), missing
+            resident, host, why, error = self._answering(wish, None, waits=False)
         mirrors, staging, stopped = self._trials(wish, old)
         told = "; ".join(each for each in (error, stopped) if each) or None
         task = task_of(wish, resident, self._settings)
-        return Route(wish.adapter, task, wish, resident, host, why, told, mirrors, staging)
+        return Route(wish.adapter, task, wish, resident, host, why, told, mirrors, staging), missing
 
     def let_go(self, old: Mapping[str, Route], new: Mapping[str, Route]) -> None:
         """End what the old routes have and the new ones have not; calls on their way end as they began."""
@@ -69,8 +86,13 @@ class Placement:
             for mirror in route.mirrors.values():
                 mirror.close()
 
-    def _answering(self, wish: Wish, old: Route | None) -> tuple[Resident | None, Host | None, str, str | None]:
-        """Return what answers, where, why nothing does, and what could not be loaded."""
+    def _answering(
+        self, wish: Wish, old: Route | None, waits: bool = True
+    ) -> tuple[Resident | None, Host | None, str, str | None]:
+        """Return what answers, where, why nothing does, and what could not be loaded.
+
+        `waits`: raise NotOpen for what is not in memory, rather than have what comes after it answer.
+        """
         usable = old is not None and old.host is not None and old.host.takes_calls
         if usable and old is not None and not old.error and old.wish.known == wish.known:
             return old.answering, old.host, "", None
@@ -81,20 +103,19 @@ class Placement:
             try:
                 return *self.hosts.resident(version_weights(self._settings, self._lake, version)), "", _all(wrong)
             except Exception as error:
+                if waits and isinstance(error, NotOpen):
+                    raise
                 wrong.append(_failure(wish.adapter, version.version, error))
             if usable and old is not None and old.incumbent == BASE:
                 return old.answering, old.host, "", _all(wrong)
         try:
-            weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins)
-            if weights.folder is not None and not self._stand_ins:
-                raise NotServed(
-                    f"{wish.adapter} has no version in production, and {weights.config.base} alone can't do its task "
-                    "(serving.stand_in_heads lets the head that was fitted on it answer meanwhile)."
-                )
+            weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins, heads=self._stand_ins)
             return *self.hosts.resident(weights), "", _all(wrong)
         except NotServed as error:
             return None, None, error.message, _all(wrong)
         except Exception as error:
+            if waits and isinstance(error, NotOpen):
+                raise
             wrong.append(_failure(wish.adapter, BASE, error))
         if usable and old is not None and old.incumbent == BASE:
             return old.answering, old.host, "", _all(wrong)
@@ -128,6 +149,10 @@ class Placement:
 
 def _parts(route: Route) -> list[Mirror | StagingProcess]:
     return [*route.mirrors.values(), *([route.staging[1]] if route.staging else [])]
+
+
+def _was_rolled_back(wish: Wish, version: str) -> bool:
+    return any(v.version == version and v.stage is Stage.ROLLED_BACK for v in wish.stand_ins)
 
 
 def _is(resident: Resident | None, version: str, artefact_hash: str) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from data_foundry.config import Settings
 from data_foundry.engines import EngineSpec
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Registry, Version
+from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage, Version
 from data_foundry.lake import Lake
 from data_foundry.serving.gateway_process import gateway_process
 from data_foundry.serving.replay_calls import ReplayCall, replay_calls
@@ -53,7 +53,8 @@ def replay_version(
 ) -> dict[str, Any]:
     """Replay a version's held-out calls through a gateway and return the shadow report, JSON-like.
 
-    Raises FoundryError when the gateway does not start, or answers a call with anything but an answer or a refusal.
+    Raises FoundryError when the gateway does not start, or answers a call with anything but an answer or a refusal,
+    and Conflict where somebody moved a version of the adapter meanwhile.
     """
     trial = replayed_trial(registry, version)
     log_file = settings.base_path / "logs" / f"replay_{version.engine}_{version.version}.log"
@@ -72,11 +73,11 @@ def replay_version(
 
 
 def replayed_trial(registry: Registry, version: Version) -> Trial:
-    """Return the trial that a replay of a version in shadow is. Raises FoundryError where it is not in shadow."""
+    """Return the trial that a replay of a version in shadow is. Raises Conflict where it is not in shadow."""
     for trial in standing_trials(registry, "replay"):
-        if (trial.adapter, trial.candidate) == (version.engine, version.version):
+        if (trial.adapter, trial.candidate, trial.stage) == (version.engine, version.version, Stage.SHADOW):
             return trial
-    raise FoundryError(
+    raise Conflict(
         f"{version.engine}/{version.version} is not in shadow any more.",
         "Somebody moved it meanwhile; run phase 4 again.",
     )
@@ -99,7 +100,8 @@ def replay(calls: Iterable[ReplayCall], gateway: ReplayedGateway, trial: Trial, 
         _require_version(trial, answer.headers["x-model-version"])
         done.milliseconds.append(float(answer.headers["x-model-milliseconds"]))
         if call.truth:
-            told = {"call_id": call.call_id, "adapter": trial.adapter, "truth": call.truth}
+            # A call that was sent again because it waited too long may have been answered twice.
+            told = {"request_id": answer.headers["x-request-id"], "adapter": trial.adapter, "truth": call.truth}
             feedback = gateway.client.post("/v1/feedback", json=told)
             if feedback.status_code != OK:
                 raise _failed(call, feedback)
@@ -128,7 +130,7 @@ def _counts(state: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
         if found["trial"] == trial.id:
             counts: Mapping[str, Any] = found
             return counts
-    raise FoundryError(
+    raise Conflict(
         f"The gateway does not try {trial.adapter}/{trial.candidate} any more.",
         "Somebody moved a version of it during the replay; run phase 4 again.",
     )
@@ -159,7 +161,7 @@ def _refusal(answer: httpx.Response) -> str | None:
 
 def _require_version(trial: Trial, answered: str) -> None:
     if answered != f"{trial.adapter}/{trial.incumbent}":
-        raise FoundryError(
+        raise Conflict(
             f"{answered} answered a replayed call, not {trial.adapter}/{trial.incumbent}.",
             "Another version was promoted during the replay; run phase 4 again.",
         )

@@ -10,14 +10,17 @@ from data_foundry.config import Settings
 from data_foundry.engines.adapters import adapters, spec_of
 from data_foundry.engines.spec import Task
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.lake import Lake
+from data_foundry.serving.calls import NotServed
 from data_foundry.serving.residents import Resident
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.trial import BASE, Source, Trial
+from data_foundry.serving.weights import stand_in
 
 if TYPE_CHECKING:
     from data_foundry.serving.candidate.mirror import Mirror
     from data_foundry.serving.candidate.staging import StagingProcess
-    from data_foundry.serving.hosts import Host
+    from data_foundry.serving.host import Host
 
 # Whose base, and whose head on it, stands in where nothing is in production: the candidates' first.
 _STAND_IN = (Stage.STAGING, Stage.SHADOW, Stage.PRODUCTION, Stage.RETIRED, Stage.ROLLED_BACK, Stage.NONE)
@@ -83,11 +86,12 @@ def wishes(
 ) -> dict[str, Wish]:
     """Return what the registry and the settings say of every adapter, or of those in `only`.
 
-    Calls that are replayed are heard by a version in shadow alone. Raises FoundryError for a registry that can't be
-    read.
+    Calls that are replayed are heard by a version in shadow alone. With deployment.shadow_testing false nothing in
+    shadow is tried; what answers callers, in staging and production, goes on being compared, so that harm takes it
+    back. Raises FoundryError for a registry that can't be read.
     """
     versions = registry.versions()
-    trials = standing_trials(registry, source) if settings.deployment.shadow_testing else []
+    trials = [trial for trial in standing_trials(registry, source) if _is_tried(trial, settings)]
     names = dict.fromkeys([*adapters(settings.training), *sorted({version.engine for version in versions})])
     found = {}
     for name in names:
@@ -100,9 +104,28 @@ def wishes(
             name,
             (*production, *(version for version in before if version)),
             tuple(sorted(own, key=lambda version: _STAND_IN.index(version.stage))),
-            tuple(t for t in trials if t.adapter == name and (source == "live" or t.stage is Stage.SHADOW)),
+            tuple(trial for trial in trials if trial.adapter == name),
         )
     return found
+
+
+def who_answers(settings: Settings, lake: Lake, wish: Wish) -> tuple[str | None, str]:
+    """Return who is to answer callers of an adapter, a version or "base", or None and why nobody does.
+
+    As the gateway places it, but nothing is loaded: that something can't be loaded only a gateway can say.
+    """
+    if wish.answering:
+        return wish.answering[0].version, ""
+    try:
+        stand_in(settings, lake, wish.adapter, wish.stand_ins, heads=settings.serving.stand_in_heads)
+    except NotServed as error:
+        return None, error.message
+    return BASE, ""
+
+
+def _is_tried(trial: Trial, settings: Settings) -> bool:
+    in_shadow = trial.stage is Stage.SHADOW
+    return settings.deployment.shadow_testing if in_shadow else trial.source == "live"
 
 
 def task_of(wish: Wish, answering: Resident | None, settings: Settings) -> Task:

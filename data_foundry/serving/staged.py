@@ -11,7 +11,7 @@ from functools import partial
 
 from data_foundry.serving.calls import Answer
 from data_foundry.serving.candidate.said import CandidateFailed
-from data_foundry.serving.hosts import Call
+from data_foundry.serving.host import Call
 from data_foundry.serving.trials.trial import Trial
 
 

@@ -76,11 +76,25 @@ def version_weights(settings: Settings, lake: Lake, version: Version) -> Weights
     return _weights(settings, version, manifest, version.version, folder / ADAPTER, served_temperature(folder))
 
 
-def base_weights(settings: Settings, lake: Lake, adapter: str, versions: Sequence[Version] = ()) -> Weights:
-    """Return what answers for an adapter in the place of a version: its base, or a head fitted on that, frozen.
+@dataclass(frozen=True)
+class StandIn:
+    """What answers in the place of a version: the base that this one was trained on, and the head fitted on it.
+
+    Without a version it is the base that the settings name for the adapter.
+    """
+
+    version: Version | None = None
+    manifest: Manifest | None = None
+    head: bool = False
+
+
+def stand_in(
+    settings: Settings, lake: Lake, adapter: str, versions: Sequence[Version] = (), *, heads: bool = True
+) -> StandIn:
+    """Return what answers for an adapter where none of its versions does; reads manifests alone, and loads nothing.
 
     `versions` are the adapter's, those that matter most first: the base is the first one's. A head is taken from a
-    version that hears or has heard calls. Raises NotServed where the base can't do the task without a head.
+    version that hears or has heard calls, and only with `heads`. Raises NotServed where the base can't do the task.
     """
     for version in versions:
         manifest = lake.readable(Layer.MODELS, f"{version.engine}/{version.version}")
@@ -88,11 +102,14 @@ def base_weights(settings: Settings, lake: Lake, adapter: str, versions: Sequenc
             continue
         if not _files(manifest, PROBE):
             if version.stage is not Stage.NONE or _task(version, manifest) in LABELLED:
-                return _weights(settings, version, manifest, BASE)
+                return StandIn(version, manifest)
         elif version.stage is not Stage.NONE:
-            name = f"{version.engine}/{version.version}"
-            lake.files(Layer.MODELS, name, under=PROBE, hashed=True)
-            return _weights(settings, version, manifest, BASE, lake.folder(Layer.MODELS, name) / PROBE)
+            if not heads:
+                raise NotServed(
+                    f"{adapter} has no version in production, and {version.base} alone can't do its task "
+                    "(serving.stand_in_heads lets the head that was fitted on it answer meanwhile)."
+                )
+            return StandIn(version, manifest, head=True)
     spec = adapters(settings.training).get(adapter)
     if spec is None:
         raise NotServed(f"{adapter} has no version that may answer, and the settings name no base for it.", _TRAIN)
@@ -101,6 +118,24 @@ def base_weights(settings: Settings, lake: Lake, adapter: str, versions: Sequenc
             f"{adapter} has no version that may answer, and {spec.training.base} alone knows none of its labels.",
             _TRAIN,
         )
+    return StandIn()
+
+
+def base_weights(
+    settings: Settings, lake: Lake, adapter: str, versions: Sequence[Version] = (), *, heads: bool = True
+) -> Weights:
+    """Return what the `stand_in` of an adapter is loaded from: its base, or a head fitted on that, frozen.
+
+    Raises NotServed where the base can't do the task, and FoundryError where it can't be loaded.
+    """
+    found = stand_in(settings, lake, adapter, versions, heads=heads)
+    if found.version is not None and found.manifest is not None:
+        name = f"{found.version.engine}/{found.version.version}"
+        if found.head:
+            lake.files(Layer.MODELS, name, under=PROBE, hashed=True)
+        folder = lake.folder(Layer.MODELS, name) / PROBE if found.head else None
+        return _weights(settings, found.version, found.manifest, BASE, folder)
+    spec = adapters(settings.training)[adapter]
     config = spec.training
     revision = model_revision(settings, config.base, config.revision)
     return Weights(

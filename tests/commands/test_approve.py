@@ -74,6 +74,24 @@ def test_revoke_takes_the_approval_back(run: Command, line: Line, pair: tuple[Ve
     assert json.loads(run("approve", name, "--revoke", "--json", *WHO))["revoked"]["approver"] == "Asha"
 
 
+def test_revoke_says_that_what_answers_goes_on_and_what_stops_it(
+    run: Command, line: Line, pair: tuple[Version, Version]
+) -> None:
+    name = f"nlu/{pair[1].version}"
+    run("approve", name, *WHO)
+    line.registry.transition("nlu", pair[1].version, Stage.PRODUCTION, actor="Asha", reason="to production")
+    for words in (("--dry-run",), WHO):
+        said = run("approve", name, "--revoke", *words)
+        assert "it goes on answering every caller in production" in said and f"data_foundry rollback {name}" in said
+    assert "goes on answering" in run("approve", name, "--revoke", *WHO, code=2), "though no approval is left to revoke"
+
+
+def test_approve_says_of_speech_that_it_stays_in_shadow(run: Command, line: Line) -> None:
+    speech = Line(line.settings, "tts").version("first", Stage.SHADOW)
+    said = " ".join(run("approve", f"tts/{speech.version}", "--dry-run").split())
+    assert "it can't come to production all the same: no feedback can be scored for speech: it stays in shadow" in said
+
+
 def test_a_word_without_a_name_or_for_what_is_not_on_its_way_is_refused(
     run: Command, pair: tuple[Version, Version]
 ) -> None:

@@ -31,3 +31,10 @@ def test_mistakes_are_told_with_the_way_out(tmp_path, capsys):
     assert "letters" in keys(tmp_path, capsys, "create", "a b", code=2)
     assert "no preview" in keys(tmp_path, capsys, "create", "ivr", "--dry-run", code=2)
     assert not (tmp_path / "serving" / "api_keys.json").exists()
+
+
+def test_a_script_gets_the_key_alone(tmp_path, capsys):
+    assert command.main(["keys", "create", "ivr", "--base-path", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert ApiKeys(tmp_path / "serving" / "api_keys.json").caller(said.out.removesuffix("\n")) == "ivr"
+    assert "Authorization: Bearer" in said.err

@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from finetuning.version_builders import make_version
+from finetuning.version_builders import details_of, make_version, register_version
 
 from data_foundry import __main__ as command
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.finetuning.versions.registry import Registry, Stage
-from data_foundry.lake import Lake
+from data_foundry.lake import Lake, Layer
 from data_foundry.serving.http.api_keys import ApiKeys
 from data_foundry.serving.http.server import listening_socket
 from tests.serving import fakes
@@ -72,6 +72,54 @@ def test_a_preview_tells_who_would_answer_and_loads_nothing(serve, registered, l
     assert nlu["answers"] == "base" and registered in nlu["on_trial"]
     assert not (lake.base_path / "serving").exists()
     assert registered in serve("--dry-run")
+
+
+@pytest.fixture
+def head_in_shadow(lake: Lake) -> None:
+    """A version in shadow whose base can't do its task without the head that was fitted on it."""
+    with lake.commit(Layer.MODELS, "nlu/v1", "key") as commit:
+        for file in ("adapter/weights", "linear_probe/weights", "evaluation.json"):
+            commit.path(file).write_text("{}")
+        register_version(lake, commit.publish(details=details_of()))
+    Registry(lake).transition("nlu", "v1", Stage.SHADOW, actor="phase4", reason="passed", evidence={})
+
+
+def test_a_preview_says_nobody_where_callers_would_get_no_answer_and_the_base_where_they_would(
+    serve, head_in_shadow, monkeypatch
+):
+    monkeypatch.setenv("DATA_FOUNDRY_TRAINING__VARIANTS", '{"stt.malabar": {}}')
+    said = {each["adapter"]: each for each in json.loads(serve("--dry-run", "--json"))["adapters"]}
+    assert said["nlu"]["answers"] is None and "serving.stand_in_heads" in said["nlu"]["why"]
+    assert [said[name]["answers"] for name in ("stt", "stt.malabar", "sentiment")] == ["base", "base", None]
+    assert "nobody" in serve("--dry-run")
+    monkeypatch.setenv("DATA_FOUNDRY_SERVING__STAND_IN_HEADS", "true")
+    said = {each["adapter"]: each for each in json.loads(serve("--dry-run", "--json"))["adapters"]}
+    assert said["nlu"]["answers"] == "base"
+
+
+def test_what_would_answer_nobody_is_not_started(serve, head_in_shadow, lake):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    assert "serving.stand_in_heads" in serve("--engines", "nlu", code=2)
+
+
+@pytest.mark.parametrize(
+    "wrong,known", [('{"malabr": "stt"}', "travancore, cochin, malabar"), ('{"malabar": "nlu"}', "There are: stt"),
+                    ('{"malabar": "stt.malabr"}', "There are: stt")]
+)  # fmt: skip
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_a_dialect_and_an_adapter_that_there_are_not_are_refused_with_those_that_there_are(
+    serve, registered, lake, monkeypatch, wrong, known, words
+):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    monkeypatch.setenv("DATA_FOUNDRY_SERVING__DIALECT_ADAPTERS", wrong)
+    said = serve(*words, code=2)
+    assert "serving.dialect_adapters names" in said and known in said
+
+
+def test_a_host_that_is_none_is_named_as_the_mistake(serve, registered, lake):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    said = serve("--host", "nosuch.invalid", code=2)
+    assert "nosuch.invalid" in said and "--host" in said and "--port" not in said
 
 
 def test_a_preview_and_the_help_import_nothing_heavy(tmp_path):

@@ -92,3 +92,37 @@ def test_json_holds_the_same_whole_that_the_page_gets(status, busy):
 def test_nothing_is_written_by_looking(status, settings):
     status()
     assert not settings.base_path.exists()
+
+
+def test_what_a_version_in_staging_is_asked_stands_beside_what_it_answered(status, lake):
+    registered(lake, "stt", "new", Stage.STAGING)
+    now = time.time()
+    tallies = TallyWriter(lake, "gone", "live", now)
+    for _ in range(120):
+        tallies.answered("stt", "base", now, 10, False)
+    tallies.close(now)
+    text = " ".join(status("--engines", "stt").split())
+    assert "base base asked 95 %, answered 120 of 120 calls" in text
+    assert "new staging asked 5 %, answered 0 of 120 calls" in text
+
+
+def test_an_adapter_that_answers_nobody_has_no_share_of_callers(status, lake):
+    rows = [{"row_id": "1", "text": "ബിൽ", "label": "a", "label_kind": "intent"}]
+    registered(lake, "sentiment", "v1", reason="refused")
+    trained(lake, "sentiment", "v1", gold(lake, "sentiment", rows), "speech-to-text")
+    found = json.loads(status("--json"))["health"]["adapters"]
+    entry = next(each for each in found if each["adapter"] == "sentiment")
+    assert entry["answering"] is None and "knows none of its labels" in entry["not_served"]
+    assert [share["share"] for share in entry["shares"]] == [0.0]
+    assert next(line for line in status().splitlines() if line.startswith("  sentiment ")).split()[2] == "nobody"
+    assert "answers nobody" in status("--engines", "sentiment")
+
+
+def test_calls_that_were_refused_show_where_there_are_any(status, busy, lake):
+    head = next(line for line in status(columns=120).splitlines() if line.lstrip().startswith("adapter "))
+    assert "refused" in head.split()
+    tallies, now = TallyWriter(lake, "new", "live", time.time()), time.time()
+    tallies.failed("translation", "none", now, "starting")
+    tallies.close(now)
+    line = next(line for line in status(columns=120).splitlines() if line.startswith("  translation "))
+    assert line.split()[3:6] == ["0", "-", "1"]

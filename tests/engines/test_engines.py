@@ -134,7 +134,7 @@ def test_malayalam_that_a_machine_translated_from_english_is_marked(dataset, dir
 @pytest.mark.parametrize(
     ("label", "heard"),
     [
-        ("negative", "frustration"), ("positive", "satisfaction"), ("mixed", "neutral"), ("unknown", "neutral"),
+        ("negative", "frustration"), ("positive", "satisfaction"), ("mixed", "neutral"), ("unknown", None),
         ("not_malayalam", None),
     ],
 )  # fmt: skip

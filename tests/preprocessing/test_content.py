@@ -10,8 +10,9 @@ from benchmarks.content.lines import clean_lines, unnamed_numbers
 from benchmarks.content.measure import measure
 from data_foundry.config import PROJECT_ROOT, ContentChecks, ContentRuleName
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.content import Reviewer, key_settings
+from data_foundry.preprocessing.content import Reviewer, key_settings, number_rows
 from data_foundry.preprocessing.content.abuse import LIST_RULES
+from data_foundry.preprocessing.content.amounts import calls
 from data_foundry.preprocessing.content.masking import PLACEHOLDERS
 from data_foundry.preprocessing.content.rule import wilson
 from data_foundry.preprocessing.content.rules import MAX_FALSE_POSITIVES_PER_10K, RULES
@@ -32,6 +33,24 @@ def found(text, prompt=False, **settings):
 
 def examples(side):
     return [pytest.param(rule, text, id=f"{rule.name}: {text}") for rule in RULES for text in getattr(rule, side)]
+
+
+def test_digits_in_a_row_are_counted_before_the_words_around_them_are_read(monkeypatch):
+    """A thousand digits are a thousand places where a number may begin; each reads 160 characters around it."""
+    monkeypatch.setattr(number_rows, "calls", lambda *place: pytest.fail("the words were read"))
+    for row in ("9 " * 1000, "9-" * 1000):
+        assert not number_rows.find_row_numbers(row)
+
+
+CALLING = "വിളി നമ്പ ഫോൺ ഫോണ മൊബൈ വാട്സ വാട്ട്സ ബന്ധപ്പെ Call call Phone mob Whats number No no Ph tel"
+
+
+@pytest.mark.parametrize("word", CALLING.split())
+def test_every_word_of_calling_is_seen_on_both_sides_of_a_number(word):
+    for text in (f"{word} 12345", f"12345 {word}"):
+        start = text.index("12345")
+        assert calls(text, start, start + 5)
+    assert not calls("12345 an", 0, 5) and not calls("12345 note", 0, 5)
 
 
 @pytest.mark.parametrize(("rule", "text"), examples("finds"))

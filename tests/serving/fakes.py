@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from data_foundry.config import Settings
 from data_foundry.finetuning.tasks.speech import decode_audio
 from data_foundry.records import Rejected
 from data_foundry.serving.calls import Answer, NotServed
+from data_foundry.serving.feedback import SeveralRequests
 from tests.processes import wait_for
 
 VERSION = "3fa9c0de11aa"
@@ -70,11 +71,13 @@ class FakeGateway:
         self.fails: BaseException | None = None
         self.hangs = False
         self.waiting: list[Future[Answer]] = []
-        self.remembered: dict[tuple[str, str], Any] = {}
+        self.remembered: list[tuple[str, str, str | None]] = []
         self.truths: list[tuple[str, str, Any]] = []
         self._lock = threading.Lock()
 
-    def submit(self, adapter: str, call_id: str, row: Mapping[str, Any]) -> Future[Answer]:
+    def submit(
+        self, adapter: str, call_id: str, row: Mapping[str, Any], *, request_id: str | None = None
+    ) -> Future[Answer]:
         if self.raises is not None:
             raise self.raises
         if adapter not in self.table or self.table[adapter].why:
@@ -94,12 +97,12 @@ class FakeGateway:
             return future
         answer = self._answer(adapter, call_id, row)
         with self._lock:
-            self.remembered[adapter, call_id] = answer.output
+            self.remembered.append((adapter, call_id, request_id))
         future.set_result(answer)
         return future
 
-    def submit_speech(self, call_id: str, row: Mapping[str, Any]) -> Future[Answer]:
-        return self.submit("stt", call_id, row)
+    def submit_speech(self, call_id: str, row: Mapping[str, Any], *, request_id: str | None = None) -> Future[Answer]:
+        return self.submit("stt", call_id, row, request_id=request_id)
 
     def _answer(self, adapter: str, call_id: str, row: Mapping[str, Any]) -> Answer:
         labels = LABELS.get(adapter)
@@ -118,11 +121,19 @@ class FakeGateway:
     def ready(self) -> list[str]:
         return self.missing
 
-    def feedback(self, call_id: str, adapter: str, truth: Any) -> dict[str, Any] | None:
-        if (adapter, call_id) not in self.remembered:
+    def feedback(
+        self, adapters: Sequence[str], truth: str, *, request_id: str | None = None, call_id: str | None = None
+    ) -> dict[str, Any] | None:
+        asked = request_id or call_id
+        found = [each for each in self.remembered if each[0] in adapters and asked == each[2 if request_id else 1]]
+        if len(found) > 1:
+            raise SeveralRequests
+        if not found:
             return None
-        self.truths.append((call_id, adapter, truth))
-        return {"version": VERSION, "loss": 0.0, "trials": []}
+        ((adapter, *_),) = found
+        repeated = any(known[:2] == (asked, adapter) for known in self.truths)
+        self.truths.append((str(asked), adapter, truth))
+        return {"adapter": adapter, "version": VERSION, "loss": 0.0, "trials": [], "repeated": repeated}
 
 
 class FakeWatch:

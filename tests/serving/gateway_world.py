@@ -75,12 +75,14 @@ class Mirror:
     def __init__(self, settings: Settings, trial: Trial, **given: Any) -> None:
         self.trial, self.given = trial, given
         self.offered: list[tuple[str, str | None, str | None]] = []
+        self.requests: list[str] = []
         self.closed = False
         Mirror.made.append(self)
 
     def start(self) -> None: ...
 
-    def offer(self, call_id: str, row: Any, answer: Answer | None, error: str | None = None) -> bool:
+    def offer(self, call_id: str, request_id: str, row: Any, answer: Answer | None, error: str | None = None) -> bool:
+        self.requests.append(request_id)
         self.offered.append((call_id, answer.version if answer else None, error))
         return True
 

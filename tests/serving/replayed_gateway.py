@@ -72,7 +72,8 @@ class ReplayedGateway:
             self.counts["chosen"] += 1
             self._mirror(call_id, heard)
         version = f"{self.trial.adapter}/{self.trial.incumbent}"
-        return httpx.Response(200, headers={"x-model-version": version, "x-model-milliseconds": "2.5"}, json={})
+        headers = {"x-model-version": version, "x-model-milliseconds": "2.5", "x-request-id": f"request of {call_id}"}
+        return httpx.Response(200, headers=headers, json={})
 
     def _mirror(self, call_id: str, heard: Any) -> None:
         number = self.counts["chosen"]
@@ -90,11 +91,12 @@ class ReplayedGateway:
         self.store.add(Pair(self.trial.id, call_id, float(number), incumbent, candidate, apart))
 
     def _feedback(self, told: dict[str, str]) -> httpx.Response:
-        if told["call_id"] in self.outputs:
-            losses = [loss_of(self.task, output, told["truth"]) for output in self.outputs[told["call_id"]]]
+        call_id = told["request_id"].removeprefix("request of ")
+        if call_id in self.outputs:
+            losses = [loss_of(self.task, output, told["truth"]) for output in self.outputs[call_id]]
             assert losses[0] is not None and losses[1] is not None
             at = float(self.counts["chosen"])
-            self.store.add_losses(Losses(self.trial.id, told["call_id"], at, losses[0], losses[1]))
+            self.store.add_losses(Losses(self.trial.id, call_id, at, losses[0], losses[1]))
         return httpx.Response(200, json={})
 
 

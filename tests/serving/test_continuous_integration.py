@@ -40,7 +40,7 @@ def settings(tmp_path: Path, with_settings: Callable[..., Settings]) -> Settings
     )
     tolerant = {"max_base_regression": 1.0, "max_slice_regression": 1.0, "min_score": 0.5}
     few = {"min_test_rows": 4, "min_slice_rows": 1}
-    learning = {"target_modules": ["query", "value", "dense"], "learning_rate": 0.02, "epochs": 12, "batch_size": 8}
+    learning = {"target_modules": ["query", "value", "dense"], "learning_rate": 0.02, "epochs": 6, "batch_size": 4}
     own = {"base": "tiny/bert", "lora_rank": 4, **learning, **tolerant, **few}
     return with_settings(
         engines=["nlu", "sentiment"],
@@ -51,7 +51,7 @@ def settings(tmp_path: Path, with_settings: Callable[..., Settings]) -> Settings
             "engines": {"nlu": {**own, "only": {"label_kind": "topic"}}, "sentiment": own},
             "variants": {
                 "nlu.topic": {"enabled": False},
-                "nlu.news": {"only": {"dataset": "owner/news"}, "epochs": 20},
+                "nlu.news": {"only": {"dataset": "owner/news"}, "epochs": 10},
                 "nlu.rare": {"only": {"dataset": "owner/rare"}, "min_train_rows": 10},
             },
         },

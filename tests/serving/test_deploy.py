@@ -16,7 +16,7 @@ from data_foundry.compute import guarded
 from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.engines.adapters import adapters
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage, Version
+from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.lake import Commit, Lake, Layer, fingerprint
 from data_foundry.report import Action, EngineReport, Outcome, Step, StepResult
 from data_foundry.serving import deploy, replay, shadow, standings
@@ -440,12 +440,42 @@ def test_what_a_live_gateway_moved_is_left_as_it_is(world: World, stage: Stage) 
     assert engines["nlu"].stage == stage
     if stage is Stage.ROLLED_BACK:
         assert world.planned().reason.startswith("it did harm and was taken back: evidence of 300 calls; ")
-        assert engines["nlu"].status == "taken_back"
+        assert engines["nlu"].status == "rolled_back"
     assert world.registry.history() == before
 
 
+@pytest.mark.parametrize(
+    ("stage", "actor", "outcome", "said"),
+    [
+        (Stage.ROLLED_BACK, GATEWAY, Outcome.REFUSED, "it did harm and was taken back: 300 live calls; "),
+        (Stage.ROLLED_BACK, "anna", Outcome.REFUSED, "a person took it back: anna: 300 live calls; "),
+        (Stage.RETIRED, "anna", Outcome.REFUSED, "a person took it back: anna: 300 live calls; "),
+        (Stage.STAGING, GATEWAY, Outcome.DONE, "it is in staging: a person decides from there"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["during the replay", "after the replay"])
+def test_where_somebody_moves_a_version_that_is_being_replayed_that_is_told_and_not_written_over(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str, stage: Stage, actor: str, outcome: Outcome, said: str
+) -> None:
+    name = world.train()
+    replayed = replay.replay_version
+
+    def moved_meanwhile(settings: Any, lake: Any, registry: Registry, spec: Any, version: Version) -> Any:
+        report = replayed(settings, lake, registry, spec, version) if moment == "after the replay" else None
+        registry.transition("nlu", name, stage, actor=actor, reason="300 live calls")
+        return report or replayed(settings, lake, registry, spec, version)
+
+    monkeypatch.setattr(replay, "replay_version", moved_meanwhile)
+    result = deploy.run_step(world.settings, world.planned())
+    assert (result.outcome, result.reason[: len(said) + 30]) == (outcome, f"moved while phase 4 tried it: {said}")
+    assert (world.stage(name), world.version(name).reason) == (stage, "300 live calls")
+    assert world.registry.history()[-1].reason == "300 live calls"
+    assert world.lake.manifest(Layer.MODELS, f"nlu/{name}-deployment") is None, "no record says that it is in shadow"
+    assert world.planned().action is Action.SKIP
+
+
 def test_harm_in_the_replay_takes_no_version_back_that_answers_callers_by_then(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.candidate = Classifier(broken=True)
     name = world.train()
@@ -457,9 +487,9 @@ def test_harm_in_the_replay_takes_no_version_back_that_answers_callers_by_then(
         return report
 
     monkeypatch.setattr(replay, "replay_version", promoted_meanwhile)
-    with pytest.raises(Conflict):
-        deploy.run_step(world.settings, world.planned())
-    assert world.stage(name) is Stage.STAGING
+    result = deploy.run_step(world.settings, world.planned())
+    assert result.outcome is Outcome.DONE and "it is in staging: a person decides from there" in result.reason
+    assert world.stage(name) is Stage.STAGING and "rolled_back: " in caplog.text
     assert world.planned().action is Action.SKIP and "a person decides" in world.planned().reason
 
 

@@ -13,7 +13,8 @@ from serving.gateway_world import TOPIC, Heard, World, answers, ask, eventually,
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
 from data_foundry.records import Rejected
-from data_foundry.serving.calls import Answer, NotServed, Overloaded, TimedOut
+from data_foundry.serving.calls import Answer, NotServed, Overloaded, Starting, TimedOut, give_up
+from data_foundry.serving.gateway import Gateway
 
 
 def test_what_is_in_production_answers_and_says_which_version_it_is(world: World) -> None:
@@ -68,6 +69,18 @@ def test_an_adapter_that_nothing_answers_for_says_why(world: World) -> None:
         gateway.submit("tts", "call", {"text": "hello"})
     assert gateway.ready() == []
     assert heard.said == [(TOPIC, None, "not_served"), ("tts", None, "not_served")]
+
+
+def test_an_answer_that_comes_too_late_is_told_as_timed_out_and_never_as_answered(world: World) -> None:
+    produce(world)
+    gateway = world.gateway(observers=(heard := Heard(),))
+    late = gateway.submit(TOPIC, "call", {"text": "slow"})
+    assert world.models[0].working.wait(20)
+    give_up(late)
+    world.models[0].go.set()
+    ask(gateway)
+    eventually(lambda: len(heard.said) == 2, "both calls' ends")
+    assert heard.said == [(TOPIC, "v1", "timed_out"), (TOPIC, "v1")]
 
 
 def test_a_row_that_a_model_can_not_take_is_refused_before_it_waits(world: World) -> None:
@@ -257,9 +270,9 @@ def test_speech_goes_to_the_adapter_of_its_dialect_where_that_is_in_production_a
     heard: list[Any] = [("malabar", 0.9), ("malabar", 0.7), ("cochin", 0.9), RuntimeError("no answer")]
     submit = gateway.submit
 
-    def submitted(adapter: str, call_id: str, row: Any) -> Future[Answer]:
+    def submitted(adapter: str, call_id: str, row: Any, *, request_id: str | None = None) -> Future[Answer]:
         if adapter != "dialect":
-            return submit(adapter, call_id, row)
+            return submit(adapter, call_id, row, request_id=request_id)
         future: Future[Answer] = Future()
         said = heard.pop(0)
         if isinstance(said, Exception):
@@ -271,7 +284,10 @@ def test_speech_goes_to_the_adapter_of_its_dialect_where_that_is_in_production_a
     monkeypatch.setattr(gateway, "submit", submitted)
     heard_by = [gateway.submit_speech(f"call {n}", {"text": "a"}).result(20).adapter for n in range(4)]
     assert heard_by == ["stt.malabar", "stt", "stt", "stt"]
-    eventually(lambda: gateway.feedback("call 0", "stt", "a"), "feedback on speech finds what answered")
+    eventually(
+        lambda: gateway.feedback(["stt", "stt.malabar"], "a", call_id="call 0"),
+        "feedback on speech finds what answered",
+    )
     world.move("stt.malabar", "v1", Stage.RETIRED)
     gateway.refresh()
     heard.append(AssertionError("nobody asks for the dialect"))
@@ -302,3 +318,12 @@ def test_a_caller_who_comes_when_too_many_wait_is_told_to_come_again(world: Worl
     world.models[0].go.set()
     assert [future.result(20).version for future in futures] == ["v1", "v1"]
     assert (TOPIC, None, "overloaded") in heard.said
+
+
+def test_a_call_that_comes_while_the_gateway_starts_is_told_so_and_counted_as_that(world: World) -> None:
+    world.publish(TOPIC, "v1")
+    world.move(TOPIC, "v1", Stage.SHADOW)
+    early = Gateway(world.settings, observers=(heard := Heard(),))
+    with pytest.raises(Starting):
+        early.submit(TOPIC, "call", {"text": "hello"})
+    assert heard.said == [(TOPIC, None, "starting")]

@@ -8,7 +8,8 @@ import pytest
 from serving.gateway_world import TOPIC, Heard, Mirror, Staging, World, ask, eventually, produce
 
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.serving.calls import Answer, Failed
+from data_foundry.serving.calls import Answer, Failed, TimedOut
+from data_foundry.serving.feedback import SeveralRequests
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.trials.trial import Losses
 
@@ -34,13 +35,33 @@ def test_calls_are_mirrored_to_every_trial_after_they_were_answered(world: World
     assert (shadow.closed, production.closed) == (True, False)
 
 
-def test_nothing_is_mirrored_where_shadow_testing_is_off(world: World) -> None:
+def test_calls_that_waited_for_a_model_that_hung_at_anothers_are_no_failures_of_their_own_version(world: World) -> None:
+    for adapter in (TOPIC, "nlu"):
+        world.publish(adapter, "v1")
+        world.move(adapter, "v1", Stage.PRODUCTION)
+    gateway = world.gateway(only=(TOPIC, "nlu"))
+    mirrors = {mirror.trial.adapter: mirror for mirror in Mirror.made}
+    futures = [gateway.submit("nlu", "hangs", {"text": "slow"})]
+    assert world.models[0].working.wait(20)
+    futures.append(gateway.submit(TOPIC, "waits", {"text": "waits"}))
+    (host,) = [*gateway._placement.hosts]
+    host.abandon()
+    for future in futures:
+        with pytest.raises(TimedOut):
+            future.result(20)
+    assert mirrors["nlu"].offered == [("hangs", None, "timed_out")] and mirrors[TOPIC].offered == []
+
+
+def test_without_shadow_testing_what_answers_callers_is_still_compared_and_nothing_in_shadow_is(world: World) -> None:
     world.change("deployment", shadow_testing=False)
     produce(world)
-    world.publish(TOPIC, "v2")
-    world.move(TOPIC, "v2", Stage.STAGING)
-    gateway = world.gateway()
-    assert ask(gateway).version == "v1" and Mirror.made == Staging.made == []
+    for name, stage in (("v2", Stage.STAGING), ("v3", Stage.SHADOW)):
+        world.publish(TOPIC, name)
+        world.move(TOPIC, name, stage)
+    world.gateway()
+    tried = {mirror.trial.candidate: mirror.trial.stage for mirror in Mirror.made}
+    assert tried == {"v1": Stage.PRODUCTION, "v2": Stage.STAGING}
+    assert [staging.trial.candidate for staging in Staging.made] == ["v2"]
 
 
 def staged(world: World, does: str, **rollout: Any) -> tuple[Gateway, Mirror, Heard]:
@@ -128,15 +149,60 @@ def test_feedback_scores_what_was_answered_and_both_versions_of_its_pair_in_eith
     for call in ("first", "second", "unpaired"):
         ask(gateway, call)
     eventually(lambda: len(mirror.offered) == 3, "all calls were offered")
-    paired = mirror.given["paired"]
-    paired(mirror.trial, "first", "sports", "business")
-    assert gateway.feedback("first", TOPIC, "sports") == {"version": "v1", "loss": 1.0, "trials": [mirror.trial.id]}
-    assert gateway.feedback("second", TOPIC, "sports") == {"version": "v1", "loss": 1.0, "trials": []}
-    paired(mirror.trial, "second", "business", "sports")
+    paired, (first, second, _) = mirror.given["paired"], mirror.requests
+    paired(mirror.trial, first, "sports", "business")
+    scored = {"adapter": TOPIC, "version": "v1", "loss": 1.0, "repeated": False}
+    assert gateway.feedback([TOPIC], "sports", request_id=first) == {**scored, "trials": [mirror.trial.id]}
+    assert gateway.feedback([TOPIC], "sports", call_id="second") == {**scored, "trials": []}
+    paired(mirror.trial, second, "business", "sports")
     paired(mirror.trial, "forgotten", "business", "sports")
     assert [(each.incumbent, each.candidate) for each in kept] == [(0.0, 1.0), (1.0, 0.0)]
-    assert "first" not in f"{kept}"
-    assert gateway.feedback("unpaired", "nlu", "sports") is None and gateway.feedback("other", TOPIC, "sports") is None
+    assert "first" not in f"{kept}" and first not in f"{kept}"
+    assert gateway.feedback(["nlu"], "sports", call_id="unpaired") is None
+    assert gateway.feedback([TOPIC], "sports", call_id="other") is None
+
+
+def test_utterances_of_one_phone_call_are_scored_apart_and_heard_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Losses] = []
+    produce(world)
+    world.publish(TOPIC, "v2")
+    world.move(TOPIC, "v2", Stage.SHADOW)
+    gateway = world.gateway()
+    gateway._recollection._record = kept.append
+    (mirror,) = [each for each in Mirror.made if each.trial.stage is Stage.SHADOW]
+    for request in ("bill", "cancel"):
+        gateway.submit(TOPIC, "phone call", {"text": request}, request_id=request).result(20)
+    eventually(lambda: len(mirror.offered) == 2, "both utterances were offered")
+    assert mirror.requests == ["bill", "cancel"] and {call for call, *_ in mirror.offered} == {"phone call"}
+    # The mirror is behind: the pair of the first utterance comes when the second one was answered.
+    for said in mirror.requests:
+        mirror.given["paired"](mirror.trial, said, said, said)
+    with pytest.raises(SeveralRequests):
+        gateway.feedback([TOPIC], "cancel", call_id="phone call")
+    for said in mirror.requests:
+        assert gateway.feedback([TOPIC], said, request_id=said)
+    assert [(each.incumbent, each.candidate) for each in kept] == [(0.0, 0.0)] * 2
+    assert len({each.call for each in kept}) == 2
+
+
+def test_a_call_id_finds_no_request_among_those_of_several_adapters_or_of_a_call_that_had_more(world: World) -> None:
+    produce(world)
+    recollection = world.gateway()._recollection
+    for request, adapter, call in (("1", "stt", "a"), ("2", "stt.malabar", "a"), ("3", "stt", "b"), ("4", "stt", "b")):
+        recollection.answered(request, Answer(call, adapter, "v1", "x", None, 1.0), "speech-to-text")
+    names = ["stt", "stt.malabar"]
+    for call in "ab":
+        with pytest.raises(SeveralRequests):
+            recollection.feedback(names, "x", call_id=call)
+    recollection._requests["stt", "3"].until = recollection._requests["stt", "1"].until = 0.0
+    assert recollection.feedback(names, "x", request_id="1") is None
+    assert recollection.feedback(names, "x", call_id="a")["adapter"] == "stt.malabar"  # type: ignore[index]
+    recollection._requests["stt.malabar", "2"].until = 0.0
+    with pytest.raises(SeveralRequests):
+        recollection.feedback(names, "x", call_id="b")
+    assert [*recollection._latest] == [("stt", "b")]
 
 
 def test_feedback_that_comes_too_late_is_not_scored(world: World) -> None:
@@ -144,7 +210,7 @@ def test_feedback_that_comes_too_late_is_not_scored(world: World) -> None:
     produce(world)
     gateway = world.gateway()
     ask(gateway)
-    assert gateway.feedback("call", TOPIC, "sports") is None
+    assert gateway.feedback([TOPIC], "sports", call_id="call") is None
 
 
 def test_a_version_on_trial_is_probed_with_calls_and_another_one_can_not_be(world: World) -> None:
@@ -172,5 +238,5 @@ def test_a_caller_who_tells_at_once_what_was_right_is_understood(world: World) -
     known: list[bool] = []
     for number in range(200):
         gateway.submit("nlu.topic", str(number), {"text": "കളി"}).result(20)
-        known.append(gateway.feedback(str(number), "nlu.topic", "sports") is not None)
+        known.append(gateway.feedback(["nlu.topic"], "sports", call_id=str(number)) is not None)
     assert all(known)

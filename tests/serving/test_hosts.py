@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from serving.gateway_world import Model, eventually, resident
 
-from data_foundry.serving.calls import Answer, Failed, Overloaded, TimedOut
-from data_foundry.serving.hosts import Call, Gone, Host
+from data_foundry.serving.calls import Answer, Failed, Overloaded, TimedOut, give_up
+from data_foundry.serving.host import Call, Gone, Host
 from data_foundry.serving.residents import Resident
 
 Ended = tuple[str, str | None, str | None]
@@ -67,6 +67,37 @@ def test_a_call_that_comes_alone_is_answered_alone_by_its_version(line: Callable
         None,
     )
     eventually(lambda: one.ended == [("hello", "v1", None)], "what follows a call")
+
+
+@pytest.mark.parametrize("text", ["slow", "slow, then raise"])
+def test_an_answer_that_nobody_waits_for_any_more_counts_as_timed_out_once(
+    line: Callable[..., Line], text: str
+) -> None:
+    one = line()
+    one.model.working.clear()
+    late = one.call(text)
+    assert one.model.working.wait(20)
+    queued = one.call("queued")
+    for call in (late, queued):
+        give_up(call)
+    one.model.go.set()
+    done = one.call("done")
+    answered = done.result(20)
+    give_up(done)
+    assert done.result() is answered, "it came in time"
+    eventually(lambda: len(one.ended) == 3, "the calls' ends")
+    version = None if "raise" in text else "v1"
+    assert one.ended == [(text, version, "timed_out"), ("queued", None, "timed_out"), ("done", "v1", None)]
+
+
+def test_a_call_given_up_before_its_model_was_ends_once_too(line: Callable[..., Line]) -> None:
+    one = line()
+    give_up(one.held_up())
+    one.host.abandon()
+    assert one.ended == [("slow", None, "timed_out")]
+    one.model.go.set()
+    eventually(lambda: not one.host.lives, "the thread's end")
+    assert one.ended == [("slow", None, "timed_out")]
 
 
 def test_calls_that_wait_are_answered_in_one_batch_for_each_version(line: Callable[..., Line], tmp_path: Path) -> None:
@@ -191,6 +222,19 @@ def test_callers_of_a_model_that_hangs_are_told_when_it_is_given_up(line: Callab
         one.call("b")
     one.model.go.set()
     assert one.host.close(20) and len(one.ended) == 2
+
+
+def test_calls_of_another_version_that_waited_for_a_model_that_hung_never_began(
+    line: Callable[..., Line], tmp_path: Path
+) -> None:
+    one = line()
+    other = one.host.admit(resident("sentiment", "v1", Model(), tmp_path).weights)
+    begun: dict[str, bool] = {}
+    one._end = lambda call, answer, kind: begun.update({call.call_id: call.begun})  # type: ignore[method-assign]
+    one.held_up()
+    one.call("waits", other)
+    one.host.abandon()
+    assert begun == {"slow": True, "waits": False}
 
 
 def test_a_memory_of_answers_that_fails_leaves_no_caller_waiting(line: Callable[..., Line]) -> None:

@@ -30,7 +30,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = Path(__file__).with_name("killed_deployments.py")
     done = subprocess.run(
         [sys.executable, str(program), str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(program.parent)])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(program.parent)]),
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        },
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -97,7 +97,9 @@ def test_a_swap_on_a_real_model_leaves_the_answers_of_the_version_that_comes_bac
     old, new = (version(bases, "bert", "nlu.topic", name, value) for name, value in (("v1", 0.5), ("v2", -0.5)))
     row = {"text": tiny_bases.SENTENCES[0]}
     try:
+        hosts.open(old)
         first, host = hosts.resident(old)
+        hosts.settle()
         before = said(first, row)
         second, same = hosts.resident(new)
         assert same is host and said(second, row).classes != before.classes

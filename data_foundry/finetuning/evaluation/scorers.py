@@ -30,6 +30,8 @@ from data_foundry.finetuning.tasks.task import Row
 
 GREEDY = "greedy"
 TARGETS = {"ml-en": "translation", "en-ml": "text"}
+REWRITTEN = "raw_text_rewritten"
+"""The flag of a row whose raw text had to be written anew to mask personal data: its dataset writes it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     """Score speech to text by CER, akshara error rate and WER, over the whole set.
 
     Each in the Malayalam-safe scoring form and in none (`_raw`), and CER and WER in the form of Vistaar's evaluation,
-    named so. Those two are against the text as its dataset has it (`text_raw`; personal data is masked), and are not
-    measured where a row lacks it. The score is 1 - CER of the scoring form, not below 0.
+    named so. Those two are against the text as its dataset has it (`text_raw`; personal data is masked), over the rows
+    that have it so: those flagged REWRITTEN are left out and counted, and where any other row lacks it, or none is
+    left, nothing is measured. The score is 1 - CER of the scoring form, not below 0.
     """
     import numpy as np
 
@@ -75,14 +78,20 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     forms: dict[str, tuple[list[str], list[str]]] = {
         "": ([scoring_form(text) for text in references], [scoring_form(text) for text in outputs]),
     }
-    as_found = [row["text_raw"] for row in rows if row.get("text_raw")]
-    lacking = len(rows) - len(as_found)
-    if not lacking:
-        forms["_raw"] = as_found, outputs
-        forms["_vistaar_compat"] = [vistaar_compat(t) for t in as_found], [vistaar_compat(text) for text in outputs]
-    why = f"{lacking} of {len(rows)} rows do not say how their dataset writes the text (text_raw)"
+    own = [place for place, row in enumerate(rows) if REWRITTEN not in (row.get("flags") or ())]
+    left_out = len(rows) - len(own)
+    lacking = sum(not rows[place].get("text_raw") for place in own)
+    why = None
+    if lacking:
+        why = f"{lacking} of {len(rows)} rows do not say how their dataset writes the text (text_raw)"
+    elif not own:
+        why = f"the raw text of all {len(rows)} rows was rewritten, to mask personal data"
+    else:
+        as_found, heard = [rows[place]["text_raw"] for place in own], [outputs[place] for place in own]
+        forms["_raw"] = as_found, heard
+        forms["_vistaar_compat"] = [vistaar_compat(t) for t in as_found], [vistaar_compat(text) for text in heard]
     measures = {
-        f"{name}{form}": error_rate(*pair, unit)
+        f"{name}{form}": spread(error_rate(*pair, unit), own, len(rows)) if form else error_rate(*pair, unit)
         for form, pair in forms.items()
         for name, unit in (("cer", "character"), ("aer", "akshara"), ("wer", "word"))
         if (name, form) != ("aer", "_vistaar_compat")  # Vistaar counts no aksharas
@@ -90,13 +99,16 @@ def score_transcripts(predictor: Predictor, rows: Sequence[Row], adapter: str | 
     measures["score"] = measures["cer"].then(lambda cer: np.maximum(0.0, 1.0 - cer), SHARE)
     # The scoring form must never split words: more words would make the same errors look fewer.
     words = {name: sum(len(text.split()) for text in pair[0]) for name, pair in forms.items()}
-    details = {"reference_words": {name.strip("_") or "scoring_form": count for name, count in words.items()}}
+    details = {
+        "reference_words": {name.strip("_") or "scoring_form": count for name, count in words.items()},
+        **({"raw_rows_left_out": left_out} if left_out and why is None else {}),
+    }
     scorer = (
         f"jiwer {version('jiwer')}, scoring form {TEXT_RULES}; *_raw unnormalised, against the text as its dataset has "
-        "it, personal data masked; *_vistaar_compat after Vistaar's evaluation.py with "
-        f"indic-nlp-library {version('indic-nlp-library')}, against the same"
+        "it, personal data masked, without rows rewritten for that; *_vistaar_compat after Vistaar's evaluation.py "
+        f"with indic-nlp-library {version('indic-nlp-library')}, against the same"
     )
-    not_measured = dict.fromkeys(("raw", "vistaar_compat"), why) if lacking else {}
+    not_measured = dict.fromkeys(("raw", "vistaar_compat"), why) if why else {}
     return Scored(measures, scorer, GREEDY, "cer", references, outputs, details=details, not_measured=not_measured)
 
 
@@ -201,6 +213,15 @@ def by_group(measure: Measure, names: Sequence[str]) -> dict[str, Measure]:
         name: Measure(np.concatenate([measure.counts * mask, mask], axis=1), value, measure.bounds)
         for name, mask in groups.items()
     }
+
+
+def spread(measure: Measure, places: Sequence[int], rows: int) -> Measure:
+    """Return a measure of the rows at some places as one of so many rows, of which the others count nothing."""
+    import numpy as np
+
+    counts = np.zeros((rows, measure.counts.shape[1]))
+    counts[places] = measure.counts
+    return replace(measure, counts=counts)
 
 
 def mean_of(measures: Sequence[Measure]) -> Measure:

@@ -28,7 +28,10 @@ def measured(spec: EngineSpec, details: Mapping[str, Any]) -> str:
         relative_reduction(evaluation),
     ]
     if any(name.endswith("_raw") for name in evaluation["difference"]):
-        parts.append(f"`_raw` is {UNNORMALISED}; personal data is masked there. Punctuation and spelling count.")
+        left_out = evaluation["base"].get("raw_rows_left_out", 0)
+        without = f"{counted(left_out, 'row')} whose text had to be rewritten for that left out" if left_out else ""
+        masked = f"personal data is masked there{', ' if without else ''}{without}"
+        parts.append(f"`_raw` is {UNNORMALISED}; {masked}. Punctuation and spelling count.")
     if any(name.endswith("vistaar_compat") for name in evaluation["difference"]):
         parts.append(
             "`vistaar_compat` counts as the Vistaar benchmark does, to be compared with figures published there and "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_foundry.engines import EngineSpec
+from data_foundry.figures import counted
 from data_foundry.finetuning.versions.version_files import SPLITS
 from data_foundry.licence_terms import strictest
 
@@ -111,6 +112,8 @@ def _results(
             continue
         kind, label = METRICS[name]
         low, high = adapted["intervals"][name]
+        if name.endswith(("_raw", "_vistaar_compat")) and (left_out := adapted.get("raw_rows_left_out")):
+            label += f", {counted(left_out, 'row')} left out"
         interval = "" if low is None or high is None else f", 95 % interval {low:.4f} to {high:.4f}"
         found.append(
             EvalResult(

@@ -89,13 +89,14 @@ class Conflict(FoundryError):
 
 
 Check = Callable[[Sequence[HistoryEntry]], None]
-"""Looks at a version's history inside the transaction of a change, and stops the change by what it raises."""
+"""Looks at an adapter's history inside the transaction of a change, and stops the change by what it raises."""
 
 
 class Registry:
     """The versions under one base path. Opening it writes nothing; the first registration makes the file."""
 
     def __init__(self, lake: Lake) -> None:
+        self.lake = lake
         self.path: Path = lake.folder(Layer.MODELS, FILE_NAME)
         schema, tables = _SCHEMA + HISTORY_SCHEMA, ("versions", "history")
         self._database = Database(self.path, "The model registry", schema, tables, lake.storage)
@@ -197,7 +198,7 @@ class Registry:
         """Move a version to another stage and return it; the version that held an exclusive stage retires with it.
 
         `expected` is where the caller saw it: a stage, or the version itself, which then must have its hashes and have
-        come to its stage at the same time. `check` looks at its history while nobody else can change it. Raises
+        come to its stage at the same time. `check` looks at its adapter's history while nobody can change it. Raises
         Conflict where it does not stand as expected, and FoundryError for an unknown version and for a transition that
         the table does not allow.
         """
@@ -352,7 +353,7 @@ def _as_expected(
             since = f"{known.stage} since {known.stage_since}, weights {known.artefact_hash[:12]}"
             raise Conflict(f"{engine}/{version} stands elsewhere by now: {since}.", "Look again, then decide.")
     if check is not None:
-        check([e for e in read_entries(connection) if (e.engine, e.version) == (engine, version)])
+        check([entry for entry in read_entries(connection) if entry.engine == engine])
     return known
 
 

@@ -63,6 +63,11 @@ class _Part:
         return self.text[self.groups[place - 1].end : self.groups[place].start]
 
     @cached_property
+    def goes_on(self) -> list[bool]:
+        """Whether each group and the one before it may be of one number."""
+        return [place > 0 and _INSIDE.fullmatch(self.mark(place)) is not None for place in range(len(self.groups))]
+
+    @cached_property
     def named(self) -> bool:
         """Whether a word beside the groups names an Aadhaar number or a card."""
         return _NAMED.search(self.text, max(0, self.groups[0].start - 40), self.groups[-1].end + 40) is not None
@@ -209,12 +214,12 @@ def _windows(part: _Part, first: int) -> Iterator[int]:
     """Yield the last group of each window that begins with a group and has the digits of a mobile, longest first."""
     digits, found = "", []
     for last in range(first, len(part.groups)):
-        if last > first and not _INSIDE.fullmatch(part.mark(last)):
+        if last > first and not part.goes_on[last]:
             break
         digits += part.groups[last].digits
         if len(digits) > _LONGEST:
             break
-        if _NATIONAL.fullmatch(digits):
+        if len(digits) >= 10 and _NATIONAL.fullmatch(digits):
             found.append(last)
     yield from reversed(found)
 
@@ -239,6 +244,8 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
         return False
     if first == last:
         return not _is_decimal(text, start, end)
+    if set(lengths) == {1} and is_counting([int(digit) for digit in digits]):
+        return False
     if are_counts(text, start, end) or _is_not_grouped(text, start, end):
         return False
     prefixed = _is_prefixed(part, first, last)
@@ -253,7 +260,7 @@ def _is_mobile(part: _Part, first: int, last: int, beside: int) -> bool:
     if beside and not proved and (lengths != (5, 5) or beside == 5 or not _stands_out(part, first, last)):
         return False
     if set(lengths) == {1}:
-        return not is_counting([int(digit) for digit in digits])
+        return True
     marks = {part.mark(place) for place in range(first + 1, last + 1)}
     weak = (
         len(digits) > 10  # the code of the country is not set apart

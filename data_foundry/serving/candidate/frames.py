@@ -6,6 +6,9 @@ import struct
 
 _LENGTH = struct.Struct(">Q")
 MAX_MESSAGE = 64 * 2**20
+"""Bytes of a message that may hold a caller's audio."""
+MAX_ANSWER = 2**20
+"""Bytes of a message from a candidate; while one is read, the gateway does nothing else."""
 
 
 class TooLong(Exception):
@@ -18,10 +21,10 @@ def frame(message: bytes) -> bytes:
 
 
 class Frames:
-    """Takes bytes as they arrive, gives whole messages."""
+    """Takes bytes as they arrive, gives whole messages of at most `most` bytes each."""
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
+    def __init__(self, most: int = MAX_MESSAGE) -> None:
+        self._bytes, self._most = bytearray(), most
 
     def feed(self, some: bytes) -> None:
         """Add bytes that arrived."""
@@ -32,7 +35,7 @@ class Frames:
         if len(self._bytes) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._bytes)
-        if length > MAX_MESSAGE:
+        if length > self._most:
             raise TooLong(str(length))
         end = _LENGTH.size + length
         if len(self._bytes) < end:

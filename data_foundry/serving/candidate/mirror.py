@@ -22,7 +22,7 @@ from data_foundry.serving.calls import Answer, Row
 from data_foundry.serving.candidate.loading import Loading
 from data_foundry.serving.candidate.probe import probe
 from data_foundry.serving.candidate.process import CandidateProcess
-from data_foundry.serving.candidate.said import CandidateFailed, Said
+from data_foundry.serving.candidate.said import OUT_OF_MEMORY, CandidateFailed, Said
 from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
 from data_foundry.serving.candidate.versions import loading_of
 from data_foundry.serving.trials.trial import Pair, Side, Trial
@@ -34,7 +34,7 @@ LOOK_SECONDS = 0.25
 TRIES = 3
 
 Paired = Callable[[Trial, str, Any, Any], None]
-"""Told of a trial, a call's id, and what the incumbent and the candidate said."""
+"""Told of a trial, a request's id, and what the incumbent and the candidate said."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Call:
-    call_id: str
+    request_id: str
     row: Row
     answered_by: str | None
     error: str | None
@@ -127,11 +127,12 @@ class Mirror:
         """Whether both versions are loaded."""
         return self._process.ready
 
-    def offer(self, call_id: str, row: Row, answer: Answer | None, error: str | None = None) -> bool:
-        """Mirror a call, if it is chosen, and say whether it is; never waits.
+    def offer(self, call_id: str, request_id: str, row: Row, answer: Answer | None, error: str | None = None) -> bool:
+        """Mirror a request, if its call is chosen, and say whether it is; never waits.
 
-        To be told of every call of the adapter, those that failed too: which of them are chosen is the hash's affair
-        alone. `error` is the kind of failure where the candidate should have answered the caller and did not.
+        To be told of every request to the adapter, those that failed too: which of them are chosen is the affair of
+        their call's hash alone. `error` is the kind of failure where the candidate should have answered the caller and
+        did not.
         """
         chosen = is_chosen(call_id, self._key, self._shadow_share, "shadow") or is_chosen(
             call_id, self._key, self._staging_share, "staging"
@@ -146,7 +147,7 @@ class Mirror:
             elif len(self._queue) >= self._queue_size:
                 self._counts.dropped["queue_full" if self._process.ready else "candidate_down"] += 1
             else:
-                self._queue.append(_Call(call_id, dict(row), answer.version if answer else None, error))
+                self._queue.append(_Call(request_id, dict(row), answer.version if answer else None, error))
                 self._changed.notify_all()
         return True
 
@@ -196,7 +197,7 @@ class Mirror:
                 continue
             self._count(pair)
             if len(said) == 2 and self._paired is not None:
-                self._tell(self._paired, call.call_id, said)
+                self._tell(self._paired, call.request_id, said)
 
     def _next(self) -> _Call | None:
         with self._changed:
@@ -204,11 +205,16 @@ class Mirror:
             return None if self._closed else self._queue.popleft()
 
     def _pair(self, call: _Call) -> tuple[Pair, Mapping[str, Said]]:
+        """Ask both versions and return how they did, and what they said. Raises _Dropped where that makes no pair.
+
+        Memory that runs out is the candidate's error, whichever version was asked just then: both are in one process,
+        where the incumbent worked well before the candidate came.
+        """
         trial = self.trial
         versions = (trial.incumbent, trial.candidate)
         sides: dict[str, Side] = {}
         said: dict[str, Said] = {}
-        for version in reversed(versions) if candidate_first(call.call_id, self._key) else versions:
+        for version in reversed(versions) if candidate_first(call.request_id, self._key) else versions:
             try:
                 if version == trial.candidate and call.error is not None:
                     raise CandidateFailed(call.error)
@@ -216,27 +222,37 @@ class Mirror:
                 sides[version] = Side(heard.milliseconds, None, heard.confidence)
             except CandidateFailed as failed:
                 sides[version] = self._failed(call, version, failed)
+        if sides[trial.incumbent].error == OUT_OF_MEMORY:
+            said.clear()
+            sides[trial.incumbent] = Side(None)
+            sides[trial.candidate] = Side(None, sides[trial.candidate].error or OUT_OF_MEMORY)
+            self._remember(CandidateFailed(OUT_OF_MEMORY))
         incumbent, candidate = (said.get(version) for version in versions)
         apart = None
         if incumbent is not None and candidate is not None:
             apart = disagreement_of(self._process.task, incumbent.output, candidate.output)
-        name = call_hash(call.call_id, self._key)
+        name = call_hash(call.request_id, self._key)
         return Pair(trial.id, name, time.time(), sides[trial.incumbent], sides[trial.candidate], apart), said
 
     def _failed(self, call: _Call, version: str, failed: CandidateFailed) -> Side:
         """Return how a version did that did not answer here. Raises _Dropped where that is not known."""
+        trial = self.trial
         if failed.kind == "closed":
             raise _Dropped("closed")
         if failed.dropped or failed.kind == "not_loaded":
-            # It can't be asked here, but the caller has its answer.
+            # It can't be asked here, but its caller has its answer.
             if version == call.answered_by:
+                return Side(None)
+            # How the candidate did with its own caller counts, whatever became of the files of what it replaced: its
+            # answers as well as its errors, which alone would make it look worse than it is.
+            if version == trial.incumbent and (call.error is not None or call.answered_by == trial.candidate):
                 return Side(None)
             if failed.dropped:
                 raise _Dropped("candidate_down")
             # An incumbent that is not there makes no candidate look good.
-            if version == self.trial.incumbent:
+            if version == trial.incumbent:
                 raise _Dropped("incumbent_not_loaded")
-        if version == self.trial.candidate:
+        if version == trial.candidate:
             self._remember(failed)
         return Side(None, failed.kind)
 
@@ -254,9 +270,9 @@ class Mirror:
                 if failed.kind != "not_ready" or self._process.failure is not None or tries == TRIES:
                     raise
 
-    def _tell(self, paired: Paired, call_id: str, said: Mapping[str, Said]) -> None:
+    def _tell(self, paired: Paired, request_id: str, said: Mapping[str, Said]) -> None:
         try:
-            paired(self.trial, call_id, said[self.trial.incumbent].output, said[self.trial.candidate].output)
+            paired(self.trial, request_id, said[self.trial.incumbent].output, said[self.trial.candidate].output)
         except Exception as error:
             log.error("Who listens to %s failed: %s.", self._process.name, type(error).__name__)
 

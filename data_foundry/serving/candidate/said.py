@@ -11,11 +11,14 @@ from data_foundry.training_config import Task
 
 MAX_CHARACTERS = 100_000
 MAX_FAILURE_CHARACTERS = 60
+MAX_LAYERS, MAX_FRAMES = 64, 20_000
+MAX_CLASSES = 1_000
 MAX_NUMBER = 1e15
 LABELLED = ("text-classification", "audio-classification")
 ROUNDING = 1e-6
 """By so much a sum of probabilities may exceed 1."""
 
+OUT_OF_MEMORY = "out_of_memory"
 NOT_ITS_FAULT = frozenset({"not_ready", "queue_full", "closed", "lost"})
 """Failures that say nothing of the version that was asked."""
 
@@ -59,7 +62,7 @@ def said_in(message: Mapping[str, Any], task: Task, labels: Sequence[str] = ()) 
         raise InvalidAnswer("not what this task answers")
     output, milliseconds = message["output"], message.get("milliseconds")
     classes = message.get("classes")
-    if not isinstance(classes, Mapping):
+    if not isinstance(classes, Mapping) or len(classes) > MAX_CLASSES:
         raise InvalidAnswer("no classes")
     if task in LABELLED and any(known and output not in known for known in (labels, classes)):
         raise InvalidAnswer("not a label that the model knows")
@@ -97,7 +100,9 @@ def _is_text(value: Any) -> bool:
 
 
 def _are_codes(value: Any) -> bool:
-    if not isinstance(value, list) or not value or not all(isinstance(layer, list) for layer in value):
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_LAYERS:
+        return False
+    if not all(isinstance(layer, list) and len(layer) <= MAX_FRAMES for layer in value):
         return False
     if len({len(layer) for layer in value}) != 1:
         return False

@@ -19,8 +19,9 @@ from contextlib import suppress
 from typing import Any
 
 from data_foundry.config import PROJECT_ROOT
-from data_foundry.serving.candidate.frames import Frames, TooLong, frame
+from data_foundry.serving.candidate.frames import MAX_ANSWER, Frames, TooLong, frame
 from data_foundry.serving.candidate.proc import held_mib, schedule, used
+from data_foundry.serving.candidate.said import OUT_OF_MEMORY
 
 WORKER = "data_foundry.serving.candidate.worker"
 RECEIVE_BYTES = 2**20
@@ -62,7 +63,7 @@ class Spawned:
                 raise
         self._socket.setblocking(False)
         self._unsent = memoryview(b"")
-        self._frames = Frames()
+        self._frames = Frames(MAX_ANSWER)
         self._looked, self._schedule = time.monotonic(), schedule(self.pid)
 
     @property
@@ -93,7 +94,7 @@ class Spawned:
                 self._move_bytes(happened)
             left = until - time.monotonic()
         if (held := self.held_mib) is not None and held > self._memory_mib:
-            raise Ended("out_of_memory", f"it held {held:.0f} MiB of {self._memory_mib}")
+            raise Ended(OUT_OF_MEMORY, f"it held {held:.0f} MiB of {self._memory_mib}")
         return message
 
     def own_seconds(self) -> float:

@@ -30,6 +30,7 @@ def create_app(service: CallService, keys: Keys | None = None) -> FastAPI:
     settings = service.settings
     app = FastAPI(title=TITLE, version="1", description=ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service, app.state.codec = service, voice.Codec(settings)
+    app.state.feedback = operations.FeedbackThread()
     for router in (speech.router, text.router, voice.router, operations.router, watching.router(service.watch)):
         app.include_router(router)
     app.add_exception_handler(HTTPException, on_refused)

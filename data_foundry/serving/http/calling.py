@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,22 +14,24 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from data_foundry.config import Settings
-from data_foundry.serving.calls import Answer, Row, TimedOut
+from data_foundry.serving.calls import Answer, Row, TimedOut, give_up
 from data_foundry.serving.http.errors import Refused, refused_by
 
 
 class CallGateway(Protocol):
     """What the endpoints need of the gateway."""
 
-    def submit(self, adapter: str, call_id: str, row: Row) -> Future[Answer]: ...
+    def submit(self, adapter: str, call_id: str, row: Row, *, request_id: str | None = None) -> Future[Answer]: ...
 
-    def submit_speech(self, call_id: str, row: Row) -> Future[Answer]: ...
+    def submit_speech(self, call_id: str, row: Row, *, request_id: str | None = None) -> Future[Answer]: ...
 
     def routes(self) -> Mapping[str, Any]: ...
 
     def ready(self) -> list[str]: ...
 
-    def feedback(self, call_id: str, adapter: str, truth: Any) -> Any: ...
+    def feedback(
+        self, adapters: Sequence[str], truth: str, *, request_id: str | None = None, call_id: str | None = None
+    ) -> dict[str, Any] | None: ...
 
 
 class CallService(Protocol):
@@ -46,24 +49,26 @@ class CallService(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose call it is, and the id that the caller knows it by."""
+    """Whose call it is, the id that the caller knows it by, and that of this request, of which a call may have many."""
 
     name: str
     call_id: str
+    request_id: str
     service: CallService
     request: Request
 
     @classmethod
     def of(cls, request: Request) -> Caller:
-        return cls(request.state.caller, request.state.call_id, request.app.state.service, request)
+        state = request.state
+        return cls(state.caller, state.call_id, state.request_id, request.app.state.service, request)
 
     @property
     def settings(self) -> Settings:
         return self.service.settings
 
-    def scoped(self, call_id: str | None = None) -> str:
-        """Return a call's id as the gateway knows it: no caller can name a call of another one."""
-        return f"{self.name}/{call_id or self.call_id}"
+    def scoped(self, named: str) -> str:
+        """Return a call's or request's id as the gateway knows it: no caller can name those of another one."""
+        return f"{self.name}/{named}"
 
     async def answer(self, adapter: str, make_row: Callable[[], Row], *, routed: bool = False) -> Answer:
         """Return the gateway's answer to a row, which is made off the event loop, as the gateway's features are.
@@ -74,25 +79,24 @@ class Caller:
         gateway = self.service.gateway
         seconds = self.settings.serving.request_timeout_seconds
         started = time.monotonic()
-        known = False
+        asked = _Asked()
 
         def submit() -> Future[Answer]:
-            nonlocal known
             row = make_row()
-            if time.monotonic() - started > seconds:
-                raise TimedOut("The call waited too long.")
-            known = True
-            return gateway.submit_speech(self.scoped(), row) if routed else gateway.submit(adapter, self.scoped(), row)
+            call_id, request_id = self.scoped(self.call_id), self.scoped(self.request_id)
+            if routed:
+                return asked.by(lambda: gateway.submit_speech(call_id, row, request_id=request_id))
+            return asked.by(lambda: gateway.submit(adapter, call_id, row, request_id=request_id))
 
         try:
             async with asyncio.timeout(seconds):
                 return await self._while_waited_for(asyncio.wrap_future(await asyncio.to_thread(submit)))
-        except TimeoutError:
-            raise refused_by(TimedOut("The call was not answered in time.")) from None
         except Exception as error:
-            refused = refused_by(error)
+            late = isinstance(error, TimeoutError)
+            known = asked.given_up() if late else asked.known
+            refused = refused_by(TimedOut("The call was not answered in time.") if late else error)
             if not known:
-                # The gateway tells its observers of what it refuses; it never saw this call.
+                # The gateway tells its observers of what it refuses or answers late; it never saw this call.
                 kind = f"rejected:{refused.code}" if refused.status_code < 429 else refused.code
                 self.service.watch.failed(adapter, None, kind, None, time.monotonic() - started)
             if refused.code == "not_served" and not gateway.routes():
@@ -118,10 +122,44 @@ class Caller:
             pass
 
 
+class _Asked:
+    """Whether the gateway knows of a call, which may be given up before a thread hands it over, while, or after."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self._late = False
+        self._answer: Future[Answer] | None = None
+        self._lock = threading.Lock()
+
+    def by(self, submit: Callable[[], Future[Answer]]) -> Future[Answer]:
+        """Hand the call over. Raises TimedOut where it was given up before, and what `submit` raises."""
+        with self._lock:
+            if self._late:
+                raise TimedOut("The call waited too long.")
+            self.known = True
+        answer = submit()
+        with self._lock:
+            self._answer = answer
+            late = self._late
+        if late:
+            give_up(answer)
+        return answer
+
+    def given_up(self) -> bool:
+        """Give the call up; return whether the gateway knows of it, and so tells of its end."""
+        with self._lock:
+            self._late = True
+            known, answer = self.known, self._answer
+        if answer is not None:
+            give_up(answer)
+        return known
+
+
 def meta(answer: Answer, caller: Caller) -> dict[str, Any]:
-    """Return what every answer tells of itself: call, adapter, version, milliseconds of its model, and its stand-in."""
+    """Return what every answer tells of itself: ids, adapter, version, milliseconds of its model, and its stand-in."""
     return {
         "call_id": caller.call_id,
+        "request_id": caller.request_id,
         "adapter": answer.adapter,
         "version": answer.version,
         "milliseconds": round(answer.milliseconds, 3),

@@ -22,6 +22,7 @@ _MEANINGS = {
 }
 _HEADERS = {
     "X-Call-Id": "the call's id, given or made",
+    "X-Request-Id": "the request's own id, which feedback goes by",
     "X-Model-Version": "adapter/version of each model that answered",
     "X-Model-Milliseconds": "how long the models worked on the call",
 }
@@ -83,7 +84,7 @@ def _complete(path: str, method: dict[str, Any]) -> None:
     header = {"name": "X-Call-Id", "in": "header", "required": False, "schema": call_id}
     method.setdefault("parameters", []).append({**header, "description": "the call's id; one is made where none is"})
     for status, answer in answers.items():
-        told = [*_HEADERS] if status == "200" and path not in _NOT_FOR_MODELS else ["X-Call-Id"]
+        told = [*_HEADERS] if status == "200" and path not in _NOT_FOR_MODELS else ["X-Call-Id", "X-Request-Id"]
         answer["headers"] = {
             name: {"description": _HEADERS[name], "schema": {"type": "string"}, "required": True} for name in told
         }

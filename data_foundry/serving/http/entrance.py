@@ -1,4 +1,6 @@
-"""The entrance: every request gets a call id, shows its key, and brings no more than it may in no longer than it may.
+"""The entrance: every request gets its ids, shows its key, and brings no more than it may in no longer than it may.
+
+A call id is the phone call's, as the client gives it; a request id is made here for each request.
 
 The body is read here as a whole, into memory alone: nothing of a caller's goes to a disk.
 """
@@ -11,12 +13,14 @@ import binascii
 import logging
 import re
 import uuid
+from collections import Counter
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_foundry.config import Settings
+from data_foundry.serving.calls import new_request_id
 from data_foundry.serving.http.api_keys import CREATE, Everybody, Keys, is_loopback
 from data_foundry.serving.http.errors import RETRY_AFTER, Refused, error_response, where
 
@@ -30,11 +34,11 @@ _BYTES_A_CHARACTER = 12
 """A character beyond the first plane, written as two JSON escapes."""
 _REST_OF_A_BODY = 1 << 14
 _UPLOADS_AT_ONCE = 16
-"""So many of the largest uploads may be in memory at once."""
+"""So many of the largest uploads may be in memory at once, half of them one caller's."""
 
 
 class Entrance:
-    """ASGI middleware before all endpoints; it sets `call_id` and `caller` in the request's state."""
+    """ASGI middleware before all endpoints; it sets `call_id`, `request_id` and `caller` in the request's state."""
 
     def __init__(self, app: ASGIApp, settings: Settings, keys: Keys) -> None:
         serving = settings.serving
@@ -44,7 +48,7 @@ class Entrance:
         self._upload = int(serving.max_upload_mib * _MIB) + _REST_OF_A_BODY
         self._text = _BYTES_A_CHARACTER * serving.max_text_characters + _REST_OF_A_BODY
         self._room = _UPLOADS_AT_ONCE * self._upload
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,10 +71,14 @@ class Entrance:
                 failed = Refused(500, "internal_error", "The gateway failed. The operator's log says where.")
                 await error_response(failed)(scope, receive, visit.send)
         finally:
-            self._held -= len(body)
+            self._let_go(visit.caller, len(body))
 
     async def _body(self, visit: _Visit, receive: Receive) -> bytes | None:
-        """Return the body, whose bytes count as held from then on; None where the caller went away. Raises Refused."""
+        """Return the body, whose bytes count as held from then on; None where the caller went away. Raises Refused.
+
+        A caller may hold as much as there is room left for all others, so that nobody's stalled uploads shut them out;
+        a body that is no longer than a text may be always passes.
+        """
         form = visit.headers.get("content-type", "").lower().startswith("multipart/")
         limit = self._upload if form else self._text
         # Who showed no key brings nothing, and is not listened to for longer.
@@ -86,7 +94,7 @@ class Entrance:
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        self._held -= size
+                        self._let_go(visit.caller, size)
                         return None
                     part = message.get("body", b"")
                     more = message.get("more_body", False)
@@ -94,30 +102,36 @@ class Entrance:
                         await _let_pass(receive, more, patience)
                         raise _too_large(limit)
                     size += len(part)
-                    self._held += len(part)
+                    self._held[visit.caller] += len(part)
                     parts.append(part)
-                    if self._held > self._room:
+                    if size > self._text and self._held[visit.caller] > self._room - self._held.total():
                         text = "Too many uploads at once. Come again shortly."
                         raise Refused(429, "overloaded", text, headers=RETRY_AFTER)
         except TimeoutError:
-            self._held -= size
+            self._let_go(visit.caller, size)
             text = f"The body did not arrive within {self._seconds:g} s. Send less, or over a faster line."
             raise Refused(408, "request_timeout", text, headers={"Connection": "close"}) from None
-        except Refused:
-            self._held -= size
+        except BaseException:
+            self._let_go(visit.caller, size)
             raise
         return b"".join(parts)
 
+    def _let_go(self, caller: str, size: int) -> None:
+        self._held[caller] -= size
+        if not self._held[caller]:
+            del self._held[caller]
+
 
 class _Visit:
-    """One request: its call id, its caller, and whether an answer to it has begun."""
+    """One request: its ids, its caller, and whether an answer to it has begun."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.headers = Headers(scope=scope)
         self.answering = False
         self._scope, self._send = scope, send
         # A dictionary of its own: what a server hands over may be one for all requests.
-        self._state: dict[str, Any] = {**scope.get("state", {}), "call_id": str(uuid.uuid4()), "caller": ""}
+        ids = {"call_id": str(uuid.uuid4()), "request_id": new_request_id()}
+        self._state: dict[str, Any] = {**scope.get("state", {}), **ids, "caller": ""}
         scope["state"] = self._state
 
     @property
@@ -153,6 +167,7 @@ class _Visit:
             self.answering = True
             headers = MutableHeaders(scope=message)
             headers["X-Call-Id"] = self._state["call_id"]
+            headers["X-Request-Id"] = self._state["request_id"]
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from data_foundry.mistakes import in_words
 from data_foundry.records import Rejected
-from data_foundry.serving.calls import NotServed, Overloaded, TimedOut
+from data_foundry.serving.calls import NotServed, Overloaded, Starting, TimedOut
 
 log = logging.getLogger("data_foundry")
 
@@ -58,6 +58,9 @@ def refused_by(error: Exception) -> Refused:
             return error
         case Rejected():
             return _rejected(error)
+        case Starting():
+            text = "The gateway is starting. Come again shortly."
+            return Refused(429, "starting", text, headers={"Retry-After": "2"})
         case NotServed():
             # Why is for the operator, who finds it in the status: it may name folders.
             return Refused(404, "not_served", "Nothing answers for this here. GET /v1/models lists what is served.")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from data_foundry.serving.agreement import COMPARISONS
+from data_foundry.serving.feedback import SeveralRequests
 from data_foundry.serving.http import schemas
 from data_foundry.serving.http.calling import Caller, CallService, checked_text
 from data_foundry.serving.http.documents import refusals
-from data_foundry.serving.http.errors import Refused
+from data_foundry.serving.http.errors import RETRY_AFTER, Refused
 
 router = APIRouter()
 
@@ -30,6 +34,28 @@ _ROUTED = ("stt", "dialect")
 """Of these the gateway chooses the variant: by the speaker's dialect, or by whether speech or text came."""
 
 
+WAITING_FEEDBACK = 64
+"""So much feedback may wait to be kept; more is turned away."""
+
+
+class FeedbackThread:
+    """The thread that scores feedback: keeping it waits for a file that may be locked, and no call waits with it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "feedback")
+        self._room = threading.BoundedSemaphore(WAITING_FEEDBACK)
+
+    async def run(self, score: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Return what a function returns once its turn has come. Raises Refused where too many wait."""
+        if not self._room.acquire(blocking=False):
+            text = "Too much feedback waits to be kept. Come again shortly."
+            raise Refused(429, "overloaded", text, headers=RETRY_AFTER)
+        scored = self._thread.submit(score)
+        scored.add_done_callback(lambda _: self._room.release())
+        return await asyncio.wrap_future(scored)
+
+
+@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=schemas.Health)
 async def health() -> JSONResponse:
     """Say that the gateway lives; whether it can answer is for /ready to say."""
@@ -42,12 +68,13 @@ async def health() -> JSONResponse:
     responses={503: {"model": schemas.Readiness, "description": "Nothing answers yet, and why."}},
 )
 async def ready(request: Request) -> JSONResponse:
-    """Say whether calls are answered, and what is missing of what the registry names."""
+    """Say whether calls are answered, and name the adapters that are missing; why they are, /v1/status tells."""
     service: CallService = request.app.state.service
-    missing = service.gateway.ready()
+    # Asked without a key, and the reasons name folders.
+    routes = service.gateway.routes()
+    lacking = (reason.partition(":")[0] for reason in service.gateway.ready())
+    missing = [name for name in dict.fromkeys(lacking) if name in routes]
     answers = any(True for _ in answering(service))
-    if not answers and not missing:
-        missing = ["no adapter answers: nothing is registered, and no base can answer alone"]
     return JSONResponse({"ready": answers, "missing": missing}, 200 if answers else 503)
 
 
@@ -68,12 +95,18 @@ async def model(request: Request, name: str) -> JSONResponse:
     raise Refused(404, "model_not_found", "No such model is served. GET /v1/models lists those that are.", "name")
 
 
-@router.post("/v1/feedback", response_model=schemas.Scored, responses=refusals(400, 404))
+@router.post("/v1/feedback", response_model=schemas.Scored, responses=refusals(400, 404, 429))
 async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResponse:
-    """Take what was true of a call, so that versions on trial are judged by it. Of calls made with the same key."""
+    """Take what was true of a request, so that versions on trial are judged by it.
+
+    Of requests made with the same key to this gateway: only the one that answered can score its answer. A request's
+    feedback counts once, the first time.
+    """
     caller = Caller.of(request)
     if (given.adapter is None) == (given.task is None):
         raise Refused(400, "invalid_value", "Give either adapter or task.", "adapter")
+    if given.request_id is None and given.call_id is None:
+        raise Refused(400, "invalid_value", "Give the request_id of the answer.", "request_id")
     truth = checked_text(given.truth, "truth", caller.settings)
     routes = caller.service.gateway.routes()
     name = TASKS[given.task] if given.task is not None else str(given.adapter)
@@ -82,17 +115,28 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
     if not known:
         text = "No such model is served. GET /v1/models lists those that are."
         raise Refused(404, "model_not_found", text, "adapter" if given.adapter else "task")
+    if not COMPARISONS[routes[known[0]].task].has_reference:
+        text = "No feedback can be scored for this model: nothing says which tokens would have been right."
+        raise Refused(400, "not_scorable", text, "adapter")
     labels = routes[known[0]].labels
     if labels and truth not in labels:
         text = f"truth: it must be one of the model's labels: {', '.join(labels)}."
         raise Refused(400, "invalid_value", text, "truth")
-    gateway = caller.service.gateway
-    for each in known:
-        scored = await asyncio.to_thread(gateway.feedback, caller.scoped(given.call_id), each, truth)
-        if scored is not None:
-            return JSONResponse({"call_id": given.call_id, "adapter": each, "accepted": True})
-    text = "No answer to this call is remembered: it was not made with this key, or too long ago."
-    raise Refused(404, "call_not_found", text, "call_id")
+    ids = {name: getattr(given, name) for name in ("request_id", "call_id")}
+    scoped = {name: caller.scoped(each) if each is not None else None for name, each in ids.items()}
+    gateway, waiting = caller.service.gateway, request.app.state.feedback
+    try:
+        scored = await waiting.run(lambda: gateway.feedback(known, truth, **scoped))
+    except SeveralRequests:
+        text = "Several requests were answered under this call_id. Give the request_id of the answer that is meant."
+        raise Refused(400, "several_requests", text, "request_id") from None
+    if scored is None:
+        text = (
+            "No such answer is remembered: it was not given to this key, or too long ago, or by another gateway or "
+            "replica; only the gateway that answered can score it."
+        )
+        raise Refused(404, "call_not_found", text, "request_id" if given.request_id is not None else "call_id")
+    return JSONResponse({**ids, "adapter": scored["adapter"], "accepted": True, "repeated": scored["repeated"]})
 
 
 def answering(service: CallService) -> Iterator[Any]:

@@ -6,6 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+Words = Annotated[StrictStr, Field(json_schema_extra={"minLength": 1})]
+"""A text that says something; the endpoint refuses an empty one as it does one of spaces."""
+Id = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+
 
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -14,7 +18,7 @@ class _Given(BaseModel):
 class TextRequest(_Given):
     """A text of a caller's, in Malayalam; `model` names another adapter of the engine than the usual one."""
 
-    text: Annotated[StrictStr, Field(min_length=1, examples=["എന്റെ ബാലൻസ് എത്ര"])]
+    text: Annotated[Words, Field(examples=["എന്റെ ബാലൻസ് എത്ര"])]
     model: StrictStr | None = None
 
 
@@ -27,7 +31,7 @@ class TranslateRequest(TextRequest):
 class SpeechRequest(_Given):
     """A text to be spoken. `voice` is taken for the client's sake: a model speaks with the voices it was trained on."""
 
-    input: Annotated[StrictStr, Field(min_length=1)]
+    input: Words
     model: StrictStr | None = None
     voice: StrictStr | dict[str, Any] | None = None
     response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"
@@ -38,18 +42,20 @@ class SpeechRequest(_Given):
 class TokensRequest(_Given):
     """A text to be spoken, as codec tokens."""
 
-    input: Annotated[StrictStr, Field(min_length=1)]
+    input: Words
     model: StrictStr | None = None
 
 
 class FeedbackRequest(_Given):
-    """What was true of a call: the label's name, or the text that was said or should have been written.
+    """What was true of a request: the label's name, or the text that was said or should have been written.
 
-    Give the `adapter` of the answer, or the `task`.
+    Give the `request_id` of the answer, or the `call_id` where one request alone was answered under it; and the
+    `adapter` of the answer, or the `task`.
     """
 
-    call_id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-    truth: Annotated[StrictStr, Field(min_length=1)]
+    request_id: Id | None = None
+    call_id: Id | None = None
+    truth: Words
     adapter: StrictStr | None = None
     task: Literal["transcription", "intent", "topic", "sentiment", "dialect", "translation"] | None = None
 
@@ -58,6 +64,7 @@ class Answered(BaseModel):
     """What every answer tells: `milliseconds` are of the model's work; `fallback` the version it stands in for."""
 
     call_id: str
+    request_id: str
     adapter: str
     version: str
     milliseconds: float
@@ -82,7 +89,7 @@ class Label(Answered):
 
 
 class Sentiment(Label):
-    """`ivr_label` is what the polarity means on a phone line; None where it means nothing."""
+    """`ivr_label` is what the polarity means on a phone line; None where it is unknown or means nothing."""
 
     ivr_label: str | None
 
@@ -91,6 +98,7 @@ class Understanding(BaseModel):
     """`not_served` says why the intent or the topic is None."""
 
     call_id: str
+    request_id: str
     intent: Label | None
     topic: Label | None
     not_served: dict[str, str]
@@ -111,9 +119,13 @@ class Tokens(Answered):
 
 
 class Scored(BaseModel):
-    call_id: str
+    """`request_id` and `call_id` as they were given; `repeated`: feedback came before, and it is that which counts."""
+
+    request_id: str | None
+    call_id: str | None
     adapter: str
     accepted: Literal[True]
+    repeated: bool
 
 
 class Model(BaseModel):
@@ -138,7 +150,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`missing`: what the registry names and this gateway does not serve."""
+    """`missing`: adapters that the registry names and this gateway does not serve; /v1/status says why."""
 
     ready: bool
     missing: list[str]

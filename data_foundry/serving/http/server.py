@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -40,8 +41,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host.strip("[]"), port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         found.close()
+        if isinstance(error, (socket.gaierror, UnicodeError)) or error.errno == errno.EADDRNOTAVAIL:
+            way_out = "Give --host one of its addresses: 127.0.0.1 for this machine alone, 0.0.0.0 for all."
+            raise FoundryError(f"Can't listen on {host}: that is no address of this machine.", way_out) from None
         way_out = "Choose another with --port N (0: any that is free), or end what listens there."
         raise FoundryError(f"Can't listen on {host}:{port}: {error.strerror or error}.", way_out) from None
     return found

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from data_foundry.engines.sentiment import IVR_LABELS
-from data_foundry.serving.calls import Answer
+from data_foundry.serving.calls import Answer, NotServed
 from data_foundry.serving.http import schemas
 from data_foundry.serving.http.calling import Caller, checked_text, labelled, meta, reply, served
 from data_foundry.serving.http.documents import refusals
-from data_foundry.serving.http.errors import Refused
+from data_foundry.serving.http.errors import Refused, refused_by
 
 INTENT, TOPIC, SENTIMENT, TRANSLATION = "nlu", "nlu.topic", "sentiment", "translation"
 
@@ -31,7 +32,9 @@ async def understand(request: Request, given: schemas.TextRequest) -> JSONRespon
     if given.model is not None:
         adapter = served(caller, given.model, INTENT)
         asked = {"topic" if adapter == TOPIC else "intent": adapter}
-    found = await asyncio.gather(*(_one(caller, adapter, text) for adapter in asked.values()))
+    routes = caller.service.gateway.routes()
+    served_too = {adapter for adapter in asked.values() if adapter in routes and not routes[adapter].why}
+    found = await asyncio.gather(*(_one(caller, adapter, text, served_too) for adapter in asked.values()))
     answers = [answer for answer in found if isinstance(answer, Answer)]
     said = dict(zip(asked, found, strict=True))
     refused = {name: each for name, each in said.items() if isinstance(each, Refused)}
@@ -39,6 +42,7 @@ async def understand(request: Request, given: schemas.TextRequest) -> JSONRespon
         raise next(iter(refused.values()))
     body = {
         "call_id": caller.call_id,
+        "request_id": caller.request_id,
         "intent": None,
         "topic": None,
         **{name: labelled(each, caller) if isinstance(each, Answer) else None for name, each in said.items()},
@@ -69,8 +73,13 @@ async def translate(request: Request, given: schemas.TranslateRequest) -> JSONRe
     return reply({**body, **meta(answer, caller)}, answer)
 
 
-async def _one(caller: Caller, adapter: str, text: str) -> Answer | Refused:
-    """Return an adapter's answer, or why it is not served; other failures are the whole call's. Raises Refused."""
+async def _one(caller: Caller, adapter: str, text: str, served_too: Collection[str]) -> Answer | Refused:
+    """Return an adapter's answer, or why it is not served; other failures are the whole call's. Raises Refused.
+
+    Where another of those `served_too` answers, this one is not asked for what it does not serve: that is no failure.
+    """
+    if served_too and adapter not in served_too:
+        return refused_by(NotServed(f"{adapter} is not served."))
     try:
         return await caller.answer(adapter, lambda: {"text": text})
     except Refused as refused:

@@ -42,6 +42,7 @@ def router(watched: Watched, guards: Sequence[Any] = ()) -> APIRouter:
     """Return the routes of the page and its data; `guards` are dependencies that the data asks for."""
     routes = APIRouter(tags=["watching"])
 
+    @routes.head("/", include_in_schema=False)
     @routes.get("/", include_in_schema=False)
     def page() -> Response:
         return Response(_file("index.html"), media_type="text/html; charset=utf-8", headers=SECURITY)

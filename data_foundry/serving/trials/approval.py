@@ -20,6 +20,7 @@ from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.admission import check_person, standing
 from data_foundry.serving.trials.followed import TRIAL, FollowedTrial
+from data_foundry.serving.trials.judgement import unscorable
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.store import TrialStore
 from data_foundry.serving_settings import Rollout
@@ -29,6 +30,7 @@ UNTIL = "until"
 # Events after which an approval of before counts no more, and how they are told.
 CHANGED = {"evaluated again": "it was evaluated again", "weights changed": "its weights changed"}
 APPROVABLE = (Stage.SHADOW, Stage.STAGING)
+STILL_ANSWERS = {Stage.STAGING: "a share of the callers", Stage.PRODUCTION: "every caller"}
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,11 @@ def proposal(settings: Settings, engine: str, version: str) -> dict[str, Any]:
 def standing_approval(settings: Settings, engine: str, version: str) -> Approval:
     """Return the approval of a version that stands. Raises FoundryError where none does, with the reason."""
     registry = Registry(Lake(settings))
-    given, why = approval_of(
-        registry.history(engine, version), _registered(registry, engine, version), settings.rollout
-    )
+    known = _registered(registry, engine, version)
+    given, why = approval_of(registry.history(engine, version), known, settings.rollout)
     if given is None:
-        raise FoundryError(f"There is no approval to revoke: {why}.", "See `python -m data_foundry models show`.")
+        hint = goes_on(known) or "see `python -m data_foundry models show`"
+        raise FoundryError(f"There is no approval to revoke: {why}.", f"{hint[0].upper()}{hint[1:]}.")
     return given
 
 
@@ -115,6 +117,26 @@ def revoke(settings: Settings, engine: str, version: str, *, actor: str, reason:
     evidence = {REVOKED: given.hash, "reason": reason.strip()}
     Registry(Lake(settings)).note(engine, version, actor=actor.strip(), reason=said, evidence=evidence)
     return given
+
+
+def revoked(entries: Sequence[HistoryEntry], version: Version) -> str | None:
+    """Return who revoked the approval of a version, and why, where that is the latest word on it; None otherwise."""
+    for entry in reversed(entries):
+        if (entry.engine, entry.version) != (version.engine, version.version):
+            continue
+        if APPROVED in entry.evidence:
+            return None
+        if REVOKED in entry.evidence:
+            return f"{entry.actor} revoked its approval: {entry.evidence.get('reason', entry.reason)}"
+    return None
+
+
+def goes_on(version: Version) -> str | None:
+    """Return that a version goes on answering without its approval, and what ends that; None if it answers nobody."""
+    if version.stage not in STILL_ANSWERS:
+        return None
+    rollback = f"python -m data_foundry rollback {version.engine}/{version.version} --actor WHO --reason WHY"
+    return f"it goes on answering {STILL_ANSWERS[version.stage]} in {version.stage}; what stops it is: {rollback}"
 
 
 def still(given: Approval, version: Version, rollout: Rollout) -> Check:
@@ -176,6 +198,7 @@ def _proposed(
         "gates": [{key: gate.get(key) for key in ("gate", "verdict", "reason")} for gate in model.details["gates"]],
         "score": _score(model),
         "trials": _trials(settings, lake, registry, known),
+        "unscorable": unscorable(engine),
         "approved_already": asdict(given) if given else None,
         "approval": said,
     }

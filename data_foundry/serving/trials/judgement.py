@@ -4,10 +4,12 @@ A candidate fails as soon as one metric shows harm, and passes once every metric
 else holds: no data, no feedback, a metric that stopped arriving or can't be a measurement is never a pass. The verdict
 is a function of the observations in the store's order, not of when it is asked for, so two gateways agree.
 
-Judged are `errors` (the candidate's failed calls less the incumbent's), `latency` (the ratio of both times of a call)
-and `quality` (the difference of both losses, where feedback came). Disagreement and confidence are shown and not
-judged: two answers that differ do not say which is right, and a better candidate has to differ; and a model's
-confidence is its own claim, which fine-tuning moves whether or not its answers get better.
+Judged are `errors` (the candidate's failed or stalled calls less the incumbent's), `latency` (the ratio of both times
+of a call) and `quality` (the difference of both losses, where feedback came). A call stalled that took over four times
+`max_latency_ratio` as long as the other version's. So far a single ratio counts for the mean of ratios: rare and huge
+ones, which a mean of cut ratios can't see, are counted as what they are to a caller. Disagreement and confidence are
+shown and not judged: two answers that differ do not say which is right, and a better candidate has to differ; and a
+model's confidence is its own claim, which fine-tuning moves whether or not its answers get better.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
+from data_foundry.serving.agreement import COMPARISONS
 from data_foundry.serving.trials.sequential import LimitTest, Sample
 from data_foundry.serving.trials.trial import Losses, Pair, Side, Trial
 from data_foundry.serving_settings import Rollout
@@ -30,10 +34,23 @@ STAGES = 3
 LATENCY_SPAN = math.log(4)
 """How far from the limit the logarithm of a ratio of times counts: a quarter and four times the limit are the ends.
 Both lie as far, so that noise which strikes both versions alike moves the mean to neither side of the limit."""
+MEASURES = {
+    "errors": "share of calls more that failed, or took over 4 times the limit of latency as long as the other version",
+    "latency": "geometric mean of the ratios of both times, each cut at a quarter of the limit and 4 times the limit",
+    "quality": "mean loss more, on calls with feedback",
+}
 SHORTEST_MILLISECONDS = 1e-3
 STALE_GAPS = 10
 """A metric that has not been heard of for this many times its usual gap has stopped arriving."""
 LARGEST_E_VALUE = 1e300
+_LARGEST_LOG = 700.0
+
+
+def unscorable(adapter: str) -> str | None:
+    """Return why no feedback can say how well an adapter answered, so that it stays in shadow; None where it can."""
+    if COMPARISONS[spec_of(adapter).task].has_reference:
+        return None
+    return "no feedback can be scored for speech: it stays in shadow"
 
 
 @dataclass
@@ -54,15 +71,19 @@ class Arrivals:
         return until - self.last > max(patience, STALE_GAPS * usual)
 
 
+_MEASURED = ("measure", "calls", "mean", "lower", "upper", "margin", "unit")
+
+
 @dataclass(frozen=True)
 class MetricJudgement:
     """What the observations say of one metric.
 
     `mean`, the confidence sequence `lower`..`upper` (level 1 - alpha) and `margin` are in `unit`: a "share" of calls
-    more, a "loss" more, or the "ratio" of times (geometric mean). The three are None before the first observation.
-    e-values stand as natural logarithms.
+    more, a "loss" more, or the "ratio" of times; of what they are a mean, `measure` says (see MEASURES). The three are
+    None before the first observation. e-values stand as natural logarithms.
     """
 
+    measure: str
     calls: int
     mean: float | None
     lower: float | None
@@ -79,10 +100,26 @@ class MetricJudgement:
 
     def as_json(self) -> dict[str, Any]:
         """Return it JSON-like, every number finite; an e-value is cut at 1e300, its logarithm is not."""
-        measured = {name: getattr(self, name) for name in ("calls", "mean", "lower", "upper", "margin", "unit")}
+        measured = {name: getattr(self, name) for name in _MEASURED}
         harm = {**_e_value(self.log_e_harm, self.harm_threshold), "failed_after": self.failed_after}
         safety = _e_value(self.log_e_safety, self.safety_threshold)
         return {**measured, "harm": harm, "safety": safety, "verdict": self.verdict, "reason": self.reason}
+
+
+@dataclass
+class _Range:
+    """The least and the greatest of the values so far."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def note(self, value: float) -> None:
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+    @property
+    def one(self) -> bool:
+        """Whether all are one and the same."""
+        return self.low == self.high
 
 
 @dataclass(frozen=True)
@@ -119,10 +156,11 @@ class _Metric:
 class Judge:
     """Judges one trial from its pairs and losses, which are to come in the store's order, each once.
 
-    Harm needs an e-value of 9 / alpha: three metrics in three stages share `alpha`, so that it bounds the chance that a
-    harmless version is ever taken back on its way. A pass needs 1 / alpha in each metric, which no split can weaken: a
-    version worse than a limit would have to get past the test of just that metric. A call costs the same, be it the
-    first or the ten millionth.
+    Harm needs an e-value of 9 / alpha: three metrics of one trial share alpha / 3, the chance that it ever takes back a
+    harmless version; three trials, one a stage, make `alpha`. One more trial at a stage, because the incumbent became
+    another, adds alpha / 3. A pass needs 1 / alpha in each metric, which no split can weaken: a version worse than a
+    limit would have to get past the test of just that metric. That bound, too, is one trial's. A call costs the same,
+    be it the first or the ten millionth.
     """
 
     def __init__(self, rollout: Rollout, trial: Trial) -> None:
@@ -138,9 +176,11 @@ class Judge:
         }
         self._disagreement = Sample(0, 1)
         self._confidence = Sample(-1, 1)
+        self._stalls = Sample(-1, 1)
+        self._log_ratios = 0.0
         self._last_pair = -math.inf
-        self._shortest, self._longest = math.inf, -math.inf
-        self._least_loss = math.inf
+        self._times = {"incumbent": _Range(), "candidate": _Range()}
+        self._losses = _Range()
         self._latest: Judgement | None = None
 
     @property
@@ -159,15 +199,20 @@ class Judge:
         """Count in one call that both versions heard."""
         self._own(pair)
         failed, before = pair.candidate.error is not None, pair.incumbent.error is not None
-        self._metrics["errors"].add(failed - before, pair.at)
         self._last_pair = max(self._last_pair, pair.at)
         took, took_before = _milliseconds(pair.candidate), _milliseconds(pair.incumbent)
+        stalled = 0
         if took is not None and took_before is not None:
-            self._shortest = min(self._shortest, took, took_before)
-            self._longest = max(self._longest, took, took_before)
+            self._times["candidate"].note(took)
+            self._times["incumbent"].note(took_before)
             sample = self._metrics["latency"].test.sample
             ratio = math.log(took) - math.log(took_before)
+            stalled = (ratio > sample.high) - (-ratio > sample.high)
+            self._log_ratios += ratio
+            self._stalls.add(stalled)
             self._metrics["latency"].add(min(max(ratio, sample.low), sample.high), pair.at)
+        # Only where both answered can one have stalled, so the sum stays within -1..1.
+        self._metrics["errors"].add(failed - before + stalled, pair.at)
         if pair.disagreement is not None:
             self._disagreement.add(pair.disagreement)
         if pair.candidate.confidence is not None and pair.incumbent.confidence is not None:
@@ -176,7 +221,8 @@ class Judge:
     def losses(self, losses: Losses) -> None:
         """Count in what feedback on one call says of both answers."""
         self._own(losses)
-        self._least_loss = min(self._least_loss, losses.incumbent, losses.candidate)
+        self._losses.note(losses.incumbent)
+        self._losses.note(losses.candidate)
         self._metrics["quality"].add(losses.candidate - losses.incumbent, losses.at)
 
     def judgement(self) -> Judgement:
@@ -188,7 +234,12 @@ class Judge:
     def _judgement(self) -> Judgement:
         metrics = {name: self._judged(name) for name in METRICS}
         verdict, reason = self._verdict(metrics)
-        shown = {"disagreement": self._shown(self._disagreement), "confidence": self._shown(self._confidence)}
+        samples = {"disagreement": self._disagreement, "confidence": self._confidence, "stalls": self._stalls}
+        shown = {name: self._shown(sample) for name, sample in samples.items()}
+        timed = self._metrics["latency"].test.sample.count
+        # Of ratios that are not cut no bound can be given: a single one may be as large as it likes.
+        whole = math.exp(min(self._log_ratios / timed, _LARGEST_LOG)) if timed else None
+        shown["times"] = {"measure": "geometric mean of the ratios of both times", "calls": timed, "mean": whole}
         return Judgement(verdict, reason, self.calls, self.rollout.alpha, metrics, shown)
 
     def _verdict(self, metrics: Mapping[str, MetricJudgement]) -> tuple[Verdict, str]:
@@ -227,6 +278,7 @@ class Judge:
         else:
             reason = f"not yet known to be under the limit of {margin:g} ({metric.unit})"
         return MetricJudgement(
+            MEASURES[name],
             sample.count,
             mean,
             lower,
@@ -246,15 +298,19 @@ class Judge:
         """Return why a metric's values can't be what they should be, if so."""
         metric = self._metrics[name]
         if not metric.arrivals.count:
-            return {"errors": "no call", "latency": "no call that both answered in time", "quality": "no feedback"}[
-                name
-            ]
+            no_feedback = unscorable(self.trial.adapter) or "no feedback"
+            return {"errors": "no call", "latency": "no call that both answered in time", "quality": no_feedback}[name]
         if metric.arrivals.silent(self._last_pair, 2 * 60 * self.rollout.feedback_minutes):
             return f"stopped arriving: calls go on, the last of {metric.arrivals.count} values is old"
-        if name == "latency" and self._shortest == self._longest:
-            return f"a dead meter: every time is {self._shortest:g} ms"
-        if name == "quality" and self._least_loss == 1:
-            return "feedback calls every answer of both versions wrong: it may not be about these calls"
+        if name == "latency":
+            still = [
+                f"every time of the {side} is {times.low:g} ms" for side, times in self._times.items() if times.one
+            ]
+            return f"a dead meter: {' and '.join(still)}" if still else None
+        if name == "quality" and self._losses.one and self._losses.low > 0:
+            if self._losses.low == 1:
+                return "feedback calls every answer of both versions wrong: it may not be about these calls"
+            return f"a dead meter: every loss of both versions is {self._losses.low:g}"
         return None
 
     def _shown(self, sample: Sample) -> dict[str, Any]:
@@ -279,5 +335,5 @@ def _milliseconds(side: Side) -> float | None:
 
 
 def _e_value(log_e: float, threshold: float) -> dict[str, Any]:
-    e_value = min(math.exp(min(log_e, 700.0)), LARGEST_E_VALUE)
+    e_value = min(math.exp(min(log_e, _LARGEST_LOG)), LARGEST_E_VALUE)
     return {"log_e_value": log_e, "e_value": e_value, "threshold": threshold}

@@ -1,4 +1,5 @@
-"""Rollback: a version is taken back, and what it had replaced serves again, if its files are what they were."""
+"""Rollback: a version is taken back, and what it had replaced serves again, if its files are what they were, its gates
+do not refuse it, and nobody revoked its approval."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer
 from data_foundry.serving.admission import check_person
+from data_foundry.serving.trials.approval import revoked
 from data_foundry.serving.trials.trial import BASE
 
 log = logging.getLogger("data_foundry")
@@ -56,7 +58,7 @@ def foreseen(lake: Lake, registry: Registry, version: Version) -> Rollback:
         serving = registry.versions(version.engine, Stage.PRODUCTION)
         return Rollback(version, None, None, serving[-1].version if serving else BASE)
     before = registry.replaced(version.engine, version.version)
-    fault = _unfit(lake, before) if before else None
+    fault = _unfit(lake, registry, before) if before else None
     restored = before if fault is None else None
     return Rollback(version, restored, fault, restored.version if restored else BASE)
 
@@ -114,11 +116,13 @@ def back_up(lake: Lake, registry: Registry) -> None:
         log.error("the registry's backup is not up to date: %s", error)
 
 
-def _unfit(lake: Lake, before: Version) -> str | None:
+def _unfit(lake: Lake, registry: Registry, before: Version) -> str | None:
     """Return why the version that would serve again can't, or None."""
     name = f"{before.engine}/{before.version}"
     if fault := files_fault(lake, before):
         return f"{name} can't serve again: {fault}"
+    if word := revoked(registry.history(before.engine, before.version), before):
+        return f"{name} can't serve again: {word}"
     model = lake.manifest(Layer.MODELS, name)
     if model is not None and model.details.get("verdict") == "fail":
         return f"{name} can't serve again: its gates refused it since"

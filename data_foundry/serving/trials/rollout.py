@@ -24,8 +24,7 @@ from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import now
 from data_foundry.serving.admission import GATEWAY, standing
-from data_foundry.serving.trials.approval import still
-from data_foundry.serving.trials.decision import Act, Decision
+from data_foundry.serving.trials.decision import HARM, Act, Decision, harm_noted, unchanged
 from data_foundry.serving.trials.followed import TRIAL, FollowedTrial
 from data_foundry.serving.trials.judgement import Judgement
 from data_foundry.serving.trials.registered import Registered, not_followed, registered, told
@@ -41,8 +40,6 @@ AGAIN_SECONDS = 60.0
 CLOSING_SECONDS = 5.0
 KEPT_DAYS, DAY_SECONDS = 30, 86_400.0
 """How long the observations of a trial that is over are kept."""
-HARM = "harm"
-"""In the evidence of a note: the trial that found harm which the settings forbid to undo."""
 
 
 class Prober(Protocol):
@@ -118,13 +115,16 @@ class RolloutController:
             self._checked_at = now()
 
     def _registered(self) -> Registered:
-        """Return what the registry says, read again only where it changed."""
+        """Return what the registry says, read again only where it changed, and the trials that stand by that.
+
+        An incumbent's files may go without a word of the registry, and gateways notice at different times: the trial
+        that stood with them, and the one that stands now, are both followed until the registry changes.
+        """
         head = self._registry.head()
         if self._known is None or self._known.head != head:
-            found = registered(self._registry, self._source)
-            trials = [each for each in found.trials if not self._adapters or each.adapter in self._adapters]
-            self._known = replace(found, trials=trials)
-        return self._known
+            self._known = registered(self._registry, self._source)
+        trials = dict.fromkeys([*self._known.trials, *standing_trials(self._registry, self._source)])
+        return replace(self._known, trials=[e for e in trials if not self._adapters or e.adapter in self._adapters])
 
     def _run(self) -> None:
         while not self._stop.wait(self._settings.serving.poll_seconds):
@@ -151,7 +151,7 @@ class RolloutController:
         # Harm first: a promotion waits for a probe.
         for followed, judgement, decision in sorted(decided, key=lambda each: each[2].act is Act.PROMOTE):
             try:
-                decision = self._act(followed, judgement, decision, seen)
+                decision = self._act(followed, judgement, decision)
                 found[followed.trial.id] = told(followed, judgement, decision)
                 self._logged.pop(followed.trial.id, None)
             except Exception as error:
@@ -160,14 +160,20 @@ class RolloutController:
         failed = (each for each in self._trials if each["error"])
         self._errors += [f"{each['adapter']}/{each['candidate']}: {each['error']}" for each in failed]
 
-    def _act(self, followed: FollowedTrial, judgement: Judgement, decision: Decision, seen: Registered) -> Decision:
+    def _act(self, followed: FollowedTrial, judgement: Judgement, decision: Decision) -> Decision:
         """Do what was decided and return what became of it."""
         if decision.act is Act.HOLD:
             return decision
         trial = followed.trial
         evidence = {TRIAL: followed.as_json(judgement), "gateway": self.id}
         try:
+            # A move of before, in this look or elsewhere, may have ended the trial.
+            seen = self._registered()
             version = seen.candidate(trial)
+            if trial not in seen.trials:
+                raise Conflict(f"{trial.adapter}/{trial.candidate} is tried against another by now.", "Look again.")
+            if decision.act is Act.NOTE and harm_noted(seen.history, trial):
+                return decision
             if decision.act is Act.ROLL_BACK:
                 self._roll_back(trial, version, decision, evidence)
             elif decision.act is Act.NOTE:
@@ -190,7 +196,7 @@ class RolloutController:
 
     def _note(self, trial: Trial, version: Version, decision: Decision, evidence: Mapping[str, Any]) -> None:
         def once(entries: Any) -> None:
-            if any(entry.evidence.get(HARM) == trial.id for entry in entries):
+            if harm_noted(entries, trial):
                 raise Conflict("It was noted already.")
 
         said = f"in {trial.stage} although {decision.reason}"
@@ -219,10 +225,11 @@ class RolloutController:
         # Calls went on while it was probed.
         if (judgement := followed.read(self._store)).verdict != "pass":
             return f"{judgement.verdict} since it was probed: {judgement.reason}"
-        self._promote(version, decision, {**evidence, TRIAL: followed.as_json(judgement), "probe": probed})
+        found = {**evidence, TRIAL: followed.as_json(judgement), "probe": probed}
+        self._promote(followed.trial, version, decision, found)
         return None
 
-    def _promote(self, version: Version, decision: Decision, evidence: Mapping[str, Any]) -> None:
+    def _promote(self, trial: Trial, version: Version, decision: Decision, evidence: Mapping[str, Any]) -> None:
         approval = decision.approval
         hashes = {"artefact_hash": version.artefact_hash, "evaluation_hash": version.evaluation_hash}
         self._registry.transition(
@@ -233,7 +240,7 @@ class RolloutController:
             reason=f"its calls speak for it: {decision.reason}",
             evidence={**evidence, **hashes, "approval": asdict(approval) if approval else None},
             expected=version,
-            check=still(approval, version, self._settings.rollout) if approval else None,
+            check=unchanged(trial, approval, version, self._settings.rollout),
         )
         log.info("%s/%s is in %s: %s", version.engine, version.version, decision.to_stage, decision.reason)
         back_up(self._lake, self._registry)

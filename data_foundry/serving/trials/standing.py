@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.serving.trials.trial import BASE, Source, Trial
 
 TRIED = (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION)
@@ -12,8 +13,9 @@ TRIED = (Stage.SHADOW, Stage.STAGING, Stage.PRODUCTION)
 def standing_trials(registry: Registry, source: Source = "live") -> list[Trial]:
     """Return the trials that stand now, by adapter and stage; every gateway on one registry returns the same.
 
-    What is in production is tried against the version whose place it took, as long as a rollback would restore that
-    one, and against the base otherwise; what comes up, against what is in production, or the base.
+    What is in production is tried against the version whose place it took, as long as that one stands retired for it
+    and its files lie there, and against the base otherwise: harm is to be found there, too. What comes up is tried
+    against what is in production, or the base. (Of the files only manifest and sizes are looked at, each time.)
     """
     versions = [version for version in registry.versions() if version.stage in TRIED]
     serving = {version.engine: version.version for version in versions if version.stage is Stage.PRODUCTION}
@@ -21,7 +23,8 @@ def standing_trials(registry: Registry, source: Source = "live") -> list[Trial]:
     for version in sorted(versions, key=lambda each: (each.engine, TRIED.index(each.stage))):
         if version.stage is Stage.PRODUCTION:
             before = registry.replaced(version.engine, version.version)
-            incumbent = before.version if before else BASE
+            there = before is not None and files_fault(registry.lake, before, hashed=False) is None
+            incumbent = before.version if before and there else BASE
         else:
             incumbent = serving.get(version.engine, BASE)
         found.append(

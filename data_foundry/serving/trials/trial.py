@@ -43,8 +43,8 @@ class Trial:
 class Side:
     """How one version did on one call: milliseconds of its model's work, and the error in place of an answer.
 
-    The time that it waited for a processor is not in them. Neither a time nor an error: it answered the caller, but
-    could not be asked beside the other version.
+    The time that it waited for a processor is not in them. Neither a time nor an error: it could not be asked beside
+    the other version, and the caller has its answer, or what counts is how the other one failed its caller.
     """
 
     milliseconds: float | None

@@ -20,8 +20,8 @@ from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.serving.routing import who_answers, wishes
 from data_foundry.serving.standings import score_of
-from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.trial import BASE, Trial
 from data_foundry.serving.watch.drift import WINDOW_HOURS, drift, worst
 from data_foundry.serving.watch.reference import reference_key, why_none
@@ -36,6 +36,8 @@ OTHER_VERSIONS = 5
 MIRRORED = ("chosen", "mirrored", "answered", "timed_out", "errors", "dropped", "waiting", "restarts")
 """What a gateway counts of the calls that a candidate was to hear."""
 REFERENCE_SECONDS = 5.0
+Answering = dict[str, tuple[str | None, str]]
+"""By adapter: who is to answer, or None and why nobody does."""
 ACTIVE = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
 
 
@@ -52,8 +54,7 @@ def health(settings: Settings) -> dict[str, Any]:
         return looking.look(now)
     last = next((heard.state for heard in reversed(gateways) if heard.source == "live"), {})
     own = {**last, "gateway": last.get("gateway"), "rollout": {"trials": trials_of(settings)}}
-    found = looking.look(now, own)
-    return {**found, "running": False}
+    return looking.look(now, own, running=False)
 
 
 class Health:
@@ -66,13 +67,16 @@ class Health:
         self.reader = TallyReader(self.lake)
         self.traffic = Traffic(self.reader)
         self._specs = adapters(settings.training)
-        self._stages: tuple[Any, list[Version], list[HistoryEntry], list[Trial]] | None = None
+        self._stages: tuple[Any, list[Version], list[HistoryEntry], list[Trial], Answering] | None = None
         self._models: dict[tuple[str, str], tuple[float, Manifest | None]] = {}
         self._references: dict[str, tuple[float, dict[str, Any] | None, str | None]] = {}
 
-    def look(self, now: float, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the whole; `own` is the state of the gateway that asks, which is newer than what lies on the disk."""
-        versions, history, standing = self._registered()
+    def look(self, now: float, own: Mapping[str, Any] | None = None, running: bool = True) -> dict[str, Any]:
+        """Return the whole; `own` is the state of the gateway that asks, which is newer than what lies on the disk.
+
+        `running` False: nobody answers just now, and what is told of who does is what would be.
+        """
+        versions, history, standing, answering = self._registered()
         faults = []
         try:
             gateways = [heard for heard in self.reader.gateways() if heard.source == "live"]
@@ -93,7 +97,7 @@ class Health:
             "at": _iso(now),
             "gateways": [_gateway(heard, now) for heard in gateways[-8:]],
             "last_heard": _iso(max((heard.heard for heard in gateways), default=None)),
-            "running": own is not None or any(heard.running(now) for heard in gateways),
+            "running": running and (own is not None or any(heard.running(now) for heard in gateways)),
             "deployment": {
                 "shadow_testing": deployment.shadow_testing,
                 "shadow_share": deployment.shadow_share,
@@ -110,7 +114,8 @@ class Health:
                     [((state.get("gateway_state") or {}).get("adapters") or {}).get(name) or {} for state in states],
                     traffic(name),
                     {(version, feature): c for (of, version, feature), c in shapes.items() if of == name},
-                    now,
+                    answering.get(name, (None, "no adapter of this name is in the settings")),
+                    running,
                 )
                 for name in names
             ],
@@ -139,11 +144,13 @@ class Health:
         """Return every registered version."""
         return self._registered()[0]
 
-    def _registered(self) -> tuple[list[Version], list[HistoryEntry], list[Trial]]:
+    def _registered(self) -> tuple[list[Version], list[HistoryEntry], list[Trial], Answering]:
         stamp = self._stamp()
         if self._stages is None or self._stages[0] != stamp:
-            trials = standing_trials(self.registry) if self.settings.deployment.shadow_testing else []
-            self._stages = (stamp, self.registry.versions(), self.registry.history(), trials)
+            wished = wishes(self.settings, self.registry)
+            trials = [trial for wish in wished.values() for trial in wish.trials]
+            answering = {name: who_answers(self.settings, self.lake, wish) for name, wish in wished.items()}
+            self._stages = (stamp, self.registry.versions(), self.registry.history(), trials, answering)
         return self._stages[1:]
 
     def _stamp(self) -> list[tuple[int, int] | None]:
@@ -165,28 +172,33 @@ class Health:
         states: list[Mapping[str, Any]],
         traffic: dict[str, Any],
         shapes: Mapping[tuple[str, str], Any],
-        now: float,
+        would_answer: tuple[str | None, str],
+        running: bool,
     ) -> dict[str, Any]:
         active = [version for stage in ACTIVE for version in versions if version.stage is stage]
         others = [version for version in reversed(versions) if version not in active][:OTHER_VERSIONS]
         answering = self.answering(name, versions)
         latest = next(iter([*active, *others]), None)
         spec = self._specs.get(name)
+        answers, why = would_answer
+        said = next((state["why"] for state in reversed(states) if state.get("why")), None)
+        if said and running:
+            answers, why = None, said
         return {
             "adapter": name,
             "title": spec.title if spec else None,
-            "answering": answering.version if answering else BASE,
+            "answering": answers,
             "stage": latest.stage.value if latest else "none",
             "reason": latest.reason if latest else "nothing is registered",
             "since": latest.stage_since if latest else None,
-            "not_served": next((state["why"] for state in reversed(states) if state.get("why")), None),
+            "not_served": None if answers else why,
             "error": next((state["error"] for state in reversed(states) if state.get("error")), None),
             "versions": [
                 {"version": v.version, "stage": v.stage.value, "since": v.stage_since, "reason": v.reason,
                  "score": score_of(self.model(v))}
                 for v in [*active, *others]
             ],
-            "shares": self._shares(answering, active),
+            "shares": self._shares(answers, active, traffic),
             "in_flight": _sum(states, "in_flight"),
             "waiting": _sum(states, "waiting"),
             "mirrors": mirrors_of(states),
@@ -195,20 +207,26 @@ class Health:
             "drift": self._drift(name, spec, versions, answering, shapes),
         }  # fmt: skip
 
-    def _shares(self, answering: Version | None, active: list[Version]) -> list[dict[str, Any]]:
-        """Return who answers which share of callers, and what share a shadow hears, as registry and settings say."""
+    def _shares(self, answers: str | None, active: list[Version], traffic: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return who is asked for which share of callers, and what share a shadow hears, as registry and settings say.
+
+        Beside it what was measured: how many calls of the last hour each "answered" of the "calls" that were.
+        """
         staging = next((version for version in active if version.stage is Stage.STAGING), None)
         shadow = next((version for version in active if version.stage is Stage.SHADOW), None)
         mirrors = self.settings.deployment.shadow_testing
-        asked = self.settings.rollout.staging_share if staging and mirrors else 0.0
-        main = {"version": answering.version if answering else BASE, "share": round(1 - asked, 6), "hears": 1.0}
-        found = [{**main, "role": "production" if answering else BASE}]
-        if staging and mirrors:
+        asked = self.settings.rollout.staging_share if staging and answers else 0.0
+        main = {"version": answers or BASE, "share": round(1 - asked, 6) if answers else 0.0, "hears": 1.0}
+        found = [{**main, "role": BASE if answers in (None, BASE) else "production"}]
+        if staging:
             found.append({"version": staging.version, "role": "staging", "share": asked, "hears": asked})
         if shadow and mirrors:
             hears = self.settings.deployment.shadow_share
             found.append({"version": shadow.version, "role": "shadow", "share": 0.0, "hears": hears})
-        return found
+        whole, calls = traffic["versions"], traffic["hour"]["calls"]
+        return [
+            {**share, "answered": whole.get(share["version"], {}).get("answered", 0), "calls": calls} for share in found
+        ]
 
     def _drift(
         self, name: str, spec: EngineSpec | None, versions: list[Version], answering: Version | None,

@@ -89,8 +89,9 @@ class Heard:
     state: Mapping[str, Any]
 
     def running(self, now: float) -> bool:
-        """Return whether it wrote lately and was not closed."""
-        return self.closed is None and now - self.heard <= SILENT_SECONDS
+        """Return whether it wrote lately, was not closed, and, on this host, its process lives."""
+        lately = self.closed is None and now - self.heard <= SILENT_SECONDS
+        return lately and (self.host != socket.gethostname() or _lives(self.pid))
 
 
 Slot = tuple[str, str, int]
@@ -258,6 +259,16 @@ class TallyReader:
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[sqlite3.Row]:
         with self._database.reading() as connection:
             return connection.execute(query, values).fetchall() if connection else []
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _database(lake: Lake) -> Database:

@@ -13,8 +13,8 @@ MINUTES = 60
 """How far back the minutes themselves are told."""
 
 Tallies = Mapping[tuple[str, str, int], Tally]
-NOT_THE_MODELS = ("rejected", "overloaded", "not_served")
-"""Failures of calls that no model heard: what was sent could not be taken, too many came, or nothing answers."""
+NOT_THE_MODELS = ("rejected", "overloaded", "not_served", "starting")
+"""Failures of calls that no model heard: what was sent could not be taken, too many came, or nothing answers (yet)."""
 
 
 def figures(tally: Tally) -> dict[str, Any]:

@@ -99,6 +99,34 @@ def test_raw_figures_are_against_the_text_as_found_and_absent_where_a_row_lacks_
     assert lacking["not_measured"] == {"raw": why, "vistaar_compat": why}
 
 
+def test_rows_whose_raw_text_was_rewritten_to_mask_it_are_in_no_raw_figure_and_are_counted(hub: Path) -> None:
+    """What was rewritten is the mended text: a base that spells as the source does would look wrong against it."""
+    batch = rows(AIEngine.STT, 3, "test")
+    texts = ("അവൻ വന്നു", "കളി", "എന്റെ നമ്പർ [phone]")
+    as_found = ("അവന്\u200d വന്നു !", "കളി", "എന്റെ നമ്പർ [phone]")
+    for row, text, found in zip(batch, texts, as_found, strict=True):
+        row |= {"text": text, "text_raw": found}
+    batch[2]["flags"] = ["personal_data", "raw_text_rewritten"]
+    base, adapted = ["അവന്\u200d വന്നു !", "കളി", "എന്\u200dറെ നമ്പര്\u200d"], ["അവൻ വന്നു", "കള", "നമ്പർ"]
+    measured = evaluate(scripted(hub, AIEngine.STT, base, adapted), batch, "new")
+    without = evaluate(scripted(hub, AIEngine.STT, base[:2], adapted[:2]), batch[:2], "new")
+    for which in ("base", "adapted"):
+        found, expected = measured.figures(which), without.figures(which)
+        names = [name for name in expected["intervals"] if name.endswith(("_raw", "_vistaar_compat"))]
+        assert len(names) == 5 and [found[name] for name in names] == [expected[name] for name in names]
+        assert found["reference_words"] == {"raw": 4, "scoring_form": 6, "vistaar_compat": 3}
+        assert (found["raw_rows_left_out"], found["rows"]) == (1, 3) and "raw_rows_left_out" not in expected
+        assert found["cer"] > expected["cer"] and "not_measured" not in found
+    assert "personal data masked, without rows rewritten for that" in measured.as_json()["scorer"]
+
+    for row in batch:
+        row["flags"] = ["raw_text_rewritten"]
+    nothing = evaluate(scripted(hub, AIEngine.STT, base, adapted), batch, "new").figures("base")
+    assert not [name for name in nothing if "raw" in name or "vistaar" in name]
+    why = "the raw text of all 3 rows was rewritten, to mask personal data"
+    assert nothing["not_measured"] == {"raw": why, "vistaar_compat": why}
+
+
 def test_whispers_own_normaliser_would_claim_a_fraction_of_the_errors(hub: Path) -> None:
     """It takes vowel signs and viramas for punctuation: with every one of them wrong it finds nothing wrong."""
     import jiwer

@@ -113,6 +113,22 @@ def test_slices_name_their_figure_and_an_interval_without_width_says_so() -> Non
     assert "| dialect | kochi | 40 | 7 | 0.5000 [0.4900, 0.5100] | 1.0000 (no spread) | +0.4500" in text
 
 
+def test_a_card_counts_the_rows_that_its_raw_figures_leave_out() -> None:
+    found = details()
+    evaluation = found["evaluation"]
+    for which in ("base", "adapted"):
+        evaluation[which] |= {"cer_raw": 0.25, "raw_rows_left_out": 3}
+        evaluation[which]["intervals"]["cer_raw"] = [0.2, 0.3]
+    evaluation["difference"]["cer_raw"] = {"value": 0.0, "interval": [0.0, 0.0]}
+    text = card(found)
+    assert "personal data is masked there, 3 rows whose text had to be rewritten for that left out." in text
+    results = ModelCard(text).data.eval_results
+    assert ["3 rows left out" in one.metric_name for one in results] == [one.metric_type == "cer" for one in results]
+    for which in ("base", "adapted"):
+        del evaluation[which]["raw_rows_left_out"]
+    assert "personal data is masked there. Punctuation" in card(found)
+
+
 def test_an_akshara_error_rate_is_not_passed_off_as_a_character_error_rate() -> None:
     assert {METRICS[name][0] for name in ("aer", "aer_raw")} == {"aer"}
     assert {name for name, (kind, _) in METRICS.items() if kind == "cer"} == {"cer", "cer_raw", "cer_vistaar_compat"}

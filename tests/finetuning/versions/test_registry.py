@@ -437,7 +437,7 @@ def test_of_two_that_move_a_version_at_once_one_does_and_the_other_learns_of_it(
     assert registry.verify_history() == []
 
 
-def test_a_check_sees_the_versions_history_and_what_it_raises_stops_the_change(registry: Registry) -> None:
+def test_a_check_sees_the_adapters_history_and_what_it_raises_stops_the_change(registry: Registry) -> None:
     register(registry)
     register(registry, SECOND)
     seen = []
@@ -452,7 +452,7 @@ def test_a_check_sees_the_versions_history_and_what_it_raises_stops_the_change(r
     ):
         with pytest.raises(Conflict, match="no"):
             change()
-    assert seen == [[(FIRST, "registered")]] * 2 and len(registry.history()) == 2
+    assert seen == [[(FIRST, "registered"), (SECOND, "registered")]] * 2 and len(registry.history()) == 2
 
 
 FORGED = """

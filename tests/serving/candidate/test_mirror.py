@@ -17,7 +17,7 @@ from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.serving.calls import Answer
 from data_foundry.serving.candidate.mirror import Mirror
 from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
-from data_foundry.serving.trials.trial import Pair, Trial
+from data_foundry.serving.trials.trial import Pair, Side, Trial
 
 KEY = b"the operator's key"
 IDS = [f"call-{number}" for number in range(400)]
@@ -38,7 +38,7 @@ class World:
     def offer(self, *ids: str, by: str | None = "old", error: str | None = None) -> None:
         for call_id in ids:
             answer = by and Answer(call_id, "stt", by, "text", 0.9, 5.0)
-            self.mirror.offer(call_id, {"text": call_id}, answer or None, error)
+            self.mirror.offer(call_id, f"request of {call_id}", {"text": call_id}, answer or None, error)
 
     def settled(self, calls: int) -> dict[str, Any]:
         """The counts when so many calls were offered and none waits."""
@@ -92,8 +92,8 @@ def test_the_chosen_share_is_heard_by_both_in_one_process_and_everybody_hears_of
     counts = found.settled(400)
     chosen = [call_id for call_id in IDS if is_chosen(call_id, KEY, 0.1, "shadow")]
     assert (counts["chosen"], counts["answered"], counts["mirrored"]) == (len(chosen),) * 3
-    assert [pair.call for pair in found.pairs] == [call_hash(call_id, KEY) for call_id in chosen]
-    assert found.told == [(call_id, f"heard {call_id}", f"heard {call_id}") for call_id in chosen]
+    assert [pair.call for pair in found.pairs] == [call_hash(f"request of {call_id}", KEY) for call_id in chosen]
+    assert found.told == [(f"request of {call_id}", f"heard {call_id}", f"heard {call_id}") for call_id in chosen]
     for pair in found.pairs:
         assert pair.trial == found.trial.id and pair.disagreement == 0.0
         assert pair.incumbent.milliseconds is not None and pair.candidate.milliseconds is not None
@@ -109,7 +109,7 @@ def test_who_is_asked_first_is_drawn_by_lot(world: Build) -> None:
         (process, *_, asked_old), (same, *_, asked_new) = old.split(), new.split()
         assert process == same
         first[call_id] = float(asked_new) < float(asked_old)
-    assert first == {call_id: candidate_first(call_id, KEY) for call_id in IDS[:60]}
+    assert first == {name: candidate_first(name, KEY) for name in (f"request of {call_id}" for call_id in IDS[:60])}
     assert 20 < sum(first.values()) < 40
 
 
@@ -183,14 +183,36 @@ def test_a_candidate_whose_files_are_not_those_registered_fails_every_call_and_c
     assert "not those registered" in found.mirror.state()["process"]["reason"]
 
 
-def test_an_incumbent_that_can_not_be_loaded_makes_no_pair(world: Build) -> None:
+def test_an_incumbent_that_can_not_be_loaded_makes_no_candidate_look_good_that_answered_nobody(world: Build) -> None:
     found = world(old="broken")
     found.offer(*IDS[:4])
-    found.offer(*IDS[4:6], by="new")
+    found.offer(*IDS[4:6], by="base")
     counts = found.settled(6)
     assert not found.pairs and counts["mirrored"] == 0
-    assert sum(counts["dropped"].values()) == 6 and counts["dropped"]["incumbent_not_loaded"] >= 2
+    assert sum(counts["dropped"].values()) == 6
     assert counts["dropped"].keys() <= {"incumbent_not_loaded", "candidate_down"}
+
+
+@pytest.mark.parametrize("old", ["broken", "fatal"])
+def test_how_the_candidate_did_with_its_own_callers_counts_whatever_became_of_the_incumbents_files(
+    world: Build, old: str
+) -> None:
+    found = world(old=old, stage=Stage.PRODUCTION)
+    found.offer(*IDS[:3], by=None, error="RuntimeError")
+    found.offer(*IDS[3:5], by="new")
+    counts = found.settled(5)
+    assert (counts["errors"], counts["answered"], counts["dropped"]) == ({"RuntimeError": 3}, 2, {})
+    assert [pair.candidate.error for pair in found.pairs] == ["RuntimeError"] * 3 + [None] * 2
+    assert all(pair.incumbent == Side(None) for pair in found.pairs)
+
+
+def test_memory_that_runs_out_while_the_incumbent_is_asked_is_the_candidates_error(world: Build) -> None:
+    found = world("good", old="eat")
+    found.offer(*IDS[:3])
+    counts = found.settled(3)
+    assert (counts["errors"], counts["answered"], counts["dropped"]) == ({"out_of_memory": 3}, 0, {})
+    assert {(pair.candidate, pair.incumbent) for pair in found.pairs} == {(Side(None, "out_of_memory"), Side(None))}
+    assert not found.told and counts["examples"] == ["out_of_memory"]
 
 
 def test_an_incumbent_that_fails_is_the_incumbents_error_and_the_candidate_still_answers(world: Build) -> None:
@@ -247,7 +269,7 @@ def test_in_staging_the_staged_callers_calls_are_mirrored_too_and_its_failures_t
     found.offer(*IDS[100:], by="old", error="timed_out")
     counts = found.settled(400)
     assert counts["chosen"] == len(staged) == counts["mirrored"]
-    fallen = [call_hash(call_id, KEY) for call_id in staged if int(call_id[5:]) >= 100]
+    fallen = [call_hash(f"request of {call_id}", KEY) for call_id in staged if int(call_id[5:]) >= 100]
     assert [pair.call for pair in found.pairs if pair.candidate.error == "timed_out"] == fallen
     assert counts["timed_out"] == len(fallen)
     # The incumbent was asked all the same, as it is in every pair.

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_foundry.serving.calls import InvalidAnswer
+from data_foundry.serving.candidate.frames import MAX_ANSWER, Frames, TooLong, frame
 from data_foundry.serving.candidate.said import CandidateFailed, Said, said_in
 
 STT, NLU, TTS = "speech-to-text", "text-classification", "text-to-codes"
@@ -59,6 +60,9 @@ def test_a_probability_over_one_by_rounding_is_one() -> None:
         (TTS, {"output": [[1, 2], [3, 1.5]]}),
         (TTS, {"output": [[True, False]]}),
         (TTS, {"output": [[10**30]]}),
+        (TTS, {"output": [[1]] * 65}),
+        (TTS, {"output": [[1] * 20_001]}),
+        (STT, {"classes": {str(n): 0.0 for n in range(1_001)}}),
     ],
 )
 def test_what_can_not_be_an_answer_is_refused(task: Any, changes: dict[str, Any]) -> None:
@@ -85,3 +89,12 @@ def test_the_name_of_an_error_is_a_name_and_no_text_of_a_caller() -> None:
         with pytest.raises(CandidateFailed) as caught:
             said_in({"error": name, "where": "model.py:7"}, STT)
         assert (caught.value.kind, caught.value.dropped) == (told, False)
+
+
+def test_a_message_that_is_longer_than_an_answer_may_be_is_not_read() -> None:
+    frames = Frames(MAX_ANSWER)
+    frames.feed(frame(b"x" * MAX_ANSWER))
+    assert frames.message() == b"x" * MAX_ANSWER
+    frames.feed(frame(b"x" * (MAX_ANSWER + 1)))
+    with pytest.raises(TooLong):
+        frames.message()

@@ -11,8 +11,8 @@ from tests.serving import fakes
 class SlowGateway(fakes.FakeGateway):
     """Answers once "answer" stands on stdin."""
 
-    def submit(self, adapter, call_id, row):
-        answered = super().submit(adapter, call_id, row)
+    def submit(self, adapter, call_id, row, *, request_id=None):
+        answered = super().submit(adapter, call_id, row, request_id=request_id)
         waiting = type(answered)()
 
         def answer():

@@ -7,7 +7,10 @@ import io
 import json
 import logging
 import struct
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -15,9 +18,11 @@ from fastapi.testclient import TestClient
 
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.audio import to_16k
-from data_foundry.serving.calls import InvalidAnswer, Overloaded
+from data_foundry.serving.calls import InvalidAnswer, Overloaded, TimedOut
+from data_foundry.serving.http import operations
 from data_foundry.serving.http.api_keys import ApiKeys, OneKey
 from data_foundry.serving.http.app import create_app, keys_of
+from data_foundry.serving.http.calling import _Asked
 from data_foundry.serving.http.entrance import Entrance
 from tests.serving import fakes
 
@@ -57,6 +62,12 @@ def error_of(response, status, code):
     return error["message"]
 
 
+def over(service):
+    """An asynchronous client of an application, for what happens at once."""
+    transport = httpx.ASGITransport(create_app(service, fakes.Gate()))
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=KEYS)
+
+
 def transcribe(client, file, path="/v1/audio/transcriptions", **fields):
     return client.post(path, files={"file": ("call.wav", file)}, data=fields)
 
@@ -73,7 +84,7 @@ def test_every_answer_tells_call_version_and_milliseconds(client, service):
     assert response.json() == {
         "label": "negative", "confidence": 0.75, "confidences": {"negative": 0.75, "positive": 0.25},
         "ivr_label": "frustration", "call_id": "call-7", "adapter": "sentiment", "version": fakes.VERSION,
-        "milliseconds": 1.5, "fallback": None,
+        "milliseconds": 1.5, "fallback": None, "request_id": response.headers["X-Request-Id"],
     }  # fmt: skip
     assert response.headers["x-call-id"] == "call-7"
     assert response.headers["x-model-version"] == f"sentiment/{fakes.VERSION}"
@@ -106,6 +117,36 @@ def test_a_topic_that_nobody_serves_leaves_the_intent(client, service):
     assert "/secret" not in response.text and response.json()["not_served"]["topic"]
     del service.gateway.table["nlu"]
     error_of(client.post("/v1/understand", json={"text": "ബാലൻസ് എത്ര"}), 404, "not_served")
+
+
+def test_a_half_that_nobody_serves_is_no_failure_where_the_other_answers(client, service):
+    service.gateway.table["nlu.topic"].why = "not trained"
+    asked, submit = [], service.gateway.submit
+
+    def noted(adapter, *given, **named):
+        asked.append(adapter)
+        return submit(adapter, *given, **named)
+
+    service.gateway.submit = noted
+    assert client.post("/v1/understand", json={"text": "ബാലൻസ് എത്ര"}).status_code == 200
+    assert asked == ["nlu"]
+
+
+def test_a_text_without_words_is_refused_in_the_same_words_however_it_is_empty(client):
+    said = {client.post("/v1/sentiment", json={"text": text}).json()["error"]["message"] for text in ("", "   ")}
+    assert said == {"text: it is empty. Send at least one word."}
+
+
+def test_a_polarity_that_is_unknown_claims_nothing_of_the_caller(client, service, monkeypatch):
+    monkeypatch.setitem(fakes.LABELS, "sentiment", ("unknown", "positive"))
+    found = client.post("/v1/sentiment", json={"text": "ശരി"}).json()
+    assert (found["label"], found["ivr_label"]) == ("unknown", None)
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_who_asks_for_the_head_alone_is_answered(client, path):
+    found = client.head(path)
+    assert found.status_code == 200 and found.headers["content-type"] == client.get(path).headers["content-type"]
 
 
 def test_a_translation_stands_on_the_side_that_gold_has_it(client, service):
@@ -323,7 +364,7 @@ def test_broken_forms_are_refused(client, name):
 
 
 @pytest.mark.parametrize(
-    "text,code", [("", "invalid_value"), (" \n", "empty_text"), ("ക" * 51, "text_too_long"), ("a\0b", "invalid_text")]
+    "text,code", [("", "empty_text"), (" \n", "empty_text"), ("ക" * 51, "text_too_long"), ("a\0b", "invalid_text")]
 )
 def test_texts_that_are_none_are_refused(client, text, code):
     error_of(client.post("/v1/understand", json={"text": text}), 400, code)
@@ -365,6 +406,39 @@ def test_a_call_that_is_not_answered_in_time_is_given_up(tmp_path):
     with TestClient(create_app(service, fakes.Gate()), headers=KEYS) as client:
         error_of(client.post("/v1/sentiment", json={"text": "ശരി"}), 429, "timed_out")
     assert service.gateway.waiting[0].cancelled(), "its place in the queue is for others"
+    assert service.watch.refused == [], "the gateway knows of the call, and tells of its end"
+
+
+def test_a_call_that_never_got_a_thread_counts_as_timed_out(tmp_path):
+    service = fakes.FakeService(fakes.settings(tmp_path, request_timeout_seconds=0.05))
+    free = threading.Event()
+
+    async def ask():
+        with ThreadPoolExecutor(1) as threads:
+            asyncio.get_running_loop().set_default_executor(threads)
+            threads.submit(free.wait, 20)
+            async with over(service) as client:
+                response = await client.post("/v1/sentiment", json={"text": "ശരി"})
+            free.set()
+        return response
+
+    error_of(asyncio.run(ask()), 429, "timed_out")
+    assert service.watch.refused == [("sentiment", "timed_out")] and not service.gateway.rows
+
+
+def test_a_call_that_is_handed_over_too_late_is_given_up_once():
+    asked, answer = _Asked(), Future()
+
+    def submit():
+        assert asked.given_up(), "its time is up while the gateway takes it"
+        return answer
+
+    asked.by(submit)
+    assert answer.cancelled()
+    late = _Asked()
+    assert not late.given_up(), "the gateway never saw it"
+    with pytest.raises(TimedOut):
+        late.by(lambda: pytest.fail("it was handed over"))
 
 
 def test_before_the_gateway_has_loaded_callers_are_asked_to_come_again(client, service):
@@ -472,14 +546,102 @@ def test_requests_of_one_server_state_stay_apart(service):
     assert len(set(ids)) == 2 and shared == {}
 
 
+def test_stalled_uploads_of_one_key_shut_out_nobody_else(service):
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    entrance = Entrance(app, service.settings, fakes.Gate())
+
+    async def visit(key, kind, body, *, stalls=False):
+        statuses, parts = [], [{"type": "http.request", "body": body, "more_body": stalls}]
+
+        async def receive():
+            return parts.pop() if parts else await asyncio.sleep(20)
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", kind)]
+        await entrance({"type": "http", "path": "/v1/x", "headers": headers}, receive, send)
+        return statuses[0]
+
+    form, json_ = b"multipart/form-data; boundary=b", b"application/json"
+
+    async def crowd():
+        largest = bytes(1 << 20)
+        stalled = [asyncio.ensure_future(visit("df-ours", form, largest, stalls=True)) for _ in range(20)]
+        _, waiting = await asyncio.wait(stalled, timeout=0.05)
+        theirs = [await visit("df-theirs", kind, body) for kind, body in ((form, largest), (json_, b"{}"))]
+        ours = [await visit("df-ours", kind, body) for kind, body in ((form, largest), (json_, b"{}"))]
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return len(waiting), theirs, ours, await visit("df-ours", form, largest)
+
+    assert asyncio.run(crowd()) == (8, [200, 200], [429, 200], 200)
+
+
 # --- feedback
+
+
+def test_feedback_that_waits_for_its_store_delays_no_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(operations, "WAITING_FEEDBACK", 2)
+    service = fakes.FakeService(fakes.settings(tmp_path))
+    unlocked, score = threading.Event(), service.gateway.feedback
+
+    def locked(*given, **named):
+        assert unlocked.wait(20)
+        return score(*given, **named)
+
+    monkeypatch.setattr(service.gateway, "feedback", locked)
+
+    async def ask():
+        # Of the threads that calls use, as few as can be.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with over(service) as client:
+            first = await client.post("/v1/sentiment", json={"text": "ശരി"})
+            given = {"request_id": first.json()["request_id"], "task": "sentiment", "truth": "positive"}
+            told = [asyncio.ensure_future(client.post("/v1/feedback", json=given)) for _ in range(3)]
+            (refused,), waiting = await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
+            call = await client.post("/v1/sentiment", json={"text": "ശരി"})
+            unlocked.set()
+            return refused.result(), call, await asyncio.gather(*waiting)
+
+    refused, call, kept = asyncio.run(ask())
+    error_of(refused, 429, "overloaded")
+    assert call.status_code == 200 and [each.status_code for each in kept] == [200, 200]
+
+
+def test_feedback_that_nothing_can_score_is_refused(client, service):
+    spoken = client.post("/v1/audio/tokens", json={"input": "നന്ദി"}).json()
+    given = {"request_id": spoken["request_id"], "adapter": "tts", "truth": "നന്ദി"}
+    error_of(client.post("/v1/feedback", json=given), 400, "not_scorable")
+    assert not service.gateway.truths
 
 
 def test_feedback_reaches_the_callers_own_call(client, service):
     client.post("/v1/sentiment", json={"text": "ശരി"}, headers={"X-Call-Id": "c1"})
     given = {"call_id": "c1", "task": "sentiment", "truth": "positive"}
-    assert client.post("/v1/feedback", json=given).json() == {"call_id": "c1", "adapter": "sentiment", "accepted": True}
-    assert service.gateway.truths == [("ours/c1", "sentiment", "positive")]
+    accepted = {"call_id": "c1", "request_id": None, "adapter": "sentiment", "accepted": True, "repeated": False}
+    assert client.post("/v1/feedback", json=given).json() == accepted
+    assert client.post("/v1/feedback", json=given).json() == {**accepted, "repeated": True}
+    assert set(service.gateway.truths) == {("ours/c1", "sentiment", "positive")}
+
+
+def test_several_utterances_of_one_phone_call_are_told_apart_by_their_requests_ids(client, service):
+    answers = [
+        client.post("/v1/sentiment", json={"text": "ശരി"}, headers={"X-Call-Id": "c1", "X-Request-Id": "mine"})
+        for _ in range(2)
+    ]
+    first, second = (answer.json()["request_id"] for answer in answers)
+    assert first != second and [answer.headers["X-Request-Id"] for answer in answers] == [first, second]
+    truth = {"adapter": "sentiment", "truth": "positive"}
+    refused = error_of(client.post("/v1/feedback", json={"call_id": "c1", **truth}), 400, "several_requests")
+    assert "request_id" in refused and not service.gateway.truths
+    assert client.post("/v1/feedback", json={"request_id": second, **truth}).status_code == 200
+    assert service.gateway.truths == [(f"ours/{second}", "sentiment", "positive")]
+    error_of(client.post("/v1/feedback", json=truth), 400, "invalid_value")
 
 
 def test_anothers_call_is_as_unknown_as_one_that_never_was(client, service):
@@ -490,7 +652,7 @@ def test_anothers_call_is_as_unknown_as_one_that_never_was(client, service):
         for name in ("c1", "never", "ours:c1")
     ]
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
-    error_of(answers[0], 404, "call_not_found")
+    assert "only the gateway that answered can score it" in error_of(answers[0], 404, "call_not_found")
     error_of(
         client.post("/v1/feedback", json={"call_id": "ours/c1", "adapter": "stt", "truth": "x"}), 400, "invalid_value"
     )
@@ -499,7 +661,7 @@ def test_anothers_call_is_as_unknown_as_one_that_never_was(client, service):
 
 def test_feedback_on_speech_finds_the_dialects_adapter_that_answered(client, service):
     service.gateway.table["stt.malabar"] = fakes.route("stt.malabar")
-    service.gateway.remembered["stt.malabar", "ours/c2"] = "x"
+    service.gateway.remembered.append(("stt.malabar", "ours/c2", "ours/r2"))
     given = {"call_id": "c2", "task": "transcription", "truth": "ശരി"}
     assert client.post("/v1/feedback", json=given).json()["adapter"] == "stt.malabar"
 
@@ -517,13 +679,14 @@ def test_a_truth_that_is_no_label_is_refused_with_the_labels(client):
 
 def test_readiness_says_what_is_missing(client, service):
     assert client.get("/ready").json() == {"ready": True, "missing": []}
-    service.gateway.missing = ["stt: its files are gone"]
+    service.gateway.missing = ["stt: its files in /secret/folder are gone", "the registry can't be read: /secret"]
+    client.headers.pop("Authorization")
     response = client.get("/ready")
-    assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["stt: its files are gone"]})
+    # Why is for who has a key, in the status.
+    assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["stt"]})
     service.gateway.table.clear()
-    assert client.get("/ready").status_code == 503
-    service.gateway.missing = []
-    assert client.get("/ready").json()["missing"]
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (503, {"ready": False, "missing": []})
     assert client.get("/health").json() == {"status": "alive"}
 
 

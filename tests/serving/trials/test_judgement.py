@@ -1,12 +1,13 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.serving.trials.judgement import METRICS, Judge
+from data_foundry.serving.trials.judgement import MEASURES, METRICS, Judge
 from data_foundry.serving.trials.trial import BASE, Losses, Pair, Side, Trial
 from data_foundry.serving_settings import Rollout
 
@@ -137,14 +138,73 @@ def test_versions_that_both_fail_every_call_hold_for_want_of_times():
 
 
 @pytest.mark.parametrize("milliseconds", [0.0, 25.0])
-def test_a_clock_that_stands_still_holds(milliseconds):
+@pytest.mark.parametrize("stands", [("incumbent",), ("candidate",), ("incumbent", "candidate")])
+def test_a_clock_that_stands_still_for_either_version_holds(milliseconds, stands):
     stuck = [
-        Pair(each.trial, each.call, each.at, Side(milliseconds), Side(milliseconds)) if isinstance(each, Pair) else each
+        replace(each, **{side: Side(milliseconds) for side in stands}) if isinstance(each, Pair) else each
         for each in calls(600)
     ]
-    judgement = judged(stuck)
-    assert judgement.verdict == "hold"
-    assert judgement.reason.startswith("latency: a dead meter: every time is ")
+    latency = judged(stuck, rollout=Rollout(max_latency_ratio=10)).metrics["latency"]
+    assert latency.verdict != "pass"
+    if latency.verdict == "hold":
+        assert latency.reason.startswith("a dead meter: every time of the ") and latency.reason.count(" is ") == len(
+            stands
+        )
+
+
+@pytest.mark.parametrize("loss", [0.5, 1.0])
+def test_feedback_that_gives_every_answer_of_both_versions_one_loss_holds(loss):
+    constant = [replace(e, incumbent=loss, candidate=loss) if isinstance(e, Losses) else e for e in calls(600)]
+    assert judged(constant).metrics["quality"].verdict == "hold"
+    right = [replace(e, incumbent=0.0, candidate=0.0) if isinstance(e, Losses) else e for e in calls(600)]
+    assert judged(right).verdict == "pass", "two versions may be right each time"
+
+
+def stalling(count, share, side="candidate", times=100.0):
+    """Calls of which a share takes one version `times` as long as the other, and nothing else differs."""
+    lot = random.Random(7)
+    for each in calls(count):
+        if isinstance(each, Pair) and lot.random() < share:
+            each = replace(each, **{side: Side(times * getattr(each, side).milliseconds)})
+        yield each
+
+
+def test_rare_and_huge_stalls_that_a_mean_of_cut_ratios_can_not_see_are_harm():
+    judgement = judged(stalling(1500, 0.1))
+    assert judgement.metrics["latency"].verdict == "pass" and judgement.metrics["errors"].verdict == "fail"
+    assert judgement.shown["stalls"]["mean"] == pytest.approx(0.1, abs=0.03)
+    assert judgement.shown["times"]["mean"] > judgement.metrics["latency"].mean, "nothing is cut there"
+
+
+def test_stalls_of_the_incumbent_or_of_both_versions_are_no_harm():
+    assert judged(stalling(700, 0.1, "incumbent")).verdict == "pass"
+    both = [
+        replace(e, incumbent=Side(100 * e.incumbent.milliseconds), candidate=Side(100 * e.candidate.milliseconds))
+        if isinstance(e, Pair) and not number % 20
+        else e
+        for number, e in enumerate(calls(700))
+    ]
+    assert judged(both).verdict == "pass"
+
+
+def test_the_failures_of_a_candidate_count_where_no_incumbent_could_be_asked():
+    alone = [
+        replace(pair, incumbent=Side(None), candidate=Side(None, "timed_out"), disagreement=None)
+        for pair in pairs_alone(calls(20))
+    ]
+    assert judged(alone).metrics["errors"].failed_after == 12
+
+
+def test_what_no_feedback_can_score_says_that_it_stays_in_shadow():
+    speech = Trial("tts", "0123456789ab", BASE, Stage.SHADOW, TRIAL.since)
+    judgement = judged(calls(700, feedback=0.0, trial=speech), trial=speech)
+    assert judgement.reason == "quality: no feedback can be scored for speech: it stays in shadow"
+
+
+def test_each_metric_says_what_it_is_a_mean_of():
+    told = judged(calls(5)).as_json()["metrics"]
+    assert {name: metric["measure"] for name, metric in told.items()} == MEASURES
+    assert "each cut at a quarter" in told["latency"]["measure"]
 
 
 def test_feedback_that_calls_everything_wrong_holds():

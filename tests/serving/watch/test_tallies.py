@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -155,3 +156,15 @@ def test_what_was_flushed_is_there_after_kill_9_and_can_be_written_on(lake):
     with sqlite3.connect(tallies_path(lake)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     file.close()
+
+
+def test_a_gateway_whose_process_is_dead_does_not_run_although_it_wrote_lately(lake, writer, monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: ended.pid)
+        writer("a").flush(NOW)
+    (found,) = TallyReader(lake).gateways()
+    assert found.pid == ended.pid and not found.running(NOW + 1)
+    assert replace(found, pid=os.getpid()).running(NOW + 1)
+    assert replace(found, host="another").running(NOW + 1), "of another host only its silence tells"

@@ -113,7 +113,7 @@ function traffic(entry) {
   const rows = entry.shares.map((share) => {
     const figures = entry.traffic.versions[share.version];
     const ms = figures ? figures.milliseconds : {};
-    const role = share.role === "shadow" ? `hears ${percent(share.hears, 0)}, answers nobody` : `${share.role === "base" ? "" : `${share.role}, `}${percent(share.share, 0)} of callers`;
+    const role = share.role === "shadow" ? `hears ${percent(share.hears, 0)}, answers nobody` : `${share.role === "base" ? "" : `${share.role}, `}${share.share === 0 ? "answers nobody" : `asked ${percent(share.share, 0)}, answered ${whole(share.answered)} of ${whole(share.calls)} calls`}`;
     const cells = share.share === 0
       ? [el("td", { colspan: 5 }, "")]
       : [["calls", figures ? whole(figures.calls) : "0"], ["failed", figures ? percent(figures.error_rate) : "–"],
@@ -195,7 +195,7 @@ const UNITS = {
   loss: { zero: 0, at: (value) => value, tell: (value) => signed(value, 3), harm: (margin) => margin },
   ratio: { zero: 0, at: (value) => Math.log(Math.max(value, 1e-3)), tell: (value) => `× ${value.toFixed(2)}`, harm: (margin) => margin },
 };
-const METRICS = { errors: "failed calls", latency: "time", quality: "loss of quality" };
+const METRICS = { errors: "failed or stalled calls", latency: "time", quality: "loss of quality" };
 
 function metricRow(trial, metric) {
   const unit = UNITS[metric.unit] || UNITS.share;
@@ -345,7 +345,7 @@ function render(status) {
   });
   const rules = status.deployment;
   byId("rules").textContent = [
-    rules.shadow_testing ? `A shadow hears ${percent(rules.shadow_share, 0)} of calls, a version in staging answers ${percent(rules.staging_share, 0)}.` : "Shadow testing is off: nothing is mirrored, nothing is promoted.",
+    rules.shadow_testing ? `A shadow hears ${percent(rules.shadow_share, 0)} of calls, a version in staging answers ${percent(rules.staging_share, 0)}.` : "Shadow testing is off: no shadow hears calls, nothing is promoted; what answers callers is still compared.",
     rules.rollback_enabled ? `Harm takes a version back; a harmless one with a chance of at most ${percent(rules.alpha, 0)}.` : "Rollback is off: harm is told, and nothing is taken back.",
     `Data Foundry ${status.program}.`].join(" ");
 }

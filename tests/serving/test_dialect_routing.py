@@ -1,0 +1,105 @@
+"""Dialect routing costs no caller a transcription: not a dialect engine that hangs, nor an adapter that is full."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from data_foundry.config import Settings
+from data_foundry.serving.calls import Answer, NotServed, Overloaded
+from data_foundry.serving.dialect_routing import DialectRouting
+
+MALABAR = "stt.malabar"
+
+
+class Engines:
+    """A gateway whose calls wait; `refuses` says which adapters take none, and why."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Future[Answer]]] = []
+        self.refuses: dict[str, Exception] = {}
+
+    def submit(self, adapter: str, call_id: str, row: Any, *, request_id: str | None = None) -> Future[Answer]:
+        if adapter in self.refuses:
+            raise self.refuses[adapter]
+        self.asked.append((adapter, Future()))
+        return self.asked[-1][1]
+
+    def routes(self) -> Any:
+        return {name: SimpleNamespace(answering=1, incumbent="v1") for name in ("dialect", MALABAR, "stt")}
+
+    def answer(self, place: int, output: str) -> None:
+        adapter, future = self.asked[place]
+        future.set_result(Answer("call", adapter, "v1", output, 0.9, 1.0))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.asked]
+
+
+@pytest.fixture
+def engines() -> Engines:
+    return Engines()
+
+
+@pytest.fixture
+def routing(engines: Engines, settings: Settings) -> DialectRouting:
+    serving = settings.serving.model_copy(update={"dialect_adapters": {"malabar": MALABAR}})
+    return DialectRouting(engines, serving)
+
+
+def test_an_engine_that_says_no_dialect_in_time_leaves_the_call_to_plain_transcription(
+    routing: DialectRouting, engines: Engines
+) -> None:
+    answer = routing.submit("call", {})
+    routing.give_up_overdue()
+    assert engines.names == ["dialect"], "it still has time"
+    routing.timeout_seconds = -1.0
+    routing.give_up_overdue()
+    routing.give_up_overdue()
+    assert engines.names == ["dialect", "stt"] and engines.asked[0][1].cancelled()
+    engines.answer(1, "text")
+    assert answer.result(0).output == "text"
+
+
+def test_a_dialect_that_is_said_too_late_changes_nothing(routing: DialectRouting, engines: Engines) -> None:
+    answer = routing.submit("call", {})
+    assert engines.asked[0][1].set_running_or_notify_cancel()
+    routing.timeout_seconds = -1.0
+    routing.give_up_overdue()
+    engines.answer(0, "malabar")
+    engines.answer(1, "text")
+    assert engines.names == ["dialect", "stt"] and answer.result(0).adapter == "stt"
+
+
+@pytest.mark.parametrize("refusal", [Overloaded("64 calls wait already."), NotServed("It has left.")])
+def test_a_dialects_adapter_that_takes_no_call_leaves_it_to_plain_transcription(
+    routing: DialectRouting, engines: Engines, refusal: Exception
+) -> None:
+    answer = routing.submit("call", {})
+    engines.refuses[MALABAR] = refusal
+    engines.answer(0, "malabar")
+    engines.answer(1, "text")
+    assert answer.result(0).adapter == "stt"
+
+
+def test_an_engine_that_takes_no_call_at_all_is_told_to_the_caller(routing: DialectRouting, engines: Engines) -> None:
+    answer = routing.submit("call", {})
+    engines.refuses = {name: Overloaded("64 calls wait already.") for name in (MALABAR, "stt")}
+    engines.answer(0, "malabar")
+    assert isinstance(answer.exception(0), Overloaded)
+
+
+@pytest.mark.parametrize("waits_for", ["dialect", MALABAR])
+def test_a_call_that_its_caller_gave_up_leaves_the_queue_that_it_waits_in(
+    routing: DialectRouting, engines: Engines, waits_for: str
+) -> None:
+    answer = routing.submit("call", {})
+    if waits_for == MALABAR:
+        engines.answer(0, "malabar")
+    assert answer.cancel()
+    assert engines.names[-1] == waits_for and engines.asked[-1][1].cancelled()
+    assert not routing._open

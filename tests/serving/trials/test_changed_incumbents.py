@@ -1,0 +1,154 @@
+"""What happens to a trial when its incumbent becomes another, goes, or was no good: nothing rests on what is over."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from trial_builders import UP, FakeGateway, Line, simulated
+
+from data_foundry.config import Settings
+from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.lake import Layer
+from data_foundry.serving.admission import GATEWAY, taken_back
+from data_foundry.serving.trials.approval import approve, proposal, revoke
+from data_foundry.serving.trials.rollback import foreseen, roll_back, take_back
+from data_foundry.serving.trials.trial import BASE
+
+ENOUGH = 800
+WHO = {"actor": "Asha", "reason": "listened to 50 of its answers"}
+AGAINST = {"actor": "Ravi", "reason": "callers complain"}
+
+
+@pytest.fixture
+def line(settings: Settings) -> Line:
+    return Line(settings)
+
+
+def test_evidence_against_what_is_taken_back_in_the_same_look_promotes_nothing(line: Line) -> None:
+    first, second, third = line.version("first", *UP), line.version("second", *UP), line.version("third", *UP[:2])
+    approve(line.settings, "nlu", third.version, **WHO)
+    line.call(third, ENOUGH)
+    line.call(second, 60, worse=0.9)
+    line.controller.tick()
+    assert [line.now(each).stage for each in (first, second, third)] == ["production", "rolled_back", "staging"]
+    assert str(line.told(third)["decision"]).startswith("somebody else was first") and line.gateway.probed == []
+    line.controller.tick()
+    assert line.told(third)["incumbent"] == first.version and line.told(third)["pairs"] == 0, "it is tried anew"
+
+
+@pytest.mark.parametrize("stages", [UP[:1], UP[:2]], ids=lambda stages: stages[-1])
+def test_evidence_against_what_is_taken_back_during_the_probe_promotes_nothing(
+    line: Line, stages: tuple[Stage, ...]
+) -> None:
+    first, second, third = line.version("first", *UP), line.version("second", *UP), line.version("third", *stages)
+    approve(line.settings, "nlu", third.version, **WHO)
+    line.call(third, ENOUGH)
+
+    class Slow(FakeGateway):
+        def probe(self, adapter: str, version: str) -> tuple[bool, str]:
+            roll_back(line.settings, line.now(second), **AGAINST)
+            return super().probe(adapter, version)
+
+    line.controller = line.another(Slow())
+    line.controller.tick()
+    assert line.now(first).stage is Stage.PRODUCTION and line.now(third).stage is stages[-1]
+    assert f"{first.version} answers callers by now, not {second.version}" in str(line.told(third)["decision"])
+    assert line.controller.state()["errors"] == [] and line.registry.verify_history() == []
+
+
+def test_while_gateways_notice_at_different_times_that_files_are_gone_harm_is_found_in_what_either_hears(
+    line: Line,
+) -> None:
+    first, second = line.version("first", *UP), line.version("second", *UP)
+    line.controller.tick()
+    heard_by_who_has_not_noticed = line.trial(second).id
+    shutil.rmtree(line.lake.folder(Layer.MODELS, f"nlu/{first.version}"))
+    line.controller.tick()
+    assert line.trial(second).id != heard_by_who_has_not_noticed
+    pairs = [pair for pair, _ in simulated(heard_by_who_has_not_noticed, 40, failing=1.0)]
+    assert line.store.keep(*pairs)
+    line.controller.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK and line.controller.state()["errors"] == []
+
+
+@pytest.mark.parametrize("missing", ["manifest.json", "adapter/adapter_model.safetensors", ""])
+def test_harm_in_production_is_found_against_the_base_where_the_files_of_the_replaced_version_are_gone(
+    line: Line, missing: str
+) -> None:
+    first, second = line.version("first", *UP), line.version("second", *UP)
+    line.controller.tick()
+    assert line.told(second)["incumbent"] == first.version
+    gone = line.lake.folder(Layer.MODELS, f"nlu/{first.version}") / missing
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    assert line.trial(second).incumbent == BASE
+    line.call(second, 40, failing=1.0)
+    line.controller.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK and line.now(first).stage is Stage.RETIRED
+
+
+def test_harm_that_was_noted_is_told_as_what_stands_at_every_look(line: Line) -> None:
+    line.change("deployment", rollback_enabled=False)
+    second = line.version("second", Stage.SHADOW)
+    line.call(second, 60, failing=1.0)
+    line.controller.tick()
+    (note,) = (entry for entry in line.registry.history() if entry.event == "noted")
+    for _ in range(2):
+        line.controller.tick()
+        told = line.told(second)
+        assert told["act"] == "note" and str(told["decision"]).endswith(f"noted at {note.at}")
+    assert line.gateway.refreshed == 0 and line.controller.state()["errors"] == []
+
+
+def test_harm_that_was_noted_at_a_stage_bars_the_way_up_from_it_whatever_comes_to_be_the_incumbent(line: Line) -> None:
+    line.change("deployment", rollback_enabled=False)
+    first, second = line.version("first", *UP), line.version("second", *UP[:2])
+    approve(line.settings, "nlu", second.version, **WHO)
+    line.call(second, 60, worse=0.9)
+    line.controller.tick()
+    roll_back(line.settings, line.now(first), **AGAINST)
+    line.call(second, ENOUGH)
+    line.controller.tick()
+    told = line.told(second)
+    assert told["judgement"]["verdict"] == "pass" and told["incumbent"] == BASE  # type: ignore[index]
+    assert line.now(second).stage is Stage.STAGING and "it did harm at this stage" in str(told["decision"])
+    assert "admits it anew" in str(told["waits_for"])
+
+
+def test_a_rollback_does_not_bring_back_what_a_person_revoked(line: Line) -> None:
+    first = line.version("first", *UP[:2])
+    approve(line.settings, "nlu", first.version, **WHO)
+    line.call(first, ENOUGH)
+    line.controller.tick()
+    revoke(line.settings, "nlu", first.version, actor="Ravi", reason="unsafe answers")
+    second = line.version("second", *UP)
+    plan = foreseen(line.lake, line.registry, second)
+    assert plan.restored is None and plan.serves == BASE
+    assert plan.not_restored == f"nlu/{first.version} can't serve again: Ravi revoked its approval: unsafe answers"
+    assert roll_back(line.settings, second, **AGAINST).serves == BASE and line.now(first).stage is Stage.RETIRED
+
+
+def test_weights_that_were_taken_back_are_so_when_they_come_again_after_others(line: Line) -> None:
+    version = line.version("second", Stage.SHADOW)
+    take_back(line.lake, line.registry, version, actor=GATEWAY, reason="harm", evidence={})
+
+    def register(artefact_hash: str) -> None:
+        line.registry.register(
+            "nlu", version.version, artefact_hash=artefact_hash, evaluation_hash=version.evaluation_hash,
+            base=version.base, base_revision=None, actor="phase4", reason="trained again",
+        )  # fmt: skip
+
+    register("B" * 64)
+    assert taken_back(line.registry, line.now(version)) is None, "other weights did no harm"
+    register(version.artefact_hash)
+    left = taken_back(line.registry, line.now(version))
+    assert left is not None and (left.to_stage, left.reason) == ("rolled_back", "harm")
+
+
+def test_who_approves_speech_is_told_that_it_can_not_come_to_production(settings: Settings) -> None:
+    speech = Line(settings, "tts")
+    version = speech.version("first", Stage.SHADOW)
+    shown = proposal(settings, "tts", version.version)
+    assert shown["unscorable"] == "no feedback can be scored for speech: it stays in shadow"
+    speech.controller.tick()
+    assert speech.now(version).stage is Stage.SHADOW
