@@ -247,9 +247,11 @@ def _figures(seconds: Any) -> dict[str, float]:
 
 
 def _loaded(gateway: GatewayProcess) -> None:
-    """Wait until the candidate's process is ready."""
+    """Wait until all bases are in memory and the candidate's process is ready."""
     until = time.monotonic() + DRAIN_SECONDS
-    while _mirror(gateway)["process"]["state"] != "ready" and time.monotonic() < until:
+    while time.monotonic() < until:
+        if ADAPTER in gateway.state()["adapters"] and _mirror(gateway)["process"]["state"] == "ready":
+            return
         time.sleep(0.1)
 
 
