@@ -60,7 +60,9 @@ class Rollout(Section):
     rate of a transcript, or share of wrong labels, in 0..1, on the same calls) higher by over `max_quality_loss`.
     Tighter limits find less harm sooner, and let an equal version wait longer. A stage is left upwards after
     `min_calls` pairs at least; the evidence that the limits ask for is more than the default. An approval counts for
-    `approval_days`. A version that does not answer `probe_calls` calls before a stage does not enter it.
+    `approval_days`. A version that does not answer `probe_calls` calls before a stage does not enter it. In production
+    a version is watched as in the shadow, by `deployment.shadow_share` of the calls; before, every call is mirrored
+    until `watched_calls` pairs are made, so that what is harmful there is taken back before many callers meet it.
 
     `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
     `keep_content` true stores what callers said and what was answered for `content_days`, as text alone, personal data
@@ -76,6 +78,7 @@ class Rollout(Section):
     min_calls: Annotated[int, Field(ge=1)] = 200
     approval_days: Annotated[float, Field(gt=0)] = 14.0
     probe_calls: Annotated[int, Field(ge=1)] = 3
+    watched_calls: Annotated[int, Field(ge=0)] = 500
     feedback_minutes: Annotated[float, Field(gt=0)] = 30.0
     keep_content: bool = False
     content_days: Annotated[float, Field(gt=0)] = 7.0

@@ -67,6 +67,7 @@ class Host:
         self._waiting: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         self._busy_since: float | None = None
+        self._worked = 0.0
         self._batch: list[Call] = []
         self._closed = self._abandoned = False
         self._thread = threading.Thread(target=self._run, name=f"host-{resident.weights.adapter}", daemon=True)
@@ -91,6 +92,10 @@ class Host:
         """Return for how long the model has been at the batch that it works on; 0 where it is idle."""
         since = self._busy_since
         return 0.0 if since is None else time.perf_counter() - since
+
+    def worked_seconds(self) -> float:
+        """Return for how long the model has been at work so far."""
+        return self._worked + self.busy_seconds()
 
     def waiting(self, adapter: str) -> int:
         return self._waiting[adapter]
@@ -247,6 +252,7 @@ class Host:
             return
         finally:
             self._busy_since = None
+            self._worked += time.perf_counter() - started
         if self._abandoned:
             return
         milliseconds = (time.perf_counter() - started) * 1000

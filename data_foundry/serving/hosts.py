@@ -106,6 +106,10 @@ class Hosts:
             host.abandon()
         return names
 
+    def worked_seconds(self) -> float:
+        """Return for how long the models in memory have been at work so far, all together."""
+        return sum(host.worked_seconds() for host in self)
+
     def close(self, seconds: float) -> None:
         """Answer what waits, for at most so many seconds in all, and end."""
         until = time.monotonic() + seconds

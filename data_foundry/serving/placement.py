@@ -134,7 +134,14 @@ class Placement:
                     mirrors[trial] = old.mirrors[trial]
                 else:
                     key = self._key_of(trial.adapter)
-                    mirror = Mirror(self._settings, trial, key=key, record=self._record, paired=self._paired)
+                    mirror = Mirror(
+                        self._settings,
+                        trial,
+                        key=key,
+                        record=self._record,
+                        paired=self._paired,
+                        worked=self.hosts.worked_seconds,
+                    )
                     mirror.start()
                     mirrors[trial] = mirror
                 if trial.stage is Stage.STAGING:

@@ -3,6 +3,10 @@
 A call is offered when its caller has the answer. What is chosen waits in a bounded queue; one thread has both versions
 answer it, in a process that gives way to everything else, in an order drawn by lot, and hands on the pair. What
 overload, a candidate that is down, or closing keeps from being heard is dropped and counted.
+
+In the shadow, where no caller depends on what is found, a pair is followed by a rest while callers keep their models
+busy: processors that give way still share caches and memory. What answers callers is watched at full speed, and the
+first calls after a promotion are all mirrored.
 """
 
 from __future__ import annotations
@@ -32,6 +36,9 @@ log = logging.getLogger("data_foundry")
 EXAMPLES = 3
 LOOK_SECONDS = 0.25
 TRIES = 3
+REST = 10.0
+"""A pair's time is rested for so many times where callers' models never pause, and for none where they are idle."""
+MOST_REST_SECONDS = 5.0
 
 Paired = Callable[[Trial, str, Any, Any], None]
 """Told of a trial, a request's id, and what the incumbent and the candidate said."""
@@ -84,7 +91,8 @@ class _Dropped(Exception):
 class Mirror:
     """One trial's mirrored calls. `record` keeps a pair and says whether it did; `paired` hears of both answers.
 
-    Both are called in the mirror's own thread. `key` chooses and names the calls. Start it, and close it.
+    Both are called in the mirror's own thread. `key` chooses and names the calls. `worked` tells for how many seconds
+    callers' models have been at work so far. Start it, and close it.
     """
 
     def __init__(
@@ -95,11 +103,15 @@ class Mirror:
         key: bytes,
         record: Callable[[Pair], bool],
         paired: Paired | None = None,
+        worked: Callable[[], float] = lambda: 0.0,
         loading: Loading | None = None,
         **options: Any,
     ) -> None:
         self.trial = trial
-        self._key, self._record, self._paired = key, record, paired
+        self._key, self._record, self._paired, self._worked = key, record, paired, worked
+        self._looked = self._look()
+        self._rests = trial.stage is Stage.SHADOW and trial.source == "live"
+        self._watched_calls = settings.rollout.watched_calls if trial.stage is Stage.PRODUCTION else 0
         self._shadow_share = settings.deployment.shadow_share
         self._staging_share = settings.rollout.staging_share if trial.stage is Stage.STAGING else 0.0
         self._queue_size = settings.deployment.shadow_queue_size
@@ -131,15 +143,16 @@ class Mirror:
         """Mirror a request, if its call is chosen, and say whether it is; never waits.
 
         To be told of every request to the adapter, those that failed too: which of them are chosen is the affair of
-        their call's hash alone. `error` is the kind of failure where the candidate should have answered the caller and
-        did not.
+        their call's hash, and of how many pairs there were before. `error` is the kind of failure where the candidate
+        should have answered the caller and did not.
         """
         chosen = is_chosen(call_id, self._key, self._shadow_share, "shadow") or is_chosen(
             call_id, self._key, self._staging_share, "staging"
         )
         with self._changed:
             self._counts.calls += 1
-            if not chosen:
+            # That does not depend on how this call went, so the pairs are a fair sample all the same.
+            if not chosen and self._counts.mirrored >= self._watched_calls:
                 return False
             self._counts.chosen += 1
             if self._closed:
@@ -181,23 +194,40 @@ class Mirror:
 
     def _run(self) -> None:
         while (call := self._next()) is not None:
-            try:
-                pair, said = self._pair(call)
-                if not self._record(pair):
-                    raise _Dropped("not_stored")
-            except _Dropped as dropped:
-                with self._changed:
-                    self._counts.dropped[str(dropped)] += 1
-                continue
-            except Exception as error:
-                # Whatever is wrong here, the next call may be heard; an error's words may be a caller's.
-                log.error("A mirrored call of %s was lost: %s.", self._process.name, type(error).__name__)
-                with self._changed:
-                    self._counts.dropped[type(error).__name__] += 1
-                continue
-            self._count(pair)
-            if len(said) == 2 and self._paired is not None:
-                self._tell(self._paired, call.request_id, said)
+            began = time.monotonic()
+            self._hear(call)
+            if self._rests:
+                self._rest(time.monotonic() - began)
+
+    def _hear(self, call: _Call) -> None:
+        try:
+            pair, said = self._pair(call)
+            if not self._record(pair):
+                raise _Dropped("not_stored")
+        except _Dropped as dropped:
+            with self._changed:
+                self._counts.dropped[str(dropped)] += 1
+            return
+        except Exception as error:
+            # Whatever is wrong here, the next call may be heard; an error's words may be a caller's.
+            log.error("A mirrored call of %s was lost: %s.", self._process.name, type(error).__name__)
+            with self._changed:
+                self._counts.dropped[type(error).__name__] += 1
+            return
+        self._count(pair)
+        if len(said) == 2 and self._paired is not None:
+            self._tell(self._paired, call.request_id, said)
+
+    def _rest(self, took: float) -> None:
+        """Leave the machine to callers for a while, the longer the busier their models were since the last rest."""
+        elapsed, worked = (after - before for after, before in zip(self._look(), self._looked, strict=True))
+        share = min(max(worked / elapsed, 0.0), 1.0) if elapsed > 0 else 0.0
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, min(REST * share * took, MOST_REST_SECONDS))
+        self._looked = self._look()
+
+    def _look(self) -> tuple[float, float]:
+        return time.monotonic(), self._worked()
 
     def _next(self) -> _Call | None:
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from processes import wait_for
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.serving.calls import Answer
+from data_foundry.serving.candidate import mirror
 from data_foundry.serving.candidate.mirror import Mirror
 from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
-from data_foundry.serving.trials.trial import Pair, Side, Trial
+from data_foundry.serving.trials.trial import Pair, Side, Source, Trial
 
 KEY = b"the operator's key"
 IDS = [f"call-{number}" for number in range(400)]
@@ -26,11 +28,11 @@ IDS = [f"call-{number}" for number in range(400)]
 class World:
     """A mirror, what it recorded, and who was told of both answers."""
 
-    def __init__(self, settings: Settings, stage: Stage, kept: Any, given: Any) -> None:
+    def __init__(self, settings: Settings, trial: Trial, kept: Any, given: Any) -> None:
         self.pairs: list[Pair] = []
         self.told: list[tuple[str, Any, Any]] = []
         self.kept = kept
-        self.trial = Trial("stt", "new", "old", stage, "2026-01-01T00:00:00Z")
+        self.trial = trial
         self.mirror = Mirror(
             settings, self.trial, key=KEY, record=self._record, paired=self._paired, backoff=(0.01, 0.05), **given
         )
@@ -71,11 +73,20 @@ def world(with_settings: Callable[..., Settings]) -> Iterator[Build]:
     made: list[World] = []
 
     def build(
-        new: str = "good", old: str = "good", stage: Stage = Stage.SHADOW, kept: Any = None, **deployment: Any
+        new: str = "good",
+        old: str = "good",
+        stage: Stage = Stage.SHADOW,
+        kept: Any = None,
+        source: Source = "live",
+        worked: Callable[[], float] = lambda: 0.0,
+        watched: int = 0,
+        **deployment: Any,
     ) -> World:
+        given = {"loading": loading(old=old, new=new), "worked": worked}
         limits = {"shadow_share": 1.0, "shadow_queue_size": 1000, "shadow_timeout_seconds": 30.0, **deployment}
-        settings = with_settings(deployment=limits, rollout={"staging_share": 0.2, "worker_memory_mib": 256})
-        found = World(settings, stage, kept, {"loading": loading(old=old, new=new)})
+        rollout = {"staging_share": 0.2, "worker_memory_mib": 256, "watched_calls": watched}
+        settings = with_settings(deployment=limits, rollout=rollout)
+        found = World(settings, Trial("stt", "new", "old", stage, "2026-01-01T00:00:00Z", source), kept, given)
         made.append(found)
         found.mirror.start()
         return found
@@ -281,6 +292,40 @@ def test_in_production_a_call_that_the_candidate_failed_is_put_to_the_incumbent(
     found.offer(*IDS[:3], by=None, error="RuntimeError")
     assert found.settled(3)["errors"] == {"RuntimeError": 3}
     assert all(pair.incumbent.error is None for pair in found.pairs)
+
+
+def test_every_call_after_a_promotion_is_mirrored_until_enough_are_and_then_the_share(world: Build) -> None:
+    found = world(stage=Stage.PRODUCTION, shadow_share=0.1, watched=20)
+    found.offer(*IDS[:20], by="new")
+    assert found.settled(20)["mirrored"] == 20
+    found.offer(*IDS[20:], by="new")
+    chosen = [call_id for call_id in IDS[20:] if is_chosen(call_id, KEY, 0.1, "shadow")]
+    assert found.settled(400)["chosen"] == 20 + len(chosen)
+    for stage in (Stage.SHADOW, Stage.STAGING):
+        other = world(stage=stage, shadow_share=0.0, watched=20)
+        other.offer(*(call_id for call_id in IDS if not is_chosen(call_id, KEY, 0.2, "staging")))
+        assert other.counts()["chosen"] == 0
+
+
+def test_a_shadow_rests_while_callers_keep_their_models_busy_and_nothing_else_does(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "REST", 1e9)
+    monkeypatch.setattr(mirror, "MOST_REST_SECONDS", 600.0)
+    busy = world(worked=time.monotonic)
+    busy.offer(*IDS[:3])
+    wait_for(lambda: busy.counts()["mirrored"] == 1)
+    for found in (
+        world(),
+        world(worked=time.monotonic, stage=Stage.STAGING),
+        world(worked=time.monotonic, stage=Stage.PRODUCTION),
+        world(worked=time.monotonic, source="replay"),
+    ):
+        found.offer(*IDS[:3])
+        assert found.settled(3)["mirrored"] == 3
+    assert busy.counts()["waiting"] == 2
+    busy.mirror.close()
+    assert busy.counts()["dropped"] == {"closed": 2}
 
 
 def test_a_probe_asks_the_candidate_alone_and_says_what_happened(world: Build) -> None:
