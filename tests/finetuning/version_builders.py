@@ -51,7 +51,12 @@ def details_of(score: float = 0.9, verdict: str = "pass", **changes: Any) -> dic
 
 
 def publish_version(
-    lake: Lake, adapter: str = "nlu", name: str = "first", weights: dict[str, bytes] | None = None, **changes: Any
+    lake: Lake,
+    adapter: str = "nlu",
+    name: str = "first",
+    weights: dict[str, bytes] | None = None,
+    temperature: float = 1.0,
+    **changes: Any,
 ) -> Manifest:
     """Publish a version as training does; `weights` are the adapter's files. Its version is a hash of `name`."""
     key, details = fingerprint(name), details_of(**changes)
@@ -60,6 +65,7 @@ def publish_version(
         for file, content in files.items():
             commit.path(f"adapter/{file}").write_bytes(content)
         write_json(commit.path("evaluation.json"), {"verdict": details["verdict"]})
+        write_json(commit.path("calibration.json"), {"temperature": temperature})
         commit.path("training_log.json").write_text(json.dumps({"adapter": {"curve": CURVE}}))
         commit.path("README.md").write_text(CARD)
         return commit.publish(inputs={"gold": "a" * 64}, rows_in=850, rows_out=850, details=details)

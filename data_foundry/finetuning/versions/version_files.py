@@ -41,9 +41,12 @@ def summary(details: Mapping[str, Any]) -> str:
 
 
 def version_hashes(model: Manifest) -> tuple[str, str]:
-    """Return the hash of a version's weights and the hash of its evaluation: what an approval is bound to."""
+    """Return the hash of a version's weights and the hash of its evaluation: what an approval is bound to.
+
+    The second covers the calibration too: how sure an answer is said to be is part of what was approved.
+    """
     weights = [(file.path, file.sha256) for file in model.files if file.path.startswith(f"{ADAPTER}/")]
-    evaluation = [(file.path, file.sha256) for file in model.files if file.path == EVALUATION]
+    evaluation = [(file.path, file.sha256) for file in model.files if file.path in (EVALUATION, CALIBRATION)]
     return fingerprint(weights), fingerprint(evaluation)
 
 

@@ -132,10 +132,12 @@ def test_files_that_are_gone_are_a_fault_of_a_version_that_is_heard(lake: Lake) 
 
 
 def test_weights_and_evaluations_that_are_not_the_registered_ones_are_faults(lake: Lake) -> None:
-    one, other = (make_version(lake, "nlu", name) for name in ("a", "b"))
+    one, other, third = (make_version(lake, "nlu", name) for name in ("a", "b", "c"))
     publish_version(lake, "nlu", "a", weights={"adapter_model.safetensors": b"other"})
     publish_version(lake, "nlu", "b", verdict="fail")
-    weights, evaluation = registry_faults(lake)
+    publish_version(lake, "nlu", "c", temperature=2.0)
+    weights, evaluation, calibration = registry_faults(lake)
+    assert third in calibration and "evaluated again" in calibration
     assert weights.startswith(f"{one} is registered with weights") and "evaluated again" in evaluation
     assert other in evaluation
 

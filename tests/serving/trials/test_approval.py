@@ -154,7 +154,8 @@ def test_only_what_is_on_its_way_to_production_is_approved(line: Line, stages: t
 
 
 @pytest.mark.parametrize(
-    "file", ["adapter/adapter_model.safetensors", "adapter/adapter_config.json", "evaluation.json"]
+    "file",
+    ["adapter/adapter_model.safetensors", "adapter/adapter_config.json", "evaluation.json", "calibration.json"],
 )
 def test_files_that_are_not_what_was_registered_are_not_approved(line: Line, version: Version, file: str) -> None:
     path = line.lake.folder(Layer.MODELS, f"nlu/{version.version}") / file
