@@ -57,6 +57,7 @@ BROKEN = (
 )
 WORSE = (
     *(("errors", f"+{points} points", replace(PLAIN, added_error=points / 100)) for points in (1, 2, 5, 20)),
+    *(("errors", f"stalls: {share:.0%} of calls x100", replace(PLAIN, stalls=share)) for share in (0.02, 0.05)),
     *(("latency", f"x{ratio:g}", replace(PLAIN, ratio=ratio)) for ratio in (1.2, 1.5, 1.6, 2, 3)),
     *(("quality", f"+{loss:g}, labels", replace(PLAIN, added_loss=loss)) for loss in (0.02, 0.05, 0.07, 0.1, 0.3)),
     *(
@@ -88,7 +89,7 @@ def watched(
     limits = limits_of(rollout)
     tests = {name: Crossings(streams, limits[name], thresholds) for name in only}
     for block in scenario.blocks(np.random.default_rng(SEED), streams, calls):
-        values = block.values()
+        values = block.values(limits["latency"][2])
         for name, test in tests.items():
             test.add(values[name])
     return tests
@@ -133,6 +134,7 @@ def _by_rule(scenario: Scenario, rollouts: int, calls: int) -> dict[str, Floats]
     failed = np.concatenate([block.failed for block in blocks], axis=2)
     logs = np.concatenate([block.log_times for block in blocks], axis=2)
     errors, ratios = failed[1] - failed[0], logs[1] - logs[0]
+    judged = np.concatenate([block.values(limits_of(Rollout())["latency"][2])["errors"] for block in blocks], axis=1)
     times = np.exp(logs)
     found = {
         "errors: z-test at 5 %, looked at after each call": z_test(errors, 1),
@@ -141,7 +143,7 @@ def _by_rule(scenario: Scenario, rollouts: int, calls: int) -> dict[str, Floats]
         "errors: Mann-Whitney as Kayenta, each day": mann_whitney(*failed),
         "errors: five intervals over 1 %, as Flagger": failed_checks(failed[1]),
         "errors: e-process, limit 0, alpha 5 %": _harm(errors, (-1.0, 0.0, 1.0), 20.0),
-        "errors: **e-process as judged** (limit 1 point)": _harm(errors, limits_of(Rollout())["errors"], 180.0),
+        "errors: **e-process as judged** (limit 1 point)": _harm(judged, limits_of(Rollout())["errors"], 180.0),
         "times: z-test at 5 %, looked at after each call": z_test(ratios, 1),
         f"times: z-test at 5 %, each {DAY} calls": z_test(ratios, DAY),
         "times: Mann-Whitney as Kayenta, each day": mann_whitney(*times),
@@ -176,7 +178,7 @@ def power(rollouts: int, calls: int) -> None:
 def bets(rollouts: int, calls: int) -> None:
     """Ways of betting on harm by errors: pairs until it is found, from the first call on and after 5,000 good ones."""
     good = 5000
-    limits = limits_of(Rollout())["errors"]
+    limits, stall = limits_of(Rollout())["errors"], limits_of(Rollout())["latency"][2]
     print(f"{rollouts} trials; median pairs of errors until +N points are found, within {calls} pairs\n")
     points = (2, 5, 20)
     heads = [f"+{each}{when}" for when in ("", f" after {good:,} good") for each in points]
@@ -193,10 +195,9 @@ def bets(rollouts: int, calls: int) -> None:
             for each in points:
                 test = Crossings(rollouts, limits, (STAGES * len(METRICS) / Rollout().alpha, math.inf), make())
                 rng = np.random.default_rng(SEED)
-                for block in PLAIN.blocks(rng, rollouts, before):
-                    test.add(block.values()["errors"])
-                for block in replace(PLAIN, added_error=each / 100).blocks(rng, rollouts, calls):
-                    test.add(block.values()["errors"])
+                for scenario, many in ((PLAIN, before), (replace(PLAIN, added_error=each / 100), calls)):
+                    for block in scenario.blocks(rng, rollouts, many):
+                        test.add(block.values(stall)["errors"])
                 cells.append(_quantile(np.maximum(test.failed_after - before, 0), 0.5))
         print(f"| {said} | {' | '.join(cells)} |", flush=True)
 

@@ -25,9 +25,14 @@ class Block:
     log_times: Floats
     losses: Floats
 
-    def values(self) -> dict[str, Floats]:
-        """Return the paired differences (rollouts, calls) by metric."""
+    def values(self, stall: float) -> dict[str, Floats]:
+        """Return the paired differences (rollouts, calls) by metric.
+
+        A call that both answered, one of them with a log ratio of times over `stall`, counts as failed for that one.
+        """
         errors, latency = (side[1] - side[0] for side in (self.failed, self.log_times))
+        stalled = (latency > stall).astype(float) - (latency < -stall)
+        errors = np.where(self.failed.any(axis=0), errors, stalled)
         return dict(zip(METRICS, (errors, latency, self.losses), strict=True))
 
 
@@ -36,17 +41,18 @@ class Scenario:
     """What the incumbent is like, and what the candidate adds to it.
 
     `error` is the incumbent's share of failed calls and `added_error` what the candidate has more; `ratio` multiplies
-    its times; `added_loss` is what it has more of losses. `loss` is the incumbent's; "labels" are 0 or 1 and agree but
-    on discordant calls, "transcripts" differ by a noise with a spread of 0.15. `tail`: times are "lognormal" (sigma
-    0.3 a side) or "pareto" (index 1.2: no variance). `bursts`: None, "shared" (for `burst_calls` on
-    average, `burst_share` of the time, both sides fail 20 % more of their calls and take five times as long), "own"
-    (each side has its own, unknown to the other).
+    its times, and those of `stalls` of its calls a hundredfold; `added_loss` is what it has more of losses. `loss` is
+    the incumbent's; "labels" are 0 or 1 and agree but on discordant calls, "transcripts" differ by a noise with a
+    spread of 0.15. `tail`: times are "lognormal" (sigma 0.3 a side) or "pareto" (index 1.2: no variance). `bursts`:
+    None, "shared" (for `burst_calls` on average, `burst_share` of the time, both sides fail 20 % more of their calls
+    and take five times as long), "own" (each side has its own, unknown to the other).
     """
 
     name: str
     error: float = 0.01
     added_error: float = 0.0
     ratio: float = 1.0
+    stalls: float = 0.0
     loss: float = 0.1
     added_loss: float = 0.0
     losses: str = "labels"
@@ -70,6 +76,8 @@ class Scenario:
             failed = (rng.random(shape) < chance).astype(float)
             log_times = self._log_times(rng, shape) + np.log(5) * ill
             log_times[1] += np.log(self.ratio)
+            if self.stalls:
+                log_times[1] += np.log(100) * (rng.random(shape[1:]) < self.stalls)
             yield Block(failed, log_times, self._losses(rng, (rollouts, block // FEEDBACK_EVERY)))
 
     def _log_times(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
