@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 Direction = Literal["ml-en", "en-ml"]
+Sound = bytes | bytearray | memoryview
 T = TypeVar("T")
 _LONGEST_WAIT = 30.0
 _CALL_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -53,11 +54,12 @@ class GatewayError(Exception):
     """A call without an answer. `status` is HTTP's, or 0; `code` is a word for programs.
 
     `call_id` is the call's, given or made; of feedback the request's that it is about; empty where there is none yet.
+    `request_id` is what `feedback` finds a call by that nobody answers (code not_served): what is on trial heard it.
     """
 
-    def __init__(self, message: str, status: int, code: str, call_id: str) -> None:
+    def __init__(self, message: str, status: int, code: str, call_id: str, request_id: str = "") -> None:
         super().__init__(message)
-        self.status, self.code, self.call_id = status, code, call_id
+        self.status, self.code, self.call_id, self.request_id = status, code, call_id, request_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +147,13 @@ class _Service:
         retries: int = 2,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # As it is read from a file, with the line's end.
+        key = (api_key or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise GatewayError("The API key holds characters that no key has.", 0, "invalid_api_key", "")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             self._client = httpx.AsyncClient(base_url=gateway, headers=headers, timeout=timeout, transport=transport)
-        except UnicodeEncodeError:
-            raise GatewayError("The API key holds characters that no key has.", 0, "invalid_api_key", "") from None
         except (ValueError, httpx.InvalidURL):
             raise GatewayError("The gateway's address is no URL.", 0, "unreachable", "") from None
         self._retries = retries
@@ -167,7 +171,7 @@ class _Service:
     async def feedback(self, request_id: str, adapter: str, truth: str) -> None:
         """Tell what was true, a label's name or the text that was said, where an adapter answered.
 
-        Raises GatewayError, of status 404 where this gateway did not give that answer, or forgot it.
+        Raises GatewayError, of status 404 where no gateway that can be asked gave that answer, or it is forgotten.
         """
         given = {"request_id": request_id, "adapter": adapter, "truth": truth}
         await self._json("/v1/feedback", request_id, lambda body: body["adapter"], json=given)
@@ -210,7 +214,7 @@ class MalayalamSpeechToTextService(_Service):
     """Speech to text."""
 
     async def transcribe(
-        self, audio: bytes | str | Path, *, call_id: str | None = None, model: str | None = None
+        self, audio: Sound | str | Path, *, call_id: str | None = None, model: str | None = None
     ) -> Transcript:
         """Return what is said in an audio file: its bytes, or its path. WAV (PCM, G.711), FLAC, OGG or MP3.
 
@@ -232,7 +236,7 @@ class MalayalamNLPService(_Service):
         """Return how a caller feels. Raises GatewayError."""
         return await self._json("/v1/sentiment", call_id, Sentiment.of, json={"text": text})
 
-    async def dialect(self, said: str | bytes | Path, *, call_id: str | None = None) -> Label:
+    async def dialect(self, said: str | Sound | Path, *, call_id: str | None = None) -> Label:
         """Return whose Malayalam it is: of speech, as bytes or a Path, or of a text, as str. Raises GatewayError."""
         if isinstance(said, str):
             return await self._json("/v1/dialect", call_id, Label.of, json={"text": said})
@@ -264,10 +268,12 @@ class MalayalamTextToSpeechService(_Service):
         return await self._json("/v1/audio/tokens", call_id, Tokens.of, json={"input": text})
 
 
-async def _read(audio: bytes | str | Path, call_id: str | None) -> bytes:
+async def _read(audio: Sound | str | Path, call_id: str | None) -> bytes:
+    if isinstance(audio, Sound):
+        return bytes(audio)
     try:
-        return audio if isinstance(audio, bytes) else await asyncio.to_thread(Path(audio).read_bytes)
-    except (OSError, ValueError) as error:
+        return await asyncio.to_thread(Path(audio).read_bytes)
+    except (OSError, ValueError, TypeError) as error:
         raise GatewayError(f"The audio file can't be read ({_named(error)}).", 0, "no_file", call_id or "") from None
 
 
@@ -281,7 +287,8 @@ def _retry_after(response: httpx.Response) -> float:
 def _error(response: httpx.Response, call_id: str) -> GatewayError:
     try:
         error = response.json()["error"]
-        return GatewayError(str(error["message"]), response.status_code, str(error["code"]), call_id)
+        said = str(error["message"]), response.status_code, str(error["code"])
+        return GatewayError(*said, call_id, response.headers.get("x-request-id", ""))
     except (ValueError, KeyError, TypeError):
         return _no_gateway(response, call_id)
 

@@ -10,6 +10,8 @@ from data_foundry.adapter_name import AdapterName
 from data_foundry.section import Section, Share
 
 Seconds = Annotated[float, Field(gt=0)]
+PEER_URL = r"^https?://[A-Za-z0-9._:\[\]-]+$"
+"""A scheme and a host, with or without a port: nothing after them, and no name or password before."""
 
 
 class Serving(Section):
@@ -24,6 +26,11 @@ class Serving(Section):
     that training fitted on a frozen base answer callers, where that base can't do the task by itself and no version is
     in production: no person approves such a head, so by default nothing answers there. `codec` names the codec model of
     the Hub that makes sound of TTS tokens; None: tokens only. `threads`: threads of one model's arithmetic.
+
+    `peer_url`: where other gateways on the same base path reach this one, to ask for feedback on what it answered, with
+    the key of who gave it: https where others listen between them. None: where it listens; the loopback address where
+    that is every address and `storage.type` is local, the address that this machine has towards others where it is
+    shared. Each replica on Ray has an address of its own, and this is not looked at.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +52,7 @@ class Serving(Section):
     min_dialect_confidence: Share = 0.8
     stand_in_heads: bool = False
     codec: str | None = None
+    peer_url: Annotated[str, Field(pattern=PEER_URL)] | None = None
 
 
 class Rollout(Section):

@@ -44,7 +44,8 @@ def asked(kind, transport, ask, **named):
 def test_speech_is_transcribed_from_bytes_and_from_a_file(transport, tmp_path):
     file = tmp_path / "call.wav"
     file.write_bytes(fakes.phone_wav())
-    for audio in (file.read_bytes(), file, str(file)):
+    said = file.read_bytes()
+    for audio in (said, bytearray(said), memoryview(said), file, str(file)):
         heard = asked(MalayalamSpeechToTextService, transport, lambda ears, a=audio: ears.transcribe(a, call_id="c-1"))
         assert (heard.text, heard.call_id, heard.version) == (fakes.TRANSCRIPT, "c-1", fakes.VERSION)
         assert heard.confidence == 0.5 and heard.milliseconds == 2.25
@@ -70,6 +71,13 @@ def test_speech_is_spoken_as_tokens(transport):
     with pytest.raises(GatewayError) as refused:
         asked(MalayalamTextToSpeechService, transport, lambda voice: voice.synthesize("നന്ദി"))
     assert (refused.value.status, refused.value.code) == (404, "no_codec")
+
+
+def test_a_call_that_nobody_answers_tells_the_id_by_which_feedback_finds_it(transport, service, monkeypatch):
+    monkeypatch.setattr(service.gateway.table["sentiment"], "why", "no version may answer")
+    with pytest.raises(GatewayError) as refused:
+        asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("മോശം"))
+    assert (refused.value.status, refused.value.code) == (404, "not_served") and len(refused.value.request_id) == 36
 
 
 def test_feedback_finds_its_call(transport, service):
@@ -186,6 +194,7 @@ def test_something_that_is_no_gateway_is_named(naps, question, status, body):
     ("invalid_value", lambda mind: mind.sentiment("\ud800")),
     ("invalid_value", lambda mind: mind.sentiment(object())),
     ("no_file", lambda mind: mind.dialect(Path("nowhere.wav"))),
+    ("no_file", lambda mind: mind.dialect(None)),
 ])  # fmt: skip
 def test_what_can_not_be_sent_is_told_as_everything_else_is(code, ask):
     transport, seen = answering((200, {}))
@@ -194,7 +203,13 @@ def test_what_can_not_be_sent_is_told_as_everything_else_is(code, ask):
     assert (refused.value.status, refused.value.code, seen) == (0, code, [])
 
 
-@pytest.mark.parametrize("gateway,key", [("http://gateway", "കീ"), ("http://gateway:port", "df-ours")])
+def test_a_key_may_end_as_a_line_of_its_file_does(transport):
+    assert asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("x"), key="df-ours\r\n").label
+
+
+@pytest.mark.parametrize(
+    "gateway,key", [("http://gateway", "കീ"), ("http://gateway", "df-\nours"), ("http://gateway:port", "df-ours")]
+)
 def test_a_key_or_an_address_that_is_none_is_told_so_too(gateway, key):
     with pytest.raises(GatewayError):
         MalayalamNLPService(gateway, key)

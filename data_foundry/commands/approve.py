@@ -1,6 +1,7 @@
 """approve: a person's word that a version in shadow or staging may answer every caller; the evidence of calls is needed
 besides. It counts for the weights and the evaluation that it is given on, for rollout.approval_days, until --revoke;
-what is in production by then goes on answering until `rollback`, which never brings back what was revoked.
+what is in production by then goes on answering until `rollback`, which never brings back what was revoked. --revoke
+takes the latest approval, also one that expired or whose version retired.
 A gateway that runs heeds it at its next look at the registry; --dry-run shows on what it would be given."""
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("version", metavar="NAME/VERSION", help="a start of it that no other version has is enough")
     parser.add_argument("--actor", metavar="WHO", default="", help="the person who decides")
     parser.add_argument("--reason", metavar="WHY", default="", help="why, for the history")
-    parser.add_argument("--revoke", action="store_true", help="take the approval that stands back")
+    parser.add_argument("--revoke", action="store_true", help="take the latest approval back")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Approve a version, or say what an approval would rest on, or take one back."""
-    from data_foundry.serving.trials.approval import approve, goes_on, proposal, revoke, standing_approval
+    from data_foundry.serving.trials.approval import approve, goes_on, latest_approval, proposal, revoke
 
     record = find_version(Lake(settings), arguments.version)
     engine, version = record.adapter, record.version
     who = {"actor": arguments.actor, "reason": arguments.reason}
     if arguments.revoke:
-        given = standing_approval if arguments.dry_run else revoke
+        given = latest_approval if arguments.dry_run else revoke
         taken = asdict(given(settings, engine, version, **({} if arguments.dry_run else who)))
         done = "would revoke" if arguments.dry_run else "revoked"
         said = f"{done} the approval of {record.name} by {taken['approver']} of {taken['at']}"
-        unchanged = goes_on(record.registered) if record.registered else None
+        unchanged = goes_on(settings, record.registered) if record.registered else None
         told = {"name": record.name, done.replace(" ", "_"): taken, "goes_on": unchanged}
         print(json.dumps(told, ensure_ascii=False, indent=1) if arguments.json else said)
-        if unchanged and not arguments.json:
-            print(f"  {unchanged}")
+        if not arguments.json:
+            print(f"  {unchanged or 'it answers nobody, and no rollback makes it answer'}")
         return 0
     if arguments.dry_run:
         shown = {"would": "approve", **proposal(settings, engine, version)}

@@ -1,6 +1,6 @@
 """rollback: take a version back by hand, from production, staging or shadow; what it had replaced in production serves
-again if its files are what was registered and nobody revoked its approval, and the base answers otherwise. NAME alone
-means what answers callers.
+again if its files are what was registered and nobody revoked its approval. Otherwise the base answers, or nobody where
+it can't do the task alone. NAME alone means what answers callers.
 A gateway that runs does so at its next look at the registry; --dry-run says what would serve."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Roll a version back, or say what that would come to, and what serves then."""
     from data_foundry.finetuning.versions.registry import Registry
     from data_foundry.serving.trials.rollback import foreseen, meant_by, roll_back
+    from data_foundry.serving.trials.trial import BASE
 
     lake = Lake(settings)
     registry = Registry(lake)
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if known is None:
         raise FoundryError(f"{arguments.version} is published, and not registered yet.", "Run phase 4 first.")
     if arguments.dry_run:
-        done, start = foreseen(lake, registry, known), "would roll back"
+        done, start = foreseen(settings, registry, known), "would roll back"
     else:
         done = roll_back(settings, known, actor=arguments.actor, reason=arguments.reason)
         start = "rolled back"
@@ -40,10 +41,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         print(json.dumps(told, ensure_ascii=False, indent=1))
         return 0
-    serves = "the base" if done.serves == "base" else f"{known.engine}/{done.serves}"
+    serves = {None: "nobody", BASE: "the base"}.get(done.serves, f"{known.engine}/{done.serves}")
     again = " again" if done.restored else ""
     verb = "would answer" if arguments.dry_run else "answers"
     print(f"{start} {told['name']} from {known.stage}; {serves} {verb} callers{again}")
-    if done.not_restored:
-        print(f"  {done.not_restored}")
+    for why in filter(None, (done.not_restored, done.not_served)):
+        print(f"  {why}")
     return 0

@@ -59,10 +59,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     listening = listening_socket(settings.serving.host, settings.serving.port)
     with listening:
         start_log(settings.base_path)
+        from data_foundry.serving.peers import peer_address
         from data_foundry.serving.service import Service
 
-        service = Service(settings, only=_only(settings))
         address = address_of(listening)
+        service = Service(settings, only=_only(settings), address=peer_address(address, settings))
         print(f"listening on {address}; loading", file=sys.stderr, flush=True)
         serve(service, keys, listening, lambda: _tell(service, address, as_json=arguments.json))
     return 0

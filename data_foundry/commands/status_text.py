@@ -1,4 +1,4 @@
-"""The health of the deployments as lines for a terminal, none wider than asked for."""
+"""The health of the deployments as lines for a terminal, none wider than asked for but commands to paste."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def overview(
     if shown:
         yield "\nadapters, calls of the last hour"
         yield from _columns(*_table(shown), width)
+    for entry in shown:
+        yield from _taken_back(entry, width)
     if idle:
         yield from _wrapped(", ".join(idle), width, "  nothing registered: ")
     trials = [(entry["adapter"], trial) for entry in shown for trial in entry["trials"]]
@@ -36,11 +38,13 @@ def overview(
         yield "\ntrials"
         for adapter, trial in trials:
             yield from _trial(adapter, trial, width)
-    waiting = list(_waiting(shown))
-    if waiting:
+    if told["waiting"]:
         yield "\nwaits for a person"
-        for name, command in waiting:
-            yield from _wrapped(command, width, f"  {name}: ")
+        for each in told["waiting"]:
+            why = textwrap.shorten(each["why"], 3 * width, placeholder=" ...")
+            yield from _wrapped(why, width, f"  {each['name']}: ", hang=4)
+            # Not wrapped: they are for pasting.
+            yield from (f"    {command}" for command in each["commands"])
     heard = [line for entry in shown for line in _replay(replayed[entry["adapter"]], width)]
     if heard:
         yield "\nlast replay of phase 4"
@@ -61,6 +65,7 @@ def adapter_text(
         if entry[name]:
             yield from _wrapped(entry[name], width, f"  {name.replace('_', ' ')}: ")
     yield "\n  callers"
+    yield from _taken_back(entry, width)
     for share in entry["shares"]:
         yield f"    {share['version']:<14} {share['role']:<11} {_share(share)}"
     yield "\n  calls"
@@ -102,7 +107,7 @@ def _share(share: Mapping[str, Any]) -> str:
     if share["role"] == "shadow":
         return f"hears {_percent(share['hears'])}"
     if not share["share"]:
-        return "answers nobody"
+        return f"hears {_percent(share['hears'])}, answers nobody" if share["role"] == "staging" else "answers nobody"
     return f"asked {_percent(share['share'])}, answered {share['answered']:,} of {counted(share['calls'], 'call')}"
 
 
@@ -156,14 +161,15 @@ def _percent(share: float | None, digits: int = 0) -> str:
 def _gateways(told: Mapping[str, Any]) -> str:
     running = [gateway for gateway in told["gateways"] if gateway["running"]]
     if running:
-        named = ", ".join(f"{gateway['host']} (process {gateway['pid']})" for gateway in running)
+        places = [f" at {gateway['address']}" if gateway["address"] else "" for gateway in running]
+        named = ", ".join(f"{g['host']} (process {g['pid']}){at}" for g, at in zip(running, places, strict=True))
         lacking = [f"; {reason}" for gateway in running for reason in gateway["missing"]]
         faults = [gateway["watch"].get("tallies_fault") for gateway in running]
         unwritten = [f"; counts are not written: {fault}" for fault in faults if fault]
         return "".join([f"running: {named}", *lacking, *unwritten])
     if told["last_heard"]:
-        return f"not running; last heard {told['last_heard']}, and what is told of calls is of then"
-    return "none was ever heard of here (python -m data_foundry serve)"
+        return f"not running ({told['serve']}); last heard {told['last_heard']}, and what is told of calls is of then"
+    return f"none was ever heard of here ({told['serve']})"
 
 
 def _trial(adapter: str, trial: Mapping[str, Any], width: int, every: bool = False) -> Iterator[Line]:
@@ -194,15 +200,12 @@ def _metric(metric: Mapping[str, Any]) -> str:
     return f"{told['mean']} ({told['lower']} to {told['upper']}), {harm}, {counted(metric['calls'], 'call')}"
 
 
-def _waiting(shown: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for entry in shown:
-        for trial in entry["trials"]:
-            if trial["command"]:
-                yield f"{entry['adapter']}/{trial['candidate']}", trial["command"]
-        for version in entry["versions"]:
-            if version["stage"] == "none" and version["reason"].startswith("not decided"):
-                name = f"{entry['adapter']}/{version['version']}"
-                yield name, f"python -m data_foundry models show {name}, then models admit"
+def _taken_back(entry: Mapping[str, Any], width: int) -> Iterator[Line]:
+    taken = entry["taken_back"]
+    if taken:
+        head = f"  {entry['adapter']}/{taken['version']} was rolled back at {taken['since']}: "
+        reason, answers = taken["reason"].rstrip("."), entry["answering"] or "nobody"
+        yield from _wrapped(f"{reason}; {answers} answers", width, head, hang=4)
 
 
 def _mirror(mirror: Mapping[str, Any], width: int) -> Iterator[Line]:
@@ -218,7 +221,12 @@ def _mirror(mirror: Mapping[str, Any], width: int) -> Iterator[Line]:
 
 def _drift(drift: Mapping[str, Any], width: int) -> Iterator[Line]:
     reference = drift["reference"]
-    against = f"against {counted(reference['rows'], 'training row')}" if reference else drift["reason"]
+    against = drift["reason"]
+    if reference:
+        stage = reference["stage"].replace("_", " ")
+        against = f"against {counted(reference['rows'], 'training row')} of {reference['version']} ({stage})"
+        if drift["answered_by"] != reference["version"]:
+            against += f"; {drift['answered_by'] or 'nobody'} answers"
     yield from _wrapped(str(against), width, f"\n  drift, last {drift['window_hours']} h: ", hang=4)
     for feature in drift["features"] if reference else ():
         index = ""

@@ -98,7 +98,9 @@ def is_state(tag: str) -> bool:
 
 def from_mlflow(tags: Mapping[str, str], manifest: bytes) -> Json:
     """Return what `VersionRecord.as_json` said when it was exported, out of a version's tags and its manifest."""
-    registered = {field.name: tags.get(f"{REGISTERED}{field.name}") for field in fields(Version)}
+    registered: Json = {field.name: tags.get(f"{REGISTERED}{field.name}") for field in fields(Version)}
+    if registered["stage_entry"] is not None:
+        registered["stage_entry"] = int(registered["stage_entry"])
     model = json.loads(manifest)
     model.pop("checksum", None)
     return {

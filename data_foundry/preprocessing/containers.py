@@ -42,7 +42,7 @@ def examine(payload: Payload) -> Container:
     if name is None:
         raise Rejected("audio_corrupt", f"no audio container starts with {payload[:4].hex()}")
     complete = _CHECKS[name](payload, start)
-    return Container(name, complete and name not in _FFMPEG_ONLY)
+    return Container(name, complete and name not in FFMPEG_ONLY)
 
 
 def sniff(head: bytes) -> str | None:
@@ -69,7 +69,7 @@ _MAGIC = {
     b"NIST_1A\n": "nistsphere",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "asf",
 }
-_FFMPEG_ONLY = ("mov", "matroska", "aac", "amr", "asf")
+FFMPEG_ONLY = ("mov", "matroska", "aac", "amr", "asf")
 
 
 def _check_riff(payload: Payload, start: int) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 
 from data_foundry.errors import FoundryError
-from data_foundry.preprocessing.containers import Container, examine
+from data_foundry.preprocessing.containers import FFMPEG_ONLY, Container, examine
 from data_foundry.preprocessing.payload import FileBytes
 from data_foundry.records import Hertz, Rejected, Seconds
 
@@ -104,10 +104,19 @@ def open_recording(payload: bytes | Path, max_seconds: Seconds, *, by_ffmpeg: bo
         container = examine(view)
         decoder: _Decoder | None = _soundfile(payload, container, stack)
         if decoder is None and not by_ffmpeg:
-            raise Rejected("audio_unsupported", f"this {container.name} file takes another decoder")
+            raise Rejected("audio_unsupported", _why_not(container))
         if decoder is None:
             decoder = stack.enter_context(_ffmpeg(payload, container.name, max_seconds))
         yield Recording(decoder, max_seconds)
+
+
+def _why_not(container: Container) -> str:
+    """Say why libsndfile can't read a payload, in words that fit into a sentence."""
+    if container.name in FFMPEG_ONLY:
+        return f"its format is {container.name}"
+    if not container.by_soundfile:
+        return f"this {container.name} file does not tell its whole length, or is several in one"
+    return f"this {container.name} file is in a coding that is unknown here"
 
 
 def declared_seconds(payload: bytes | Path) -> Seconds | None:

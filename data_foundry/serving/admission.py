@@ -6,17 +6,23 @@ the version is taken back: after another evaluation, or a rollback, it is asked 
 
 from __future__ import annotations
 
+import unicodedata
+
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.finetuning.versions.registry_history import REGISTRATIONS, REPLACED_BY, HistoryEntry
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.serving.registry_backup import back_up
 
 ACTOR, GATEWAY = "phase4", "gateway"
 MACHINES = frozenset({ACTOR, GATEWAY})
 """Who moves a version where no person does: phase 4, and the gateways, on the evidence of calls."""
 ADMITTED = "admitted"
+DISTURBING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Unicode's categories and bidirectional classes; joiners (Cf), which Malayalam is written with, are none of them."""
 REFUSED, INCONCLUSIVE = "refused", "inconclusive"
 """What becomes of a version that did not pass: kept out for good, or until a person admits it."""
 
@@ -27,7 +33,7 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
     That is an inconclusive one, or one that was taken back and did not fail its gates. Raises FoundryError for any
     other (one that failed stays refused), and where what lies in its folder is not what was registered.
     """
-    check_person("An admission", actor, reason)
+    actor, reason = check_person("An admission", actor, reason)
     lake = Lake(settings)
     registry = Registry(lake)
     known = registry.version(engine, version)
@@ -57,15 +63,31 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
     }
     again = " after it was taken back" if left else ""
     said = f"{actor} admitted it{again}: {reason}"
-    return registry.note(engine, version, actor=actor, reason=said, evidence=evidence)
+    admitted = registry.note(engine, version, actor=actor, reason=said, evidence=evidence)
+    back_up(registry)
+    return admitted
 
 
-def check_person(what: str, actor: str, reason: str) -> None:
-    """Raise FoundryError where a decision names nobody, no reason, or a machine in place of a person."""
-    if not actor.strip() or not reason.strip():
+def check_person(what: str, actor: str, reason: str) -> tuple[str, str]:
+    """Return who decides and why as the history keeps it, without the blanks around it.
+
+    Raises FoundryError where a decision names nobody, no reason, or a machine in place of a person, and for what is not
+    plain text on one line: it is shown in tables and logs.
+    """
+    actor, reason = actor.strip(), reason.strip()
+    if not actor or not reason:
         raise FoundryError(f"{what} names who decides and why.", "Give --actor NAME and --reason TEXT.")
-    if actor.strip().casefold() in MACHINES:
+    if actor.casefold() in MACHINES:
         raise FoundryError(f"{actor} is no person: it is what moves versions by itself.", "Give the name of a person.")
+    for name, text in (("actor", actor), ("reason", reason)):
+        if wrong := next((each for each in text if _disturbs(each)), None):
+            raise FoundryError(f"--{name} holds {wrong!a}, which is no text.", "Write it on one line.")
+    return actor, reason
+
+
+def _disturbs(character: str) -> bool:
+    """Say whether a character ends a line, steers a terminal, turns the order of letters, or is not Unicode at all."""
+    return unicodedata.category(character) in DISTURBING or unicodedata.bidirectional(character) in TURNING
 
 
 def admission_of(registry: Registry, version: Version, hashes: tuple[str, str] | None = None) -> HistoryEntry | None:

@@ -72,7 +72,7 @@ class Failed(FoundryError):
 
     def __init__(self, adapter: str, version: str, kind: str) -> None:
         super().__init__(f"{adapter}/{version} failed at this call: {kind}.", "Ask again; the log says where.")
-        self.kind = kind
+        self.version, self.kind = version, kind
 
 
 def give_up(answer: Future[Answer]) -> None:

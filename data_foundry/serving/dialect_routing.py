@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
 from data_foundry.records import AIEngine, Rejected
-from data_foundry.serving.calls import Answer, NotServed, Overloaded, Row
+from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, Row, give_up
 from data_foundry.serving.routing import Route
 from data_foundry.serving.trials.trial import BASE
 from data_foundry.serving_settings import Serving
@@ -18,6 +18,8 @@ from data_foundry.serving_settings import Serving
 DIALECT, STT = AIEngine.DIALECT.value, AIEngine.STT.value
 DIALECT_SHARE_OF_TIMEOUT = 1 / 4
 """Of the time that a call may take, what the question for the dialect gets; the rest is the transcription's."""
+THREADS = 2
+"""They hand speech on whose dialect is known."""
 
 
 class Submitter(Protocol):
@@ -31,13 +33,20 @@ class Submitter(Protocol):
 class Routed:
     """Speech on its way: the dialect engine is asked first, then one adapter transcribes.
 
-    `answer` is to come; a caller who cancels it takes out of the queue what still waits there.
+    `answer` is to come; a caller who cancels it gives up what he waits for: that is taken out of the queue, or comes
+    too late. `apart` runs what makes the features of a transcription: work for no model's own thread.
     """
 
-    def __init__(self, submit: Callable[[str], Future[Answer]], fit: Mapping[str, str], at_least: float) -> None:
+    def __init__(
+        self,
+        submit: Callable[[str], Future[Answer]],
+        fit: Mapping[str, str],
+        at_least: float,
+        apart: Callable[..., None],
+    ) -> None:
         self.answer: Future[Answer] = Future()
         self.since = time.monotonic()
-        self._submit, self._fit, self._at_least = submit, fit, at_least
+        self._submit, self._fit, self._at_least, self._apart = submit, fit, at_least, apart
         self._lock, self._routed = threading.Lock(), False
         self._asked = submit(DIALECT)
 
@@ -53,7 +62,10 @@ class Routed:
                 return
             self._routed = True
         if heard is None:
-            self._asked.cancel()
+            give_up(self._asked)
+        self._apart(self._transcribe, heard)
+
+    def _transcribe(self, heard: Future[Answer] | None) -> None:
         if self.answer.cancelled():
             return
         try:
@@ -63,20 +75,20 @@ class Routed:
                 self.answer.set_exception(error)
             return
         if self.answer.cancelled():
-            self._asked.cancel()
+            give_up(self._asked)
         self._asked.add_done_callback(self._hand_on)
 
     def _submitted(self, adapter: str) -> Future[Answer]:
         try:
             return self._submit(adapter)
-        except (Rejected, NotServed, Overloaded):
+        except (Rejected, NotServed, Overloaded, Failed):
             if adapter == STT:
                 raise
             return self._submit(STT)
 
     def _given_up(self, answer: Future[Answer]) -> None:
         if answer.cancelled():
-            self._asked.cancel()
+            give_up(self._asked)
 
     def _hand_on(self, inner: Future[Answer]) -> None:
         if inner.cancelled():
@@ -97,12 +109,14 @@ class DialectRouting:
         self.timeout_seconds = serving.request_timeout_seconds * DIALECT_SHARE_OF_TIMEOUT
         self._open: set[Routed] = set()
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-dialects")
 
     def submit(self, call_id: str, row: Row, request_id: str | None = None) -> Future[Answer]:
         """Queue speech to be transcribed, and return its answer to come.
 
         The dialect engine is asked first where a dialect's adapter could answer; that it can't say, or says it too
-        late, changes nothing, nor does an adapter that takes no more calls. Raises as `submit` of a gateway does.
+        late, changes nothing, nor does an adapter that takes no more calls or breaks on this one. Raises as `submit` of
+        a gateway does.
         """
         table = self._gateway.routes()
         submit = partial(self._gateway.submit, call_id=call_id, row=row, request_id=request_id)
@@ -111,8 +125,8 @@ class DialectRouting:
         if not fit or DIALECT not in table or table[DIALECT].answering is None:
             return submit(STT)
         try:
-            routed = Routed(submit, fit, self._serving.min_dialect_confidence)
-        except (Rejected, NotServed, Overloaded):
+            routed = Routed(submit, fit, self._serving.min_dialect_confidence, self._apart)
+        except (Rejected, NotServed, Overloaded, Failed):
             return submit(STT)
         with self._lock:
             self._open.add(routed)
@@ -127,6 +141,17 @@ class DialectRouting:
             overdue = [routed for routed in self._open if routed.since < late]
         for routed in overdue:
             routed.transcribe()
+
+    def close(self) -> None:
+        """End its threads, when what they are at is done."""
+        self._threads.shutdown()
+
+    def _apart(self, work: Callable[..., None], heard: Future[Answer] | None) -> None:
+        try:
+            self._threads.submit(work, heard)
+        except RuntimeError:
+            # The gateway has closed, and refuses at once what is handed on.
+            work(heard)
 
     def _close(self, routed: Routed) -> None:
         with self._lock:

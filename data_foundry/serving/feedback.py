@@ -1,8 +1,10 @@
 """Feedback: what was right, told after a call, against what its versions answered.
 
-Answers are held in memory alone, for as long as feedback is awaited; what is kept of them is how far off they were. So
-only the gateway, or the replica, that answered a request can score it. A request has an id of its own, which names its
-pair and its losses: one phone call under one call id is many requests.
+Answers are held in memory alone, for as long as feedback is awaited; what is kept of them is how far off they were. Of
+a request that nobody answered, those of what is on trial are held, which heard it all the same. So
+only the gateway, or the replica, that answered a request can score it; any other asks it to: see
+`http/peer_feedback.py`. A request has an id of its own, which names its pair and its losses: one phone call under one
+call id is many requests.
 """
 
 from __future__ import annotations
@@ -27,32 +29,41 @@ class SeveralRequests(Exception):
     """A call id that stands for more than one request: which of them is meant, its request id says."""
 
 
+class NotALabel(Exception):
+    """A truth that what answered, or is on trial, could not have said; `labels` are those that it could."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.labels = labels
+
+
 @dataclass
 class _Remembered:
     """A request whose feedback is awaited; `truth` waits for a candidate that answers later than its caller tells.
 
-    `alone`: no other request of its call was remembered when it came.
+    `version` None: nobody answered it. `labels`: those that its version, or what is on trial, chose from; empty where
+    it chose from none, or they are not known. `alone`: no other request of its call was remembered when it came.
     """
 
     until: float
     task: Task
     call_id: str
-    version: str
+    version: str | None
     output: Any
+    labels: tuple[str, ...]
     alone: bool
     pairs: list[tuple[Trial, Any, Any]] = field(default_factory=list)
     truth: str | None = None
 
 
 class Recollection:
-    """What was answered lately, by adapter and request; safe from many threads.
+    """What was asked lately, by adapter and request, and what was answered; safe from many threads.
 
-    `record` keeps the losses of a request that both versions of a trial answered; `call_name` hides its id.
+    `record` keeps the losses of a request that both versions of a trial answered, and says whether it did; `call_name`
+    hides its id.
     """
 
-    def __init__(
-        self, minutes: float, record: Callable[[Losses], object], call_name: Callable[[str, str], str]
-    ) -> None:
+    def __init__(self, minutes: float, record: Callable[[Losses], bool], call_name: Callable[[str, str], str]) -> None:
         self._seconds, self._record, self._call_name = minutes * 60, record, call_name
         self._requests: OrderedDict[tuple[str, str], _Remembered] = OrderedDict()
         self._latest: dict[tuple[str, str], str] = {}
@@ -60,15 +71,31 @@ class Recollection:
 
     def answered(self, request_id: str, answer: Answer, task: Task) -> None:
         """Remember what a caller was answered."""
+        # Codes are great, and nothing scores them.
+        output = answer.output if COMPARISONS[task].has_reference else None
+        said = answer.version, output, tuple(answer.classes)
+        self._remember(answer.adapter, request_id, answer.call_id, task, *said)
+
+    def unanswered(self, request_id: str, adapter: str, call_id: str, task: Task, labels: Sequence[str] = ()) -> None:
+        """Remember a request that nobody answered; what is on trial, which hears it, chooses from `labels`."""
+        self._remember(adapter, request_id, call_id, task, None, None, tuple(labels))
+
+    def _remember(
+        self,
+        adapter: str,
+        request_id: str,
+        call_id: str,
+        task: Task,
+        version: str | None,
+        output: Any,
+        labels: tuple[str, ...],
+    ) -> None:
         until = time.monotonic() + self._seconds
         with self._lock:
-            call = answer.adapter, answer.call_id
-            # Codes are great, and nothing scores them.
-            output = answer.output if COMPARISONS[task].has_reference else None
-            self._requests[answer.adapter, request_id] = _Remembered(
-                until, task, answer.call_id, answer.version, output, call not in self._latest
-            )
-            self._latest[call] = request_id
+            alone = (adapter, call_id) not in self._latest
+            known = _Remembered(until, task, call_id, version, output, labels, alone)
+            self._requests[adapter, request_id] = known
+            self._latest[adapter, call_id] = request_id
             self._forget()
 
     def paired(self, trial: Trial, request_id: str, incumbent: Any, candidate: Any) -> None:
@@ -87,9 +114,10 @@ class Recollection:
     ) -> dict[str, Any] | None:
         """Return how what one of some adapters answered compares with what was right; None where none is remembered.
 
-        {"adapter", "version", "loss" (0..1, None where the task has none), "trials": ids of the trials that it counts
-        in, "repeated": whether feedback came before, which is what counts}. Found by `request_id`; without it by
-        `call_id`, which raises SeveralRequests where more than one was answered under it.
+        {"adapter", "version" (None where nobody answered), "loss" (0..1, None where the task has none, or nobody
+        answered), "trials": ids of the trials that it counts in, "repeated": whether feedback came before, which is
+        what counts}. Found by `request_id`; without it by `call_id`, which raises SeveralRequests where more than one
+        was made under it. Raises NotALabel.
         """
         with self._lock:
             self._forget()
@@ -100,19 +128,20 @@ class Recollection:
             if not found:
                 return None
             adapter, request, known = found[0]
+            if known.labels and truth not in known.labels:
+                raise NotALabel(known.labels)
             repeated = known.truth is not None
             known.truth = truth = truth if known.truth is None else known.truth
             pairs = [*known.pairs]
         scored = [trial.id for trial, old, new in pairs if self._score(trial, known.task, request, old, new, truth)]
-        loss = loss_of(known.task, known.output, truth)
+        loss = None if known.version is None else loss_of(known.task, known.output, truth)
         return {"adapter": adapter, "version": known.version, "loss": loss, "trials": scored, "repeated": repeated}
 
     def _score(self, trial: Trial, task: Task, request_id: str, incumbent: Any, candidate: Any, truth: str) -> bool:
         old, new = loss_of(task, incumbent, truth), loss_of(task, candidate, truth)
         if old is None or new is None:
             return False
-        self._record(Losses(trial.id, self._call_name(trial.adapter, request_id), time.time(), old, new))
-        return True
+        return self._record(Losses(trial.id, self._call_name(trial.adapter, request_id), time.time(), old, new))
 
     def forget(self) -> None:
         """Forget what was answered too long ago; to be called now and then, so that a quiet line forgets, too."""

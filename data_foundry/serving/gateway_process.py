@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ log = logging.getLogger("data_foundry")
 MODULE = "data_foundry.serving.gateway_process"
 STARTUP_SECONDS = 600.0
 """How long a gateway may take to load what it serves."""
+STATE_SECONDS = 60.0
+"""How long it may take to tell its state."""
 END_SECONDS = 20.0
 LINES = 5
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -51,14 +54,17 @@ class GatewayProcess:
     log_file: Path
 
     def state(self) -> dict[str, Any]:
-        """Return the state of its gateway, asked through the pipe. Raises FoundryError where it is gone."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        """Return the state of its gateway, asked through the pipe. Raises FoundryError where it is gone, or hangs."""
+        assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write("state\n")
             self.process.stdin.flush()
-            if said := self.process.stdout.readline():
-                state: dict[str, Any] = json.loads(said)
-                return state
+            try:
+                if (state := _said(self.process, STATE_SECONDS)) is not None:
+                    return state
+            except TimeoutError:
+                text = f"The gateway did not tell its state in {STATE_SECONDS:g} s."
+                raise FoundryError(text, f"Its log says more: {self.log_file}") from None
         raise FoundryError("The gateway ended while it was needed.", f"Its log says more: {self.log_file}")
 
 
@@ -99,21 +105,26 @@ def gateway_process(
             stderr=lines,
             env=environment,
             text=True,
+            encoding="utf-8",
         )
     try:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        until = time.monotonic() + startup_seconds
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
-        said = process.stdout.readline()
-        if not said:
+        try:
+            said = _said(process, startup_seconds)
+        except TimeoutError:
+            raise _not_started(process, log_file, f"it did not listen after {startup_seconds:g} s") from None
+        if said is None:
             raise _not_started(process, log_file, "it ended")
-        address = f"http://127.0.0.1:{json.loads(said)['port']}"
+        address = f"http://127.0.0.1:{said['port']}"
         timeout = settings.serving.request_timeout_seconds + 30
         headers = {"Authorization": f"Bearer {key}"}
         # What the environment says of proxies is not meant for a neighbour.
         with httpx.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False) as client:
-            _wait_until_ready(client, process, log_file, startup_seconds)
+            _wait_until_ready(client, process, log_file, until)
             yield GatewayProcess(client, process, address, key, log_file)
     finally:
         _end(process)
@@ -121,6 +132,7 @@ def gateway_process(
 
 def main() -> int:
     """Serve what standard input orders until it is closed."""
+    answers = own_answers()
     order = json.loads(sys.stdin.readline())
     end_with(order["parent"])
     logging.basicConfig(
@@ -137,8 +149,8 @@ def main() -> int:
     store = TrialStore(Lake(settings), Path(order["store"])) if order["store"] else None
     service = Service(settings, source=order["source"], only=tuple(order["only"]), store=store)
     listening = listening_socket("127.0.0.1", 0)
-    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
-    threading.Thread(target=_obey, args=(sys.stdin, service), daemon=True).start()
+    print(json.dumps({"port": listening.getsockname()[1]}), file=answers, flush=True)
+    threading.Thread(target=_obey, args=(sys.stdin, answers, service), daemon=True).start()
     try:
         serve(service, OneKey(order["key"], name=order["source"]), listening)
     except FoundryError as error:
@@ -147,10 +159,18 @@ def main() -> int:
     return 0
 
 
-def _obey(orders: IO[str], service: Service) -> None:
+def own_answers() -> IO[str]:
+    """Return what leads to who started this process, and let whatever else is printed here go into the log."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return answers
+
+
+def _obey(orders: IO[str], answers: IO[str], service: Service) -> None:
     """Tell the gateway's state at every line, and end it at the end."""
     for _ in orders:
-        print(json.dumps(service.gateway.state()), flush=True)
+        print(json.dumps(service.gateway.state()), file=answers, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -169,10 +189,20 @@ def _import_path() -> str:
     return os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
 
 
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[str], log_file: Path, seconds: float) -> None:
+def _said(process: subprocess.Popen[str], seconds: float) -> dict[str, Any] | None:
+    """Return the next line that a gateway says, None where it ended. Raises TimeoutError."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], seconds)[0]:
+        raise TimeoutError
+    line = process.stdout.readline()
+    said: dict[str, Any] | None = json.loads(line) if line else None
+    return said
+
+
+def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[str], log_file: Path, until: float) -> None:
     import httpx
 
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
     said = "it did not answer"
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -183,7 +213,8 @@ def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[str], log_
                 return
             said = f"/ready said {answer.status_code}: {answer.text[:500]}"
         time.sleep(0.1)
-    raise _not_started(process, log_file, f"it was not ready after {seconds:g} s ({said})")
+    waited = time.monotonic() - begun
+    raise _not_started(process, log_file, f"it listened, and was not ready {waited:.0f} s later ({said})")
 
 
 def _not_started(process: subprocess.Popen[str], log_file: Path, what: str) -> FoundryError:

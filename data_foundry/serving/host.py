@@ -3,6 +3,9 @@
 A host takes what waits, at most so many calls at a time, and answers those of one version together: a call that comes
 alone is answered at once, and under load the batches grow by themselves. A batch that fails is asked again call by
 call, so that a call fails by its own doing alone. What a version began it ends: its weights go when its last call did.
+
+The host's thread alone uses its model: it predicts, lays other versions over the base, and takes them away. Nobody else
+waits for the model, whatever it is at: who wants a version laid over it asks, and looks again when it is.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.tasks.task import Features, Prediction
 from data_foundry.serving.calls import Answer, Failed, Overloaded, Row, TimedOut, new_request_id
 from data_foundry.serving.residents import Resident, beside
@@ -54,15 +58,22 @@ class Call:
 
 
 class Host:
-    """One base in memory and the thread that predicts with it; safe to use from many threads."""
+    """One base in memory and the thread that predicts with it; safe to use from many threads.
 
-    def __init__(self, resident: Resident, *, max_batch: int, max_waiting: int) -> None:
+    `laid` is called, in that thread, when a version that was asked for was laid over the base, or can't be.
+    """
+
+    def __init__(
+        self, resident: Resident, *, max_batch: int, max_waiting: int, laid: Callable[[], None] = lambda: None
+    ) -> None:
         self.first = resident
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch, self._max_waiting, self._tell_laid = max_batch, max_waiting, laid
         self._queue: deque[Call] = deque()
         self._changed = threading.Condition()
         self._residents: set[Resident] = {resident}
         self._leaving: set[Resident] = set()
+        self._asked: dict[str, Weights] = {}
+        self._laid: dict[str, Resident | Exception] = {}
         self._open: Counter[Resident] = Counter()
         self._waiting: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
@@ -89,7 +100,7 @@ class Host:
         return self._thread.is_alive() and bool(self._residents) and not self._closed
 
     def busy_seconds(self) -> float:
-        """Return for how long the model has been at the batch that it works on; 0 where it is idle."""
+        """Return for how long the model has been at what it works on, a batch or a version; 0 where it is idle."""
         since = self._busy_since
         return 0.0 if since is None else time.perf_counter() - since
 
@@ -120,18 +131,47 @@ class Host:
             self._queue.append(call)
             self._changed.notify_all()
 
-    def admit(self, weights: Weights) -> Resident:
-        """Let a version on this base take calls, and return it, loaded where it is not yet. Raises FoundryError."""
+    def admit(self, weights: Weights) -> Resident | None:
+        """Let a version on this base take calls, and return it; None where it is not laid over the base yet.
+
+        Then its thread is asked to, and `laid` is called when that is done. Raises what it met.
+        """
         with self._changed:
             for known in (*self._residents, *self._leaving):
                 if (known.weights.adapter, known.weights.name) == (weights.adapter, weights.name):
                     self._leaving.discard(known)
                     self._residents.add(known)
                     return known
-        resident = beside(self.first, weights)
+            if weights.name is None:
+                # The base alone: nothing is laid over it.
+                found: Resident | Exception | None = beside(self.first, weights)
+            else:
+                found = self._laid.get(weights.name)
+            if isinstance(found, Exception):
+                raise found
+            if found is not None:
+                self._laid.pop(weights.name or "", None)
+                self._residents.add(found)
+            elif weights.name is not None:
+                self._asked.setdefault(weights.name, weights)
+                self._changed.notify_all()
+            return found
+
+    def await_laid(self, weights: Weights, seconds: float) -> bool:
+        """Wait until a version that was asked for is laid over the base or can't be, for at most so many seconds.
+
+        Return whether it came to that.
+        """
         with self._changed:
-            self._residents.add(resident)
-        return resident
+            return self._changed.wait_for(lambda: self._closed or weights.name not in self._asked, seconds)
+
+    def settle(self) -> None:
+        """Forget what was asked for and could not be laid over the base, and let go of what nobody took."""
+        with self._changed:
+            self._asked.clear()
+            self._leaving.update(each for each in self._laid.values() if isinstance(each, Resident))
+            self._laid.clear()
+            self._changed.notify_all()
 
     def retire(self, resident: Resident) -> None:
         """Take no more calls for a version; its weights go with its last call, and the host with its last version."""
@@ -168,6 +208,7 @@ class Host:
         with self._changed:
             self._closed = self._abandoned = True
             self._residents.clear()
+            self._asked.clear()
             running, waiting = self._batch, [*self._queue]
             self._batch = []
             self._queue.clear()
@@ -190,23 +231,25 @@ class Host:
     def _take(self) -> list[Call] | None:
         """Wait for calls and return them; None where the host is closed and nothing waits."""
         while True:
+            self._unload()
+            self._lay()
             with self._changed:
-                self._unload()
-                while not self._queue and not self._closed and not self._to_unload():
+                while not (self._queue or self._closed or self._to_unload() or self._asked):
                     self._changed.wait()
+                if not self._closed and (self._to_unload() or self._asked):
+                    continue
+                if not self._queue:
+                    return None
+                # From here on they are this batch's, so that `abandon` finds each in the one place or the other.
                 taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
+                self._batch = taken
                 self._waiting.subtract(call.adapter for call in taken)
-                closed = self._closed and not taken
-            if closed:
-                return None
-            given_up = [call for call in taken if not call.future.set_running_or_notify_cancel()]
+                given_up = [call for call in taken if not call.future.set_running_or_notify_cancel()]
+                self._batch = batch = [call for call in taken if call not in given_up]
+                self._running.update(call.adapter for call in batch)
             for call in given_up:
                 self._end(call, None, "timed_out")
-            batch = [call for call in taken if call not in given_up]
             if batch:
-                with self._changed:
-                    self._batch = batch
-                    self._running.update(call.adapter for call in batch)
                 return batch
 
     def _to_unload(self) -> list[Resident]:
@@ -214,16 +257,55 @@ class Host:
 
     def _unload(self) -> None:
         """Let go of the weights of versions whose last call was answered."""
-        for resident in self._to_unload():
-            self._leaving.discard(resident)
-            del self._open[resident]
-            if self._closed or resident.weights.name is None:
+        with self._changed:
+            closed, leaving = self._closed, self._to_unload()
+            for resident in leaving:
+                self._leaving.discard(resident)
+                del self._open[resident]
+        for resident in leaving:
+            if closed or resident.weights.name is None:
                 continue
             try:
-                resident.predictor.remove_adapter(resident.weights.name)
+                with self._at_work():
+                    resident.predictor.remove_adapter(resident.weights.name)
             except Exception as error:
                 # They take memory and answer nobody: no reason to end what answers.
-                log.error("%s can't be let go of: %s%s", resident.weights.name, type(error).__name__, _where(error))
+                log.error("%s can't be let go of: %s%s", resident.weights.name, type(error).__name__, where(error))
+
+    def _lay(self) -> None:
+        """Lay the versions over the base that were asked for."""
+        while True:
+            with self._changed:
+                if self._closed or not self._asked:
+                    return
+                name, weights = next(iter(self._asked.items()))
+            found: Resident | Exception
+            try:
+                with self._at_work():
+                    found = beside(self.first, weights)
+            except Exception as error:
+                found = error
+            except BaseException as error:
+                # Whatever a model does, SystemExit too, is its version's error and no thread's end.
+                found = FoundryError(f"{name} ended with {type(error).__name__}.", "The log says where.")
+                log.error("%s could not be loaded: %s%s", name, type(error).__name__, where(error))
+            with self._changed:
+                if self._asked.pop(name, None) is not None:
+                    self._laid[name] = found
+                elif isinstance(found, Resident):
+                    self._leaving.add(found)
+                self._changed.notify_all()
+            self._tell_laid()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Count what the model is at."""
+        self._busy_since = started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy_since = None
+            self._worked += time.perf_counter() - started
 
     def _answered_or_failed(self, resident: Resident, calls: Sequence[Call]) -> None:
         """Answer calls; whatever goes wrong with that, no caller is left waiting and the thread goes on."""
@@ -235,11 +317,12 @@ class Host:
                     self._fail(call, error)
 
     def _answer(self, resident: Resident, calls: Sequence[Call]) -> None:
-        self._busy_since = started = time.perf_counter()
+        started = time.perf_counter()
         for call in calls:
             call.begun = True
         try:
-            found = resident.predict([call.row for call in calls], [call.features for call in calls])
+            with self._at_work():
+                found = resident.predict([call.row for call in calls], [call.features for call in calls])
         except BaseException as error:
             if self._abandoned:
                 return
@@ -250,9 +333,6 @@ class Host:
             # Whatever a model does, SystemExit too, is its call's error and not this thread's end.
             self._fail(calls[0], error)
             return
-        finally:
-            self._busy_since = None
-            self._worked += time.perf_counter() - started
         if self._abandoned:
             return
         milliseconds = (time.perf_counter() - started) * 1000
@@ -278,7 +358,7 @@ class Host:
 
     def _fail(self, call: Call, error: BaseException) -> None:
         weights, kind = call.resident.weights, type(error).__name__
-        log.error("%s/%s failed at a call: %s%s", weights.adapter, weights.version, kind, _where(error))
+        log.error("%s/%s failed at a call: %s%s", weights.adapter, weights.version, kind, where(error))
         self._refuse(call, Failed(weights.adapter, weights.version, kind), kind)
 
     def _refuse(self, call: Call, error: Exception, kind: str) -> None:
@@ -301,10 +381,10 @@ class Host:
         try:
             call.ended(call, answer, kind)
         except Exception as error:
-            log.error("what follows a call failed: %s%s", type(error).__name__, _where(error))
+            log.error("what follows a call failed: %s%s", type(error).__name__, where(error))
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """Return the line that raised an error, and no word of its message."""
     frames = traceback.extract_tb(error.__traceback__)
     return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

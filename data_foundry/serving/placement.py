@@ -19,7 +19,7 @@ from data_foundry.serving.hosts import Hosts, NotOpen
 from data_foundry.serving.residents import Resident
 from data_foundry.serving.routing import Route, Wish, task_of
 from data_foundry.serving.trials.trial import BASE, Pair, Trial
-from data_foundry.serving.weights import Weights, base_weights, version_weights
+from data_foundry.serving.weights import base_weights, version_weights
 
 log = logging.getLogger("data_foundry")
 
@@ -45,25 +45,26 @@ class Placement:
         self._key_of, self._record, self._paired = key_of, record, paired
         self.hosts = Hosts(settings)
 
-    def route(self, wish: Wish, old: Route | None) -> tuple[Route | None, Weights | None]:
+    def route(self, wish: Wish, old: Route | None) -> tuple[Route | None, NotOpen | None]:
         """Return who answers for an adapter now; what stands in the way of what the registry says is in `error`.
 
-        The second is whose base is to be opened first, if any: meanwhile what answered goes on, with the trials that
-        the registry has now, unless it was rolled back: then what is in memory answers in its place, or nobody.
+        The second is what is to be brought into memory first, if anything: meanwhile what answered goes on, with the
+        trials that the registry has now, unless it was rolled back and a whole base is to be opened: then what is in
+        memory answers in its place, or nobody.
         """
-        missing: Weights | None = None
+        missing: NotOpen | None = None
         try:
             resident, host, why, error = self._answering(wish, old)
         except NotOpen as lacking:
-            missing = lacking.weights
+            missing = lacking
             if old is None:
                 return None, missing
-            if not _was_rolled_back(wish, old.incumbent):
-                mirrors, staging, _ = self._trials(wish, old)
+            if lacking.beside or not _was_rolled_back(wish, old.incumbent):
+                mirrors, staging, stopped = self._trials(wish, old, answered=old.answering is not None)
                 known = replace(old.wish, trials=tuple(mirrors))
-                return replace(old, wish=known, mirrors=mirrors, staging=staging), missing
+                return replace(old, wish=known, error=stopped or old.error, mirrors=mirrors, staging=staging), missing
             resident, host, why, error = self._answering(wish, None, waits=False)
-        mirrors, staging, stopped = self._trials(wish, old)
+        mirrors, staging, stopped = self._trials(wish, old, answered=resident is not None)
         told = "; ".join(each for each in (error, stopped) if each) or None
         task = task_of(wish, resident, self._settings)
         return Route(wish.adapter, task, wish, resident, host, why, told, mirrors, staging), missing
@@ -122,9 +123,12 @@ class Placement:
         return None, None, wrong[-1], _all(wrong)
 
     def _trials(
-        self, wish: Wish, old: Route | None
+        self, wish: Wish, old: Route | None, *, answered: bool
     ) -> tuple[dict[Trial, Mirror], tuple[Trial, StagingProcess] | None, str | None]:
-        """Return the processes of what is on trial, those of before where the trial is the same."""
+        """Return the processes of what is on trial, those of before where the trial is the same.
+
+        What is in staging answers callers only where they are `answered`: somebody must stand behind it.
+        """
         mirrors: dict[Trial, Mirror] = {}
         staging: tuple[Trial, StagingProcess] | None = None
         wrong: list[str] = []
@@ -144,7 +148,7 @@ class Placement:
                     )
                     mirror.start()
                     mirrors[trial] = mirror
-                if trial.stage is Stage.STAGING:
+                if trial.stage is Stage.STAGING and answered:
                     staging = old.staging if old is not None else None
                     if staging is None or staging[0] != trial:
                         staging = trial, StagingProcess(self._settings, trial)

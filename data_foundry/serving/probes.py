@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from itertools import chain, cycle, islice
 from typing import Any
 
 from data_foundry.adapter_name import engine_of
 from data_foundry.config import Settings
+from data_foundry.engines.adapters import adapters
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.features.gold_rows import chosen, read_rows
 from data_foundry.lake import Lake, Layer
 from data_foundry.records import SAMPLE_RATE, Rejected
+from data_foundry.serving.residents import Resident
 from data_foundry.serving.routing import Route
 
 # Written for this project; no native speaker checked it.
@@ -21,11 +23,19 @@ TRANSLATED = "Is the bank open today?"
 
 
 def probe_rows(settings: Settings, lake: Lake, route: Route) -> list[dict[str, Any]]:
-    """Return `rollout.probe_calls` rows that the adapter can take: held-out ones, or made ones where there are none."""
-    wanted = settings.rollout.probe_calls
-    found = [*islice((row for row in _held_out(lake, route) if _taken(route, row)), wanted)]
-    made = {"text": SENTENCE, "translation": TRANSLATED, "direction": "ml-en", "audio": {"bytes": tone(), "path": None}}
-    return (found + [made] * wanted)[:wanted]
+    """Return `rollout.probe_calls` rows that the adapter can take: held-out ones, or made ones where there are none.
+
+    Which of those that are held out can be taken, what answers says; where nobody does, all are made.
+    """
+    wanted, answering = settings.rollout.probe_calls, route.answering
+    rows = _held_out(lake, route.adapter, answering.weights.config.only) if answering else iter(())
+    found = [*islice((row for row in rows if answering and _taken(answering, row)), wanted)]
+    speech = {"bytes": tone(), "path": None}
+    made = [
+        {"text": SENTENCE, "translation": TRANSLATED, "direction": direction, "audio": speech}
+        for direction in _directions(settings, route)
+    ]
+    return [*islice(chain(found, cycle(made)), wanted)]
 
 
 def tone(seconds: float = 1.0, hertz: float = 300.0) -> bytes:
@@ -39,10 +49,9 @@ def tone(seconds: float = 1.0, hertz: float = 300.0) -> bytes:
     return buffer.getvalue()
 
 
-def _held_out(lake: Lake, route: Route) -> Iterator[dict[str, Any]]:
-    only = route.answering.weights.config.only if route.answering else {}
+def _held_out(lake: Lake, adapter: str, only: Mapping[str, str | bool]) -> Iterator[dict[str, Any]]:
     try:
-        for row in read_rows(lake.files(Layer.GOLD, engine_of(route.adapter), under="test")):
+        for row in read_rows(lake.files(Layer.GOLD, engine_of(adapter), under="test")):
             if chosen(row, only):
                 yield {name: row.get(name) for name in ("text", "translation", "direction", "audio")}
     except FoundryError:
@@ -50,10 +59,16 @@ def _held_out(lake: Lake, route: Route) -> Iterator[dict[str, Any]]:
         return
 
 
-def _taken(route: Route, row: dict[str, Any]) -> bool:
+def _directions(settings: Settings, route: Route) -> list[Any]:
+    """Return which ways an adapter translates: by what answers, else by the settings."""
+    spec = adapters(settings.training).get(route.adapter)
+    config = route.answering.weights.config if route.answering else spec and spec.training
+    return [config.only["direction"]] if config and "direction" in config.only else ["ml-en", "en-ml"]
+
+
+def _taken(answering: Resident, row: dict[str, Any]) -> bool:
     try:
-        if route.answering is not None:
-            route.answering.encode(row)
+        answering.encode(row)
     except Rejected:
         return False
     return True

@@ -1,7 +1,8 @@
 """The gateway on Ray Serve: as many replicas as are asked for, each the same app on the same registry and trial store.
 
-Each replica is a whole gateway in a process of its own; what they share is what lies under the base path. What a call
-was answered is remembered by the replica that answered it: feedback that reaches another one gets 404, unscored.
+Each replica is a whole gateway in a process of its own; what they share is what lies under the base path. Ray sends a
+call to any of them. So each also listens by itself, on a port of its own, where the others ask it for feedback on what
+it answered and Prometheus reads its metrics; `python -m data_foundry status` lists these addresses.
 
 Without RAY_ADDRESS, Ray starts here and ends with the command, keeps to the loopback interface, and lets in only who
 has the token that this command drew. With it, replicas go to that cluster, whose machines must all see the base path.
@@ -12,18 +13,18 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_foundry.compute import add_log_file
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
+from data_foundry.serving.ray_folder import ray_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,7 +35,6 @@ APPLICATION, DEPLOYMENT = "data-foundry", "gateway"
 LOOPBACK = "127.0.0.1"
 SERVED_BY = "x-served-by"
 """The header of every response that names the replica it came from."""
-STARTUP_SECONDS = 600.0
 HEALTH_CHECK_SECONDS = 2.0
 ALONE = {
     # Ray reports its use to its makers unless told not to.
@@ -52,6 +52,7 @@ class Replica:
         """`settings` is their JSON; `only` names adapters, all by default; `loopback`: there is this machine alone."""
         from ray import serve
 
+        from data_foundry.serving.http.server import address_of, listening_socket, server_of
         from data_foundry.serving.service import Service
 
         if loopback:
@@ -61,8 +62,13 @@ class Replica:
         logs = resolved.base_path / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         add_log_file(str(logs / f"gateway_{self.name}.log"))
-        self.service = Service(resolved, only=only)
+        listening = listening_socket(_own_host(resolved, loopback), 0)
+        self.service = Service(resolved, only=only, address=address_of(listening))
         self.service.start()
+        self._server = server_of(self.service)
+        threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listening]}, name="replica-listens", daemon=True
+        ).start()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         from data_foundry.serving.http.app import create_app
@@ -73,6 +79,8 @@ class Replica:
 
     def __del__(self) -> None:
         # Ray calls this when a replica ends in good order, one that could not start too.
+        if server := getattr(self, "_server", None):
+            server.should_exit = True
         if service := getattr(self, "service", None):
             service.close()
 
@@ -127,14 +135,8 @@ def deployed(settings: Settings, only: Sequence[str] = ()) -> Iterator[str]:
         from ray import serve
     except ImportError as error:
         raise FoundryError(f"serving.engine ray needs Ray: {error}.", "pip install 'ray[serve]'.") from None
-    # Short: the sockets that Ray makes below it have a path of at most 107 bytes.
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     most = max(serving.replicas, serving.max_replicas or 0)
-    try:
-        if cluster:
-            ray.init(log_to_driver=False)
-        else:
-            _start_ray(folder, most * serving.threads)
+    with _ray(cluster, most * serving.threads):
         require_gpus(ray.cluster_resources().get("GPU", 0.0), serving.gpus_per_replica, serving.replicas)
         port = serving.port or _free_port(serving.host)
         serve.start(http_options={"host": serving.host, "port": port, "location": "HeadOnly"})
@@ -146,11 +148,25 @@ def deployed(settings: Settings, only: Sequence[str] = ()) -> Iterator[str]:
         except RuntimeError as error:
             raise FoundryError(f"The gateway does not start on Ray: {error}", "Its logs say more.") from error
         yield f"http://{serving.host}:{port}"
-    finally:
-        with suppress(Exception):
-            serve.shutdown()
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _ray(cluster: str | None, cpus: int) -> Iterator[None]:
+    """Connect to a cluster, or start Ray here, and let go of it in the end, with what Ray Serve has there."""
+    import ray
+    from ray import serve
+
+    with nullcontext() if cluster else ray_folder() as folder:
+        try:
+            if folder is None:
+                ray.init(log_to_driver=False)
+            else:
+                _start_ray(folder, cpus)
+            yield
+        finally:
+            with suppress(Exception):
+                serve.shutdown()
+            ray.shutdown()
 
 
 def options(settings: Settings) -> dict[str, Any]:
@@ -176,7 +192,7 @@ def options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _start_ray(folder: str, cpus: int) -> None:
+def _start_ray(folder: Path, cpus: int) -> None:
     """Start Ray on this machine, for this process alone."""
     import ray
 
@@ -188,7 +204,7 @@ def _start_ray(folder: str, cpus: int) -> None:
         log_to_driver=False,
         configure_logging=False,
         object_store_memory=2**27,
-        _temp_dir=folder,
+        _temp_dir=str(folder),
         _node_ip_address=LOOPBACK,
         _system_config={"enable_metrics_collection": False},
     )
@@ -208,6 +224,19 @@ def _keep_to_loopback() -> None:
 
     add_port = replica.add_port_to_grpc_server
     replica.add_port_to_grpc_server = lambda server, address: add_port(server, address.replace("[::]", LOOPBACK))
+
+
+def _own_host(settings: Settings, loopback: bool) -> str:
+    """Return where a replica listens by itself: the address of its machine in a cluster where API keys are asked for.
+
+    Else the loopback interface. Replicas of other machines are not asked then, and whose feedback it is hears so.
+    """
+    if loopback or not settings.serving.require_api_key:
+        return LOOPBACK
+    import ray
+
+    host: str = ray.util.get_node_ip_address()
+    return host
 
 
 def _free_port(host: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.lake import Lake
 from data_foundry.serving.calls import NotServed
 from data_foundry.serving.residents import Resident
+from data_foundry.serving.trials.approval import revoked
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.trial import BASE, Source, Trial
 from data_foundry.serving.weights import stand_in
@@ -88,7 +89,8 @@ def wishes(
 
     Calls that are replayed are heard by a version in shadow alone. With deployment.shadow_testing false nothing in
     shadow is tried; what answers callers, in staging and production, goes on being compared, so that harm takes it
-    back. Raises FoundryError for a registry that can't be read.
+    back. What took another one's place has that one behind it, unless a person revoked its approval. Raises
+    FoundryError for a registry that can't be read.
     """
     versions = registry.versions()
     trials = [trial for trial in standing_trials(registry, source) if _is_tried(trial, settings)]
@@ -97,16 +99,22 @@ def wishes(
     for name in names:
         if only and name not in only:
             continue
-        own = [version for version in reversed(versions) if version.engine == name]
-        production = [version for version in own if version.stage is Stage.PRODUCTION]
-        before = [registry.replaced(name, version.version) for version in production]
+        own = [version for version in versions if version.engine == name]
+        production = [version for version in reversed(own) if version.stage is Stage.PRODUCTION]
+        before = [replaced for version in production if (replaced := registry.replaced(name, version.version))]
         found[name] = Wish(
             name,
-            (*production, *(version for version in before if version)),
-            tuple(sorted(own, key=lambda version: _STAND_IN.index(version.stage))),
+            (*production, *(version for version in before if not revoked(registry.history(name), version))),
+            stand_ins_of(own),
             tuple(trial for trial in trials if trial.adapter == name),
         )
     return found
+
+
+def stand_ins_of(versions: Sequence[Version]) -> tuple[Version, ...]:
+    """Return an adapter's versions (latest change last) in the order in which their base may stand in."""
+    latest_first = [*reversed(versions)]
+    return tuple(sorted(latest_first, key=lambda version: _STAND_IN.index(version.stage)))
 
 
 def who_answers(settings: Settings, lake: Lake, wish: Wish) -> tuple[str | None, str]:

@@ -15,7 +15,7 @@ from data_foundry.finetuning.evaluation.predict import read_labels
 from data_foundry.finetuning.versions.registry import Stage, Version
 from data_foundry.finetuning.versions.version_files import ADAPTER, CALIBRATION, PROBE, version_hashes
 from data_foundry.hub import model_folder, model_revision
-from data_foundry.lake import Lake, Layer, Manifest
+from data_foundry.lake import Lake, Layer, Manifest, fingerprint
 from data_foundry.serving.calls import NotServed
 from data_foundry.serving.trials.trial import BASE
 from data_foundry.training_config import TrainingConfig, recorded_config
@@ -29,7 +29,8 @@ class Weights:
 
     `folder` None is the base as it was published; `version` is "base" for that and for the head that training fitted
     on the frozen base. `config` is what the version was trained with. `temperature` calibrates its confidence.
-    `artefact_hash` is the registered hash of the adapter's files, which they were checked against.
+    `artefact_hash` is the registered hash of the adapter's files, which they were checked against, `head_hash` that of
+    a head's in their place.
     """
 
     adapter: str
@@ -42,6 +43,7 @@ class Weights:
     labels: tuple[str, ...] = ()
     temperature: float | None = None
     artefact_hash: str | None = None
+    head_hash: str | None = None
 
     @property
     def spec(self) -> EngineSpec:
@@ -53,7 +55,8 @@ class Weights:
         """Its name among the adapters in memory, unique to its bytes; None: the base alone."""
         if self.folder is None:
             return None
-        parts = [self.adapter, self.folder.parent.name, self.folder.name, self.artefact_hash, self.temperature]
+        its_bytes = self.artefact_hash or self.head_hash
+        parts = [self.adapter, self.folder.parent.name, self.folder.name, its_bytes, self.temperature]
         # What is loaded becomes a module, whose name can't hold a dot.
         return "-".join(str(part)[:12] for part in parts if part).replace(".", "_")
 
@@ -173,6 +176,7 @@ def _weights(
         labels=read_labels(folder) if folder else (),
         temperature=temperature,
         artefact_hash=version.artefact_hash if name != BASE else None,
+        head_hash=fingerprint(_files(manifest, PROBE)) if name == BASE and folder else None,
     )
 
 
@@ -180,8 +184,8 @@ def _task(version: Version, manifest: Manifest) -> Task:
     return spec_of(version.engine, manifest.details.get("task")).task
 
 
-def _files(manifest: Manifest, folder: str) -> bool:
-    return any(file.path.startswith(f"{folder}/") for file in manifest.files)
+def _files(manifest: Manifest, folder: str) -> list[tuple[str, str]]:
+    return [(file.path, file.sha256) for file in manifest.files if file.path.startswith(f"{folder}/")]
 
 
 def _manifest(lake: Lake, version: Version) -> Manifest:

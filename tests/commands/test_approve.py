@@ -14,6 +14,7 @@ from data_foundry import __main__ as command
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Stage, Version
 from data_foundry.lake import Layer
+from data_foundry.serving.trials.approval import approve
 
 Command = Callable[..., str]
 WHO = ("--actor", "Asha", "--reason", "listened to 50 of its answers")
@@ -72,6 +73,17 @@ def test_revoke_takes_the_approval_back(run: Command, line: Line, pair: tuple[Ve
     assert "no approval to revoke" in run("approve", name, "--revoke", *WHO, code=2)
     run("approve", name, *WHO)
     assert json.loads(run("approve", name, "--revoke", "--json", *WHO))["revoked"]["approver"] == "Asha"
+
+
+def test_revoke_of_what_retired_says_that_no_rollback_makes_it_answer(
+    run: Command, line: Line, pair: tuple[Version, Version]
+) -> None:
+    name = f"nlu/{pair[1].version}"
+    run("approve", name, *WHO)
+    line.registry.transition("nlu", pair[1].version, Stage.RETIRED, actor="Asha", reason="a newer one comes")
+    assert f"approve {name} --revoke" in run("rollback", name, *WHO, code=2)
+    for words in (("--dry-run",), WHO):
+        assert "it answers nobody, and no rollback makes it answer" in run("approve", name, "--revoke", *words)
 
 
 def test_revoke_says_that_what_answers_goes_on_and_what_stops_it(
@@ -145,6 +157,13 @@ def test_rollback_says_why_what_it_replaced_does_not_serve(run: Command, line: L
     assert line.now(first).stage is Stage.RETIRED
 
 
+def test_rollback_says_that_nobody_answers_where_the_base_can_not_do_the_task(run: Command, line: Line) -> None:
+    name = f"nlu/{line.version('first', *UP, head=True).version}"
+    for words, start, verb in ((("--dry-run",), "would roll back", "would answer"), (WHO, "rolled back", "answers")):
+        said = run("rollback", "nlu", *words)
+        assert f"{start} {name} from production; nobody {verb} callers\n" in said and "can't do its task" in said
+
+
 def test_a_rollback_of_nothing_or_by_nobody_is_refused_and_changes_nothing(run: Command, line: Line) -> None:
     assert "No version of nlu is in production, staging or shadow" in run("rollback", "nlu", *WHO, code=2)
     first = line.version("first", *UP)
@@ -154,12 +173,22 @@ def test_a_rollback_of_nothing_or_by_nobody_is_refused_and_changes_nothing(run: 
     assert line.registry.history() == before and line.now(first).stage is Stage.PRODUCTION
 
 
-def test_a_backup_that_is_asked_for_holds_the_registry_after_a_rollback(
-    run: Command, line: Line, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "words", [("rollback", "nlu"), ("approve", "{}"), ("approve", "{}", "--revoke"), ("models", "admit", "{}")],
+    ids=lambda words: words[-1] if len(words) > 2 else words[0],
+)  # fmt: skip
+def test_a_backup_that_is_asked_for_holds_the_registry_after_every_word_of_a_person(
+    run: Command, line: Line, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("DATA_FOUNDRY_STORAGE__BACKUP_ENABLED", "true")
-    line.version("first", *UP)
-    run("rollback", "nlu", *WHO)
+    undecided = "admit" in words
+    version = line.version("first", *() if undecided else UP[:1], verdict="inconclusive" if undecided else "pass")
+    name = f"nlu/{version.version}"
+    if "--revoke" in words:
+        approve(line.settings, "nlu", version.version, actor="Asha", reason="heard it")
+    before = line.registry.head()
+    run(*(word.format(name) for word in words), *WHO)
+    assert line.registry.head() != before
     copy = line.lake.base_path / "backup" / "models" / "registry.sqlite"
     with closing(sqlite3.connect(copy)) as database:
         (last,) = database.execute("SELECT hash FROM history ORDER BY sequence DESC LIMIT 1").fetchone()

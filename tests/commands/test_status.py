@@ -12,8 +12,11 @@ from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.store import TrialStore
 from data_foundry.serving.trials.trial import Pair, Side
 from data_foundry.serving.watch.tallies import TallyWriter
+from tests.finetuning.version_builders import make_version
 from tests.serving.watch.calls import gold, registered, trained
 
+MAY_BE_WIDE = re.compile(r"^base path |^ +python -m data_foundry ")
+"""Lines that name a folder; commands stay whole, for pasting."""
 LONG = "not decided, a person must look (models admit dialect/v9): " + "score 0.020 on 35 rows is below 0.85; " * 20
 
 
@@ -47,14 +50,14 @@ def busy(lake):
     trial = next(each for each in standing_trials(Registry(lake)) if each.candidate == "77aa88bb99cc")
     for n in range(30):
         sides = Side(10.0 + n / 10), Side(11.0 + n / 10)
-        assert store.add(Pair(trial.id, f"call{n}", now, *sides, disagreement=float(n % 10 == 0)))
+        assert store.keep(Pair(trial.id, f"call{n}", now, *sides, disagreement=float(n % 10 == 0)))
     store.close()
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120, 300])
 def test_no_line_is_wider_than_the_terminal(status, busy, columns):
     for text in (status(columns=columns), status("--engines", "nlu", "dialect", columns=columns)):
-        assert max(len(line) for line in text.splitlines() if "base path" not in line) <= min(columns, 120)
+        assert max(len(line) for line in text.splitlines() if not MAY_BE_WIDE.search(line)) <= min(columns, 120)
 
 
 def test_an_adapter_has_one_line_with_its_calls_and_percentile_bounds(status, busy):
@@ -68,8 +71,13 @@ def test_an_adapter_has_one_line_with_its_calls_and_percentile_bounds(status, bu
 def test_trials_are_judged_without_a_gateway_and_what_waits_for_a_person_is_named(status, busy):
     text = " ".join(status().split())
     assert "nlu/77aa88bb99cc in shadow against 1f2e3d4c5b6a: hold, 30 calls" in text
-    assert re.search(r"latency (hold|pass) x1\.\d\d \(x", text) and "models show dialect/v9, then models admit" in text
-    assert "not running; last heard 2" in text and "of then" in text
+    assert re.search(r"latency (hold|pass) x1\.\d\d \(x", text) and "dialect/v9: not decided, a person" in text
+    assert "not running (python -m data_foundry serve --base-path" in text and "of then" in text
+    commands = [line.strip() for line in status().splitlines() if line.strip().startswith("python")]
+    assert [command.split(" --base-path")[0] for command in commands] == [
+        "python -m data_foundry models show dialect/v9",
+        "python -m data_foundry models admit dialect/v9 --actor WHO --reason WHY",
+    ]
 
 
 def test_details_tell_everything_of_the_adapters_that_are_named_and_nothing_of_others(status, busy):
@@ -118,6 +126,16 @@ def test_an_adapter_that_answers_nobody_has_no_share_of_callers(status, lake):
     assert "answers nobody" in status("--engines", "sentiment")
 
 
+@pytest.mark.parametrize(("stage", "share"), [(Stage.SHADOW, "10 %"), (Stage.STAGING, "14 %")])
+def test_what_is_on_trial_where_nobody_answers_is_told_to_hear_its_share_all_the_same(status, lake, stage, share):
+    name = make_version(lake, "sentiment", head=True).partition("/")[2]
+    for each in dict.fromkeys((Stage.SHADOW, stage)):
+        Registry(lake).transition("sentiment", name, each, actor="Asha", reason="a test")
+    text = " ".join(status("--engines", "sentiment").split())
+    assert "can't do its task" in text and f"; {name} hears a share of the calls all the same" in text
+    assert f"hears {share}" in text and ("answers nobody" in text) and "asked" not in text
+
+
 def test_calls_that_were_refused_show_where_there_are_any(status, busy, lake):
     head = next(line for line in status(columns=120).splitlines() if line.lstrip().startswith("adapter "))
     assert "refused" in head.split()
@@ -126,3 +144,17 @@ def test_calls_that_were_refused_show_where_there_are_any(status, busy, lake):
     tallies.close(now)
     line = next(line for line in status(columns=120).splitlines() if line.startswith("  translation "))
     assert line.split()[3:6] == ["0", "-", "1"]
+
+
+def test_the_gateways_that_run_are_named_with_where_each_is_reached(status, lake):
+    addresses = [f"http://127.0.0.1:{port}" for port in range(9001, 9011)]
+    writers = [TallyWriter(lake, f"g{address}", "live", time.time()) for address in addresses]
+    for writer, address in zip(writers, addresses, strict=True):
+        writer.flush(time.time(), {"gateway": f"g{address}", "address": address})
+    writers[0].close(time.time(), {"address": addresses[0]})
+    text = status()
+    assert all(f"at {address}" in " ".join(text.split()) for address in addresses[1:]) and addresses[0] not in text
+    told = json.loads(status("--json"))["health"]["gateways"]
+    assert {gateway["address"] for gateway in told if gateway["running"]} == set(addresses[1:])
+    for writer in writers[1:]:
+        writer.close(time.time())

@@ -56,14 +56,20 @@ def publish_version(
     name: str = "first",
     weights: dict[str, bytes] | None = None,
     temperature: float = 1.0,
+    head: bool = False,
     **changes: Any,
 ) -> Manifest:
-    """Publish a version as training does; `weights` are the adapter's files. Its version is a hash of `name`."""
+    """Publish a version as training does; `weights` are the adapter's files. Its version is a hash of `name`.
+
+    `head`: with a head fitted on the frozen base, without which that can't do the task.
+    """
     key, details = fingerprint(name), details_of(**changes)
     files = weights or {"adapter_model.safetensors": f"weights of {name}".encode(), "adapter_config.json": b"{}"}
     with lake.commit(Layer.MODELS, f"{adapter}/{key[:12]}", key) as commit:
         for file, content in files.items():
             commit.path(f"adapter/{file}").write_bytes(content)
+        if head:
+            commit.path("linear_probe/adapter_model.safetensors").write_bytes(b"a head")
         write_json(commit.path("evaluation.json"), {"verdict": details["verdict"]})
         write_json(commit.path("calibration.json"), {"temperature": temperature})
         commit.path("training_log.json").write_text(json.dumps({"adapter": {"curve": CURVE}}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 import threading
@@ -20,7 +21,9 @@ from data_foundry.config import Settings
 from data_foundry.finetuning.tasks.speech import decode_audio
 from data_foundry.records import Rejected
 from data_foundry.serving.calls import Answer, NotServed
-from data_foundry.serving.feedback import SeveralRequests
+from data_foundry.serving.feedback import NotALabel, SeveralRequests
+from data_foundry.serving.http.api_keys import Keys
+from data_foundry.serving.peers import Peers
 from tests.processes import wait_for
 
 VERSION = "3fa9c0de11aa"
@@ -49,6 +52,7 @@ class FakeRoute:
     incumbent: str = VERSION
     why: str = ""
     since: str | None = "2026-01-02T03:04:05+00:00"
+    mirrors: Mapping[Any, Any] = field(default_factory=dict)
     answering: Any = field(
         default_factory=lambda: SimpleNamespace(
             predictor=SimpleNamespace(task=SimpleNamespace(codec={"codebook_size": 64}))
@@ -131,6 +135,8 @@ class FakeGateway:
         if not found:
             return None
         ((adapter, *_),) = found
+        if (labels := LABELS.get(adapter)) and truth not in labels:
+            raise NotALabel(labels)
         repeated = any(known[:2] == (asked, adapter) for known in self.truths)
         self.truths.append((str(asked), adapter, truth))
         return {"adapter": adapter, "version": VERSION, "loss": 0.0, "trials": [], "repeated": repeated}
@@ -139,9 +145,13 @@ class FakeGateway:
 class FakeWatch:
     def __init__(self) -> None:
         self.refused: list[tuple[str, str]] = []
+        self.others = Peers()
 
     def failed(self, adapter: str, version: str | None, kind: str, row: Any, seconds: float) -> None:
         self.refused.append((adapter, kind))
+
+    def peers(self) -> Peers:
+        return self.others
 
     def status(self) -> dict[str, Any]:
         return {"adapters": []}
@@ -163,7 +173,7 @@ class FakeService:
     def __init__(self, settings: Settings, gateway: FakeGateway | None = None) -> None:
         self.settings = settings
         self.gateway = gateway or FakeGateway()
-        self.watch = FakeWatch()
+        self.watch: Any = FakeWatch()
 
     def start(self) -> None:
         pass
@@ -173,13 +183,14 @@ class FakeService:
 
 
 @contextmanager
-def running(service: FakeService) -> Iterator[str]:
+def running(service: FakeService, keys: Keys | None = None) -> Iterator[str]:
     """Run a real server over a service in a thread; yields its address."""
     from data_foundry.serving.http.server import address_of, listening_socket, server_of
 
-    server = server_of(service, Gate())
+    server = server_of(service, keys or Gate())
     with listening_socket("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        # On the event loop that `serve` has: uvicorn by itself takes uvloop where it is installed.
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
         address = address_of(listening)
         thread.start()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from data_foundry.lake import Lake, Layer, fingerprint
 from data_foundry.records import Rejected
 from data_foundry.serving import hosts, placement, weights
 from data_foundry.serving.calls import Answer, NotServed, Overloaded, TimedOut
-from data_foundry.serving.candidate.said import CandidateFailed
+from data_foundry.serving.candidate.process import Asked
+from data_foundry.serving.candidate.said import CandidateFailed, Said
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.residents import Resident
 from data_foundry.serving.trials.trial import Trial
@@ -29,7 +30,11 @@ CONFIG = {"base": "owner/base", "revision": None}
 
 
 class Model:
-    """Says its adapter's name and the text; "raise" in a text raises, "exit" ends the thread, "slow" waits for `go`."""
+    """Says its adapter's name and the text; "raise" in a text raises, "exit" ends the thread, "slow" waits for `go`.
+
+    One thing at a time, as a model does: what it is to learn or forget waits for its prediction. "break" in a text
+    raises where that is encoded.
+    """
 
     def __init__(self, labels: tuple[str, ...] = ()) -> None:
         self.labels = labels
@@ -37,17 +42,24 @@ class Model:
         self.batches: list[tuple[str | None, list[str]]] = []
         self.go = threading.Event()
         self.working = threading.Event()
+        self.misfits: list[BaseException] = []
+        self._lock = threading.Lock()
 
     def encode(self, row: Any) -> dict[str, Any]:
         if not row.get("text"):
             raise Rejected("empty_text")
+        if "break" in row["text"]:
+            raise ValueError(f"a caller said {row['text']}")
         return {"text": row["text"]}
 
     def predict(
         self, rows: Sequence[Any], adapter: str | None = None, features: Sequence[Any] | None = None
     ) -> list[Prediction]:
         assert features is not None
-        texts = [each["text"] for each in features]
+        with self._lock:
+            return self._predicted(adapter, [each["text"] for each in features])
+
+    def _predicted(self, adapter: str | None, texts: list[str]) -> list[Prediction]:
         assert adapter is None or adapter in self.loaded
         self.batches.append((adapter, texts))
         self.working.set()
@@ -61,16 +73,25 @@ class Model:
         return [Prediction(f"{adapter or 'bare'}: {text}", sure) for text in texts]
 
     def add_adapter(self, name: str, folder: Path) -> None:
-        self.loaded.append(name)
+        with self._lock:
+            if self.misfits:
+                raise self.misfits.pop()
+            self.loaded.append(name)
 
     def remove_adapter(self, name: str) -> None:
-        self.loaded.remove(name)
+        with self._lock:
+            self.loaded.remove(name)
+
+    def held(self) -> AbstractContextManager[object]:
+        """Let it come to no end of what it is asked for meanwhile."""
+        return self._lock
 
 
 class Mirror:
     """Takes note of what it is offered."""
 
     made: list[Mirror] = []
+    labels = ("sports", "business")
 
     def __init__(self, settings: Settings, trial: Trial, **given: Any) -> None:
         self.trial, self.given = trial, given
@@ -99,6 +120,20 @@ class Mirror:
         self.closed = True
 
 
+class Hanging(Asked):
+    """What a version is at, and does not come to an end with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_running_or_notify_cancel()
+        self.since = time.monotonic()
+
+    @property
+    def own_seconds(self) -> float:
+        """All of the time since it was asked."""
+        return time.monotonic() - self.since
+
+
 class Staging:
     """A version in staging that answers, fails, or leaves its callers waiting."""
 
@@ -107,16 +142,15 @@ class Staging:
 
     def __init__(self, settings: Settings, trial: Trial) -> None:
         self.trial, self.ready = trial, True
-        self.asked: list[Future[Answer]] = []
+        self.asked: list[Asked] = []
         Staging.made.append(self)
 
     def start(self) -> None: ...
 
-    def submit(self, call_id: str, row: Any) -> Future[Answer]:
-        future: Future[Answer] = Future()
+    def submit(self, row: Any) -> Asked:
+        future = Hanging() if self.does == "hang" else Asked()
         if self.does == "answer":
-            trial = self.trial
-            future.set_result(Answer(call_id, trial.adapter, trial.candidate, "staged", 0.9, 1.0))
+            future.set_result(Said("staged", 0.9, 1.0))
         elif self.does == "hang":
             self.asked.append(future)
         else:
@@ -203,6 +237,7 @@ class World:
         self.gateways.append(found)
         if start:
             found.start()
+            found.wait()
         return found
 
     def close(self) -> None:
@@ -257,8 +292,14 @@ class Heard:
         self.said.append((adapter, version, kind))
 
 
+def refresh(gateway: Gateway) -> None:
+    """Let a gateway look at the registry, and wait until what it says is loaded."""
+    gateway.look()
+    gateway.wait()
+
+
 def ask(gateway: Gateway, call_id: str = "call", text: str = "hello") -> Answer:
-    return gateway.answer(TOPIC, call_id, {"text": text})
+    return gateway.submit(TOPIC, call_id, {"text": text}).result(20)
 
 
 def answers(gateway: Gateway) -> bool:

@@ -6,6 +6,7 @@ Run as a program with a folder, it starts one and writes that one's process id t
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -30,20 +31,29 @@ ORDER: dict[str, Any] = {}
 
 
 def main() -> int:
+    answers = gateway_process.own_answers()
     ORDER.update(json.loads(sys.stdin.readline()))
     does = ORDER["only"][0]
     if does == "fail":
         print("FoundryError: the base is gone", file=sys.stderr)
         return 1
+    print("a library greets")
+    os.system("echo a program greets")
     gateway_process.end_with(ORDER["parent"])
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    print(json.dumps({"port": server.server_port}), flush=True)
+    if does == "never listen":
+        time.sleep(1000)
+    print(json.dumps({"port": server.server_port}), file=answers, flush=True)
     if does == "fail late":
         print("FoundryError: no memory", file=sys.stderr)
         return 1
     threading.Thread(target=server.serve_forever, daemon=True).start()
     for _ in sys.stdin:
-        print(json.dumps({"key_in_arguments": ORDER["key"] in Path("/proc/self/cmdline").read_text()}), flush=True)
+        print("a library goes on")
+        if does == "never tell":
+            time.sleep(1000)
+        told = {"key_in_arguments": ORDER["key"] in Path("/proc/self/cmdline").read_text()}
+        print(json.dumps(told), file=answers, flush=True)
     if does == "stay":
         time.sleep(1000)
     return 0

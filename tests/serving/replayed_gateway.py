@@ -88,7 +88,7 @@ class ReplayedGateway:
             candidate, apart = Side(3 + number / 10, None, 0.9), disagreement_of(self.task, heard, said)
             self.counts["answered"] += 1
             self.outputs[call_id] = (heard, said)
-        self.store.add(Pair(self.trial.id, call_id, float(number), incumbent, candidate, apart))
+        self.store.keep(Pair(self.trial.id, call_id, float(number), incumbent, candidate, apart))
 
     def _feedback(self, told: dict[str, str]) -> httpx.Response:
         call_id = told["request_id"].removeprefix("request of ")
@@ -96,7 +96,7 @@ class ReplayedGateway:
             losses = [loss_of(self.task, output, told["truth"]) for output in self.outputs[call_id]]
             assert losses[0] is not None and losses[1] is not None
             at = float(self.counts["chosen"])
-            self.store.add_losses(Losses(self.trial.id, call_id, at, losses[0], losses[1]))
+            self.store.keep(Losses(self.trial.id, call_id, at, losses[0], losses[1]))
         return httpx.Response(200, json={})
 
 

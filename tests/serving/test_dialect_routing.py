@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from processes import wait_for
 
 from data_foundry.config import Settings
-from data_foundry.serving.calls import Answer, NotServed, Overloaded
+from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, TimedOut, give_up
 from data_foundry.serving.dialect_routing import DialectRouting
 
 MALABAR = "stt.malabar"
@@ -20,11 +23,13 @@ class Engines:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Future[Answer]]] = []
+        self.threads: list[threading.Thread] = []
         self.refuses: dict[str, Exception] = {}
 
     def submit(self, adapter: str, call_id: str, row: Any, *, request_id: str | None = None) -> Future[Answer]:
         if adapter in self.refuses:
             raise self.refuses[adapter]
+        self.threads.append(threading.current_thread())
         self.asked.append((adapter, Future()))
         return self.asked[-1][1]
 
@@ -32,6 +37,7 @@ class Engines:
         return {name: SimpleNamespace(answering=1, incumbent="v1") for name in ("dialect", MALABAR, "stt")}
 
     def answer(self, place: int, output: str) -> None:
+        wait_for(lambda: len(self.asked) > place)
         adapter, future = self.asked[place]
         future.set_result(Answer("call", adapter, "v1", output, 0.9, 1.0))
 
@@ -46,9 +52,11 @@ def engines() -> Engines:
 
 
 @pytest.fixture
-def routing(engines: Engines, settings: Settings) -> DialectRouting:
+def routing(engines: Engines, settings: Settings) -> Iterator[DialectRouting]:
     serving = settings.serving.model_copy(update={"dialect_adapters": {"malabar": MALABAR}})
-    return DialectRouting(engines, serving)
+    routing = DialectRouting(engines, serving)
+    yield routing
+    routing.close()
 
 
 def test_an_engine_that_says_no_dialect_in_time_leaves_the_call_to_plain_transcription(
@@ -60,9 +68,9 @@ def test_an_engine_that_says_no_dialect_in_time_leaves_the_call_to_plain_transcr
     routing.timeout_seconds = -1.0
     routing.give_up_overdue()
     routing.give_up_overdue()
-    assert engines.names == ["dialect", "stt"] and engines.asked[0][1].cancelled()
     engines.answer(1, "text")
-    assert answer.result(0).output == "text"
+    assert answer.result(30).output == "text"
+    assert engines.names == ["dialect", "stt"] and engines.asked[0][1].cancelled()
 
 
 def test_a_dialect_that_is_said_too_late_changes_nothing(routing: DialectRouting, engines: Engines) -> None:
@@ -70,9 +78,9 @@ def test_a_dialect_that_is_said_too_late_changes_nothing(routing: DialectRouting
     assert engines.asked[0][1].set_running_or_notify_cancel()
     routing.timeout_seconds = -1.0
     routing.give_up_overdue()
-    engines.answer(0, "malabar")
     engines.answer(1, "text")
-    assert engines.names == ["dialect", "stt"] and answer.result(0).adapter == "stt"
+    assert engines.names == ["dialect", "stt"] and answer.result(30).adapter == "stt"
+    assert isinstance(engines.asked[0][1].exception(0), TimedOut), "it was too late, and is told so"
 
 
 @pytest.mark.parametrize("refusal", [Overloaded("64 calls wait already."), NotServed("It has left.")])
@@ -83,14 +91,14 @@ def test_a_dialects_adapter_that_takes_no_call_leaves_it_to_plain_transcription(
     engines.refuses[MALABAR] = refusal
     engines.answer(0, "malabar")
     engines.answer(1, "text")
-    assert answer.result(0).adapter == "stt"
+    assert answer.result(30).adapter == "stt"
 
 
 def test_an_engine_that_takes_no_call_at_all_is_told_to_the_caller(routing: DialectRouting, engines: Engines) -> None:
     answer = routing.submit("call", {})
     engines.refuses = {name: Overloaded("64 calls wait already.") for name in (MALABAR, "stt")}
     engines.answer(0, "malabar")
-    assert isinstance(answer.exception(0), Overloaded)
+    assert isinstance(answer.exception(30), Overloaded)
 
 
 @pytest.mark.parametrize("waits_for", ["dialect", MALABAR])
@@ -100,6 +108,56 @@ def test_a_call_that_its_caller_gave_up_leaves_the_queue_that_it_waits_in(
     answer = routing.submit("call", {})
     if waits_for == MALABAR:
         engines.answer(0, "malabar")
+        wait_for(lambda: len(engines.asked) == 2)
     assert answer.cancel()
     assert engines.names[-1] == waits_for and engines.asked[-1][1].cancelled()
     assert not routing._open
+
+
+@pytest.mark.parametrize("at", ["dialect", MALABAR])
+def test_what_a_model_is_at_when_its_caller_gives_up_is_told_to_come_too_late(
+    routing: DialectRouting, engines: Engines, at: str
+) -> None:
+    answer = routing.submit("call", {})
+    if at == MALABAR:
+        engines.answer(0, "malabar")
+        wait_for(lambda: len(engines.asked) == 2)
+    assert engines.asked[-1][1].set_running_or_notify_cancel()
+    give_up(answer)
+    assert isinstance(engines.asked[-1][1].exception(0), TimedOut) and engines.names[-1] == at
+
+
+def test_speech_is_handed_on_by_no_models_thread_nor_by_the_one_that_keeps_time(
+    routing: DialectRouting, engines: Engines
+) -> None:
+    """Handing on makes the features of a transcription, for which callers of the dialect engine would wait."""
+    told, overdue = routing.submit("told", {}), routing.submit("overdue", {})
+    engines.answer(0, "malabar")
+    engines.answer(2, "text")
+    assert told.result(30).adapter == MALABAR
+    routing.timeout_seconds = -1.0
+    routing.give_up_overdue()
+    engines.answer(3, "text")
+    assert overdue.result(30).adapter == "stt"
+    assert [thread.name.startswith("gateway-dialects") for thread in engines.threads] == [False, False, True, True]
+
+
+def test_speech_whose_dialect_is_known_when_the_gateway_has_closed_is_refused_like_all_that_comes_then(
+    routing: DialectRouting, engines: Engines
+) -> None:
+    answer = routing.submit("call", {})
+    routing.close()
+    engines.refuses = {name: NotServed("The gateway stops.") for name in (MALABAR, "stt")}
+    engines.answer(0, "malabar")
+    assert isinstance(answer.exception(30), NotServed)
+
+
+@pytest.mark.parametrize(("breaks", "asked"), [("dialect", ["stt"]), (MALABAR, ["dialect", "stt"])])
+def test_an_engine_or_adapter_that_breaks_on_the_speech_leaves_it_to_plain_transcription(
+    routing: DialectRouting, engines: Engines, breaks: str, asked: list[str]
+) -> None:
+    engines.refuses = {breaks: Failed(breaks, "v1", "ValueError")}
+    answer = routing.submit("call", {})
+    for place, name in enumerate(asked):
+        engines.answer(place, "said" if name == "stt" else "malabar")
+    assert (answer.result(30).output, engines.names) == ("said", asked)

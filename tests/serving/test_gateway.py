@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from serving.gateway_world import TOPIC, Heard, World, answers, ask, eventually, produce
+from serving.gateway_world import TOPIC, Heard, World, answers, ask, eventually, produce, refresh
 
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
@@ -56,7 +56,7 @@ def test_the_head_goes_on_answering_when_its_candidate_was_taken_back(world: Wor
     world.move(TOPIC, "v1", Stage.SHADOW)
     gateway = world.gateway()
     world.move(TOPIC, "v1", Stage.ROLLED_BACK)
-    gateway.refresh()
+    refresh(gateway)
     assert "linear_pr" in ask(gateway).output
 
 
@@ -86,8 +86,6 @@ def test_an_answer_that_comes_too_late_is_told_as_timed_out_and_never_as_answere
 def test_a_row_that_a_model_can_not_take_is_refused_before_it_waits(world: World) -> None:
     produce(world)
     gateway = world.gateway(observers=(heard := Heard(),))
-    refusal = gateway.refusal(TOPIC, {"text": ""})
-    assert refusal and refusal.reason == "empty_text" and gateway.refusal(TOPIC, {"text": "hello"}) is None
     for text, reason in (("", "empty_text"), ("x" * 2001, "text_too_long"), (7, "not_a_text")):
         with pytest.raises(Rejected) as refused:
             gateway.submit(TOPIC, "call", {"text": text})
@@ -112,9 +110,10 @@ def test_a_new_version_takes_over_and_a_call_on_its_way_ends_on_the_old_one(worl
     assert model.working.wait(20)
     waits = gateway.submit(TOPIC, "waits", {"text": "waits"})
     produce(world, "v2")
-    gateway.refresh()
-    after = gateway.submit(TOPIC, "after", {"text": "after"})
+    gateway.look()
     model.go.set()
+    gateway.wait()
+    after = gateway.submit(TOPIC, "after", {"text": "after"})
     assert [future.result(20).version for future in (slow, waits, after)] == ["v1", "v1", "v2"]
     assert len(world.models) == 1
     eventually(lambda: len(model.loaded) == 1, "the old weights went")
@@ -139,7 +138,7 @@ def test_a_swap_under_load_fails_no_call(world: World) -> None:
         caller.start()
     for number in range(2, 8):
         produce(world, f"v{number}")
-        gateway.refresh()
+        refresh(gateway)
         asked = len(versions)
         eventually(lambda asked=asked: len(versions) > asked + 8, "calls after the swap")  # type: ignore[misc]
     stop.set()
@@ -155,7 +154,7 @@ def test_a_version_whose_files_are_not_those_registered_is_not_loaded_and_the_ol
     world.publish(TOPIC, "v2")
     world.damage(TOPIC, "v2")
     world.move(TOPIC, "v2", Stage.PRODUCTION)
-    gateway.refresh()
+    refresh(gateway)
     assert ask(gateway).version == "v1"
     (missing,) = gateway.ready()
     assert missing.startswith("nlu.topic: v2 can't be served: ") and "other bytes than were published" in missing
@@ -169,9 +168,17 @@ def test_a_gateway_that_starts_on_damaged_files_serves_what_a_rollback_would_res
     gateway = world.gateway()
     assert ask(gateway).version == "v1" and "v2 can't be served" in gateway.ready()[0]
     world.damage(TOPIC, "v2")
-    gateway._look_again = 0.0
-    gateway.refresh()
+    gateway._table._look_again = 0.0
+    refresh(gateway)
     assert (ask(gateway).version, gateway.ready()) == ("v2", [])
+
+
+def test_what_a_person_revoked_does_not_answer_in_the_place_of_what_replaced_it(world: World) -> None:
+    produce(world)
+    produce(world, "v2")
+    world.registry.note(TOPIC, "v1", actor="Ravi", reason="Ravi revoked it", evidence={"revoked": "an approval"})
+    world.damage(TOPIC, "v2")
+    assert ask(world.gateway()).version == "base"
 
 
 def test_one_adapter_that_can_not_be_loaded_keeps_no_other_from_being_served(world: World) -> None:
@@ -198,7 +205,7 @@ def test_a_version_that_did_harm_answers_nobody_although_its_successor_can_not_b
     gateway = world.gateway()
     world.move(TOPIC, "v1", Stage.ROLLED_BACK)
     world.revision = "another"
-    gateway.refresh()
+    refresh(gateway)
     with pytest.raises(NotServed):
         ask(gateway)
 
@@ -208,10 +215,10 @@ def test_a_registry_that_can_not_be_read_leaves_what_is_served(world: World) -> 
     gateway = world.gateway()
     kept = world.registry.path.read_bytes()
     world.registry.path.write_bytes(b"not a database" * 100)
-    gateway.refresh()
+    refresh(gateway)
     assert ask(gateway).version == "v1" and "registry can't be read" in gateway.ready()[0]
     world.registry.path.write_bytes(kept)
-    gateway.refresh()
+    refresh(gateway)
     assert gateway.ready() == []
 
 
@@ -246,7 +253,7 @@ def test_a_caller_who_comes_while_a_model_that_ended_is_loaded_again_is_told_to_
     with pytest.raises(Overloaded, match="is loaded again"):
         ask(gateway)
     world.publish(TOPIC, "v2")
-    gateway.refresh()
+    refresh(gateway)
     assert ask(gateway).version == "v1" and len(world.models) == 2
 
 
@@ -255,7 +262,7 @@ def test_adapters_of_one_base_share_it_in_memory_and_others_do_not(world: World)
         world.publish(adapter, "v1")
         world.move(adapter, "v1", Stage.PRODUCTION)
     gateway = world.gateway(only=(TOPIC, "nlu", "stt", "stt.malabar", "stt.cochin"))
-    assert [gateway.answer(name, "call", {"text": "a"}).adapter for name in (TOPIC, "nlu", "stt.cochin")]
+    assert [gateway.submit(name, "call", {"text": "a"}).result(20).adapter for name in (TOPIC, "nlu", "stt.cochin")]
     assert gateway.state()["bases"] == len(world.models) == 2
 
 
@@ -289,7 +296,7 @@ def test_speech_goes_to_the_adapter_of_its_dialect_where_that_is_in_production_a
         "feedback on speech finds what answered",
     )
     world.move("stt.malabar", "v1", Stage.RETIRED)
-    gateway.refresh()
+    refresh(gateway)
     heard.append(AssertionError("nobody asks for the dialect"))
     assert gateway.submit_speech("call", {"text": "a"}).result(20).adapter == "stt" and len(heard) == 1
 

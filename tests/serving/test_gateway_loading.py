@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from serving.gateway_world import TOPIC, Staging, World, ask, eventually, produce
+from serving.gateway_world import TOPIC, Mirror, Staging, World, ask, eventually, produce, refresh
 
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.serving import hosts
+from data_foundry.serving import hosts, placement
 from data_foundry.serving.calls import Overloaded
 from data_foundry.serving.gateway import Gateway
 
@@ -44,13 +44,12 @@ def loading(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gat
     there, world.base = world.base, world.base.with_name("another-base")
     opening = Opening(monkeypatch)
     world.move("nlu", "n1", Stage.PRODUCTION)
-    busy = threading.Thread(target=gateway.refresh)
-    busy.start()
+    gateway.look()
     assert opening.begun.wait(20)
     world.base = there
     yield gateway, opening
     opening.go.set()
-    busy.join()
+    gateway.wait()
 
 
 def test_a_version_that_was_rolled_back_answers_nobody_while_another_adapters_base_is_opened(
@@ -59,7 +58,7 @@ def test_a_version_that_was_rolled_back_answers_nobody_while_another_adapters_ba
     gateway, opening = loading
     world.move(TOPIC, "v3", Stage.ROLLED_BACK)
     world.move(TOPIC, "v2", Stage.ROLLED_BACK)
-    gateway.refresh()
+    gateway.look()
     assert ask(gateway).version == "base"
     opening.go.set()
     eventually(lambda: gateway.routes()["nlu"].incumbent == "n1", "the other adapter is served, too")
@@ -72,7 +71,7 @@ def test_a_version_that_was_rolled_back_answers_nobody_while_the_base_of_the_one
     world.base = world.base.with_name("a-third-base")
     world.move(TOPIC, "v3", Stage.ROLLED_BACK)
     world.move(TOPIC, "v2", Stage.ROLLED_BACK)
-    gateway.refresh()
+    gateway.look()
     with pytest.raises(Overloaded, match="is being loaded"):
         ask(gateway)
     assert ["being loaded" in each for each in gateway.ready()] == [True]
@@ -93,7 +92,7 @@ def test_a_staged_call_that_hangs_goes_to_the_incumbent_while_a_base_is_opened(
 def test_a_model_that_hangs_is_given_up_while_a_base_is_opened(world: World, loading: tuple[Gateway, Opening]) -> None:
     gateway, opening = loading
     world.move(TOPIC, "v3", Stage.ROLLED_BACK)
-    gateway.refresh()
+    gateway.look()
     hangs = gateway.submit(TOPIC, "call", {"text": "slow"})
     assert hangs.exception(20) is not None and not opening.go.is_set()
 
@@ -107,7 +106,7 @@ def test_calls_on_a_base_that_no_version_needs_any_more_are_answered_before_a_ga
     waits = gateway.submit(TOPIC, "waits", {"text": "waits"})
     world.base = world.base.with_name("another-base")
     produce(world, "v2")
-    gateway.refresh()
+    refresh(gateway)
     closing = threading.Thread(target=gateway.close, args=(20,))
     closing.start()
     old.go.set()
@@ -129,3 +128,22 @@ def test_answers_are_forgotten_in_time_on_a_quiet_line(world: World) -> None:
     gateway = world.gateway()
     ask(gateway)
     eventually(lambda: not gateway._recollection._requests, "the answer was forgotten")
+
+
+def test_a_trial_that_can_not_begin_is_told_while_a_base_is_opened(
+    world: World, loading: tuple[Gateway, Opening], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers goes on, and its own next version waits for the base that is being opened."""
+    gateway, _ = loading
+
+    class Refused(Mirror):
+        def start(self) -> None:
+            raise OSError("no process can be started")
+
+    monkeypatch.setattr(placement, "Mirror", Refused)
+    world.base = world.base.with_name("another-base")
+    world.publish(TOPIC, "v4")
+    world.move(TOPIC, "v4", Stage.PRODUCTION)
+    gateway.look()
+    assert ask(gateway).version == "v2"
+    assert any("its trial can't begin" in each for each in gateway.ready())

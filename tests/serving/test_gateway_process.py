@@ -66,6 +66,25 @@ def test_a_gateway_that_does_not_start_says_why(start: Start, does: str, said: s
         start(does).__enter__()
 
 
+def test_what_libraries_print_in_a_gateway_goes_to_its_log_and_disturbs_no_answer(start: Start) -> None:
+    with start("serve") as gateway:
+        assert [gateway.state() for _ in range(2)] == [{"key_in_arguments": False}] * 2
+    printed = gateway.log_file.read_text()
+    assert all(said in printed for said in ("a library greets", "a program greets", "a library goes on"))
+
+
+def test_a_gateway_that_hangs_before_it_listens_or_at_a_question_is_waited_for_so_long_and_no_longer(
+    settings: Settings, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = {"only": ["never listen"], "module": "light_gateway", "startup_seconds": 1.0}
+    monkeypatch.setattr(gateway_process, "END_SECONDS", 0.1)
+    with pytest.raises(FoundryError, match="did not start: it did not listen after 1 s"):
+        gateway_process.gateway_process(settings, tmp_path / "log", **hangs).__enter__()
+    monkeypatch.setattr(gateway_process, "STATE_SECONDS", 0.1)
+    with start("never tell") as gateway, pytest.raises(FoundryError, match=r"did not tell its state in 0\.1 s"):
+        gateway.state()
+
+
 def test_a_gateway_that_ends_in_between_is_found_gone(start: Start) -> None:
     with start("serve") as gateway:
         gateway.process.kill()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from serving.gateway_world import TOPIC, Heard, Mirror, Staging, World, ask, eventually, produce
+from serving.gateway_world import TOPIC, Heard, Mirror, Staging, World, ask, eventually, produce, refresh
 
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.serving.calls import Answer, Failed, TimedOut
+from data_foundry.serving.candidate.said import Said
 from data_foundry.serving.feedback import SeveralRequests
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.trials.trial import Losses
@@ -31,7 +32,7 @@ def test_calls_are_mirrored_to_every_trial_after_they_were_answered(world: World
     assert shadow.offered == [("call", "v2", None)]
     assert production.offered == [("call", "v2", None), ("bad", None, "RuntimeError")]
     world.move(TOPIC, "v3", Stage.ROLLED_BACK)
-    gateway.refresh()
+    refresh(gateway)
     assert (shadow.closed, production.closed) == (True, False)
 
 
@@ -108,10 +109,10 @@ def test_callers_of_a_version_in_staging_are_answered_when_the_gateway_closes_or
     gateway, mirror, _ = staged(world, "hang")
     first = gateway.submit(TOPIC, "first", {"text": "hello"})
     world.move(TOPIC, "v2", Stage.ROLLED_BACK)
-    gateway.refresh()
+    refresh(gateway)
     world.publish(TOPIC, "v3")
     world.move(TOPIC, "v3", Stage.STAGING)
-    gateway.refresh()
+    refresh(gateway)
     second = gateway.submit(TOPIC, "second", {"text": "hello"})
     gateway.close()
     assert [(each.result(0).version, each.result(0).fallback) for each in (first, second)] == [
@@ -124,7 +125,7 @@ def test_callers_of_a_version_in_staging_are_answered_when_the_gateway_closes_or
 def test_a_caller_who_gives_up_on_a_version_in_staging_is_nobodys_error(world: World) -> None:
     gateway, mirror, heard = staged(world, "hang")
     assert gateway.submit(TOPIC, "call", {"text": "hello"}).cancel()
-    Staging.made[0].asked.pop().set_result(Answer("call", TOPIC, "v2", "staged", 0.9, 1.0))
+    Staging.made[0].asked.pop().set_result(Said("staged", 0.9, 1.0))
     assert (mirror.offered, heard.said) == ([], [(TOPIC, "v1", "timed_out")])
 
 
@@ -144,7 +145,7 @@ def test_feedback_scores_what_was_answered_and_both_versions_of_its_pair_in_eith
     world.publish(TOPIC, "v2")
     world.move(TOPIC, "v2", Stage.SHADOW)
     gateway = world.gateway()
-    gateway._recollection._record = kept.append
+    gateway._recollection._record = lambda losses: kept.append(losses) is None
     (mirror,) = [each for each in Mirror.made if each.trial.stage is Stage.SHADOW]
     for call in ("first", "second", "unpaired"):
         ask(gateway, call)
@@ -170,7 +171,7 @@ def test_utterances_of_one_phone_call_are_scored_apart_and_heard_together(
     world.publish(TOPIC, "v2")
     world.move(TOPIC, "v2", Stage.SHADOW)
     gateway = world.gateway()
-    gateway._recollection._record = kept.append
+    gateway._recollection._record = lambda losses: kept.append(losses) is None
     (mirror,) = [each for each in Mirror.made if each.trial.stage is Stage.SHADOW]
     for request in ("bill", "cancel"):
         gateway.submit(TOPIC, "phone call", {"text": request}, request_id=request).result(20)

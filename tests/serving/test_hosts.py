@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from serving.gateway_world import Model, eventually, resident
 
+from data_foundry.errors import FoundryError
 from data_foundry.serving.calls import Answer, Failed, Overloaded, TimedOut, give_up
 from data_foundry.serving.host import Call, Gone, Host
 from data_foundry.serving.residents import Resident
@@ -38,6 +39,15 @@ class Line:
         slow = self.call("slow")
         assert self.model.working.wait(20)
         return slow
+
+    def beside(self, adapter: str, name: str) -> Resident:
+        """Return another version on the host's base, laid over it by the host's own thread."""
+        weights = resident(adapter, name, Model(), self.base).weights
+        assert self.host.admit(weights) is None
+        self.host.await_laid(weights, 20)
+        found = self.host.admit(weights)
+        assert found is not None
+        return found
 
     def _end(self, call: Call, answer: Answer | None, kind: str | None) -> None:
         self.ended.append((call.call_id, answer.version if answer else None, kind))
@@ -100,9 +110,9 @@ def test_a_call_given_up_before_its_model_was_ends_once_too(line: Callable[..., 
     assert one.ended == [("slow", None, "timed_out")]
 
 
-def test_calls_that_wait_are_answered_in_one_batch_for_each_version(line: Callable[..., Line], tmp_path: Path) -> None:
+def test_calls_that_wait_are_answered_in_one_batch_for_each_version(line: Callable[..., Line]) -> None:
     one = line(max_batch=5)
-    other = one.host.admit(resident("nlu.topic", "v2", Model(), tmp_path).weights)
+    other = one.beside("nlu.topic", "v2")
     slow = one.held_up()
     futures = [one.call(text, other if text in "bd" else None) for text in "abcdef"]
     one.model.go.set()
@@ -142,10 +152,10 @@ def test_a_call_whose_caller_gave_up_is_dropped_unanswered(line: Callable[..., L
 
 
 def test_more_calls_of_an_adapter_than_may_wait_are_turned_away_and_those_of_others_are_not(
-    line: Callable[..., Line], tmp_path: Path
+    line: Callable[..., Line],
 ) -> None:
     one = line(max_waiting=2)
-    other = one.host.admit(resident("nlu", "v1", Model(), tmp_path).weights)
+    other = one.beside("nlu", "v1")
     one.held_up()
     waiting = [one.call("a"), one.call("b")]
     with pytest.raises(Overloaded):
@@ -158,10 +168,10 @@ def test_more_calls_of_an_adapter_than_may_wait_are_turned_away_and_those_of_oth
 
 
 def test_a_version_that_leaves_ends_what_it_began_and_then_its_weights_go(
-    line: Callable[..., Line], tmp_path: Path
+    line: Callable[..., Line],
 ) -> None:
     one = line()
-    other = one.host.admit(resident("nlu.topic", "v2", Model(), tmp_path).weights)
+    other = one.beside("nlu.topic", "v2")
     old = one.first.weights.name
     futures = [one.held_up(), one.call("a")]
     one.host.retire(one.first)
@@ -175,10 +185,10 @@ def test_a_version_that_leaves_ends_what_it_began_and_then_its_weights_go(
 
 
 def test_a_version_that_comes_back_before_its_weights_went_is_not_loaded_again(
-    line: Callable[..., Line], tmp_path: Path
+    line: Callable[..., Line],
 ) -> None:
     one = line()
-    one.host.admit(resident("nlu.topic", "v2", Model(), tmp_path).weights)
+    one.beside("nlu.topic", "v2")
     slow = one.held_up()
     one.host.retire(one.first)
     assert one.host.admit(one.first.weights) is one.first
@@ -225,10 +235,10 @@ def test_callers_of_a_model_that_hangs_are_told_when_it_is_given_up(line: Callab
 
 
 def test_calls_of_another_version_that_waited_for_a_model_that_hung_never_began(
-    line: Callable[..., Line], tmp_path: Path
+    line: Callable[..., Line],
 ) -> None:
     one = line()
-    other = one.host.admit(resident("sentiment", "v1", Model(), tmp_path).weights)
+    other = one.beside("sentiment", "v1")
     begun: dict[str, bool] = {}
     one._end = lambda call, answer, kind: begun.update({call.call_id: call.begun})  # type: ignore[method-assign]
     one.held_up()
@@ -258,3 +268,76 @@ def test_what_follows_a_call_may_fail_and_the_host_goes_on(
     one._end = fail  # type: ignore[method-assign]
     assert one.call("a").result(20) and one.call("b").result(20)
     assert "what follows a call failed" in caplog.text
+
+
+def test_a_version_is_laid_over_its_base_by_the_hosts_own_thread_and_nobody_waits_for_it(
+    line: Callable[..., Line],
+) -> None:
+    one = line()
+    weights = resident("nlu.topic", "v2", Model(), one.base).weights
+    slow = one.held_up()
+    assert one.host.admit(weights) is None and not one.host.await_laid(weights, 0.01)
+    assert one.call("a").done() is False and one.host.residents == {one.first}
+    one.model.go.set()
+    assert one.host.await_laid(weights, 20) and slow.result(20)
+    found = one.host.admit(weights)
+    assert found is not None and one.call("b", found).result(20).version == "v2"
+
+
+def test_a_version_that_does_not_fit_its_base_is_asked_for_again_when_all_is_settled(line: Callable[..., Line]) -> None:
+    one = line()
+    weights = resident("nlu.topic", "v2", Model(), one.base).weights
+    one.model.misfits.append(SystemExit(3))
+    for error, said in ((FoundryError, "SystemExit"), (ValueError, "another base")):
+        assert one.host.admit(weights) is None and one.host.await_laid(weights, 20)
+        for _ in range(2):
+            with pytest.raises(error, match=said):
+                one.host.admit(weights)
+        one.model.misfits.append(ValueError("it was made for another base"))
+        one.host.settle()
+    one.model.misfits.clear()
+    assert one.beside("nlu.topic", "v2") and one.call("a").result(20).version == "v1"
+
+
+def test_a_version_that_nobody_took_is_let_go_of_when_all_is_settled(line: Callable[..., Line]) -> None:
+    one = line()
+    weights = resident("nlu.topic", "v2", Model(), one.base).weights
+    assert one.host.admit(weights) is None and one.host.await_laid(weights, 20)
+    assert len(one.model.loaded) == 2
+    one.host.settle()
+    eventually(lambda: one.model.loaded == [one.first.weights.name], "its weights went")
+    # One that is being laid over the base at that very moment goes, too.
+    one.held_up()
+    assert one.host.admit(weights) is None
+    one.host.settle()
+    one.model.go.set()
+    assert one.call("a").result(20)
+    eventually(lambda: one.model.loaded == [one.first.weights.name], "they are gone again, or never came")
+
+
+def test_a_model_that_hangs_at_a_version_is_seen_to_be_busy_and_who_waits_for_it_is_let_go(
+    line: Callable[..., Line],
+) -> None:
+    one = line()
+    weights = resident("nlu.topic", "v2", Model(), one.base).weights
+    with one.model.held():
+        assert one.host.admit(weights) is None
+        eventually(one.host.busy_seconds, "its thread is at it")
+        one.host.abandon()
+        assert one.host.await_laid(weights, 20) and not one.host.takes_calls
+
+
+def test_a_call_is_ended_though_its_model_is_given_up_in_the_moment_that_it_is_taken(line: Callable[..., Line]) -> None:
+    one = line()
+
+    class Taken(Future[Answer]):
+        def set_running_or_notify_cancel(self) -> bool:
+            running = super().set_running_or_notify_cancel()
+            one.host.abandon()
+            return running
+
+    call = Call("a", "nlu.topic", {"text": "a"}, {"text": "a"}, one.first, one._end, future=Taken())
+    one.host.submit(call)
+    with pytest.raises(TimedOut):
+        call.future.result(20)
+    assert one.ended == [("a", None, "timed_out")]

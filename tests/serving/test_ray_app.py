@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import psutil
@@ -27,7 +28,9 @@ from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake
 from data_foundry.serving import ray_app
+from data_foundry.serving.watch.health import health
 from data_foundry.training_config import TrainingConfig
+from tests.processes import wait_for
 
 CONFIG = {"base": "tiny/bert", "lora_rank": 4, "max_length": 64, "target_modules": ["query", "value", "dense"]}
 # Written for this test; not checked by a native speaker.
@@ -73,6 +76,18 @@ class Replicas:
         answer = (client or self.client).post("/v1/understand", json={"text": TEXT, "model": "nlu"})
         return answer.status_code, answer.headers.get(ray_app.SERVED_BY, ""), answer.headers.get("x-model-version", "")
 
+    def feedback(self) -> tuple[int, int, int]:
+        """Tell what was true of twenty calls; return how many were scored, and how many replicas answered and heard."""
+        scored, answering, hearing = 0, set(), set()
+        for _ in range(20):
+            call = self.client.post("/v1/understand", json={"text": TEXT, "model": "nlu"})
+            told = {"request_id": call.json()["request_id"], "adapter": "nlu", "truth": call.json()["intent"]["label"]}
+            heard = self.client.post("/v1/feedback", json=told)
+            scored += heard.status_code == 200
+            answering.add(call.headers[ray_app.SERVED_BY])
+            hearing.add(heard.headers[ray_app.SERVED_BY])
+        return scored, len(answering), len(hearing)
+
     def until(self, enough: Callable[[list[tuple[int, str, str]]], bool], what: str) -> list[tuple[int, str, str]]:
         """Call until the last twenty calls are enough."""
         seen: list[tuple[int, str, str]] = []
@@ -99,6 +114,11 @@ class Replicas:
                 sockets = child.net_connections("inet")
                 found |= {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
         return found
+
+
+def running(settings: Settings) -> list[str]:
+    """Where the replicas are reached one by one, as the status tells."""
+    return [each["address"] for each in health(settings)["gateways"] if each["running"]]
 
 
 @pytest.fixture
@@ -164,6 +184,12 @@ def test_two_replicas_answer_see_a_promotion_and_outlive_a_kill(
     assert {(status, by) for status, _, by in seen} == {(200, "nlu/base")}
     assert replicas.addresses() <= {"127.0.0.1", "::ffff:127.0.0.1"}, "nobody but this machine reaches any part of it"
 
+    # Feedback is scored whichever replica it reaches, and each can be asked by itself.
+    wait_for(lambda: len(running(settings)) == REPLICAS)
+    assert replicas.feedback() == (20, REPLICAS, REPLICAS)
+    for address in running(settings):
+        assert "data_foundry_calls_total" in httpx.get(f"{address}/metrics", timeout=60, trust_env=False).text
+
     # Both see what the registry says, and no call fails meanwhile.
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         Registry(Lake(settings)).transition("nlu", version, stage, actor="a test", reason="on it goes")
@@ -201,6 +227,8 @@ def test_two_replicas_answer_see_a_promotion_and_outlive_a_kill(
     assert answers[200] > 0 and failed <= CLIENTS, answers
     seen = replicas.until(lambda last: len({replica for _, replica, _ in last}) == REPLICAS, "both answer")
     assert {(status, by) for status, _, by in seen} == both
+    wait_for(lambda: len(running(settings)) == REPLICAS)
+    assert replicas.feedback()[0] == 20
 
 
 def test_replicas_and_what_each_takes_follow_the_settings(settings: Settings) -> None:
@@ -219,6 +247,19 @@ def test_a_cluster_needs_a_base_path_that_all_its_machines_see(
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     with pytest.raises(FoundryError, match=r"storage\.type is local"):
         ray_app.deployed(settings).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("loopback", "keys", "host"),
+    [(True, True, "127.0.0.1"), (True, False, "127.0.0.1"), (False, False, "127.0.0.1"), (False, True, "192.0.2.9")],
+)
+def test_a_replica_listens_to_other_machines_only_in_a_cluster_and_where_keys_are_asked_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, loopback: bool, keys: bool, host: str
+) -> None:
+    util = SimpleNamespace(get_node_ip_address=lambda: "192.0.2.9")
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(util=util))
+    serving = settings.serving.model_copy(update={"require_api_key": keys})
+    assert ray_app._own_host(settings.model_copy(update={"serving": serving}), loopback) == host
 
 
 def test_more_gpus_than_there_are_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

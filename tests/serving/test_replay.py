@@ -25,7 +25,7 @@ from data_foundry.serving.replay import replay
 from data_foundry.serving.replay_calls import ReplayCall, g711_wav, replay_calls, speech_call, text_call
 from data_foundry.serving.shadow import Replayed
 from data_foundry.serving.trials.store import TrialStore
-from data_foundry.serving.trials.trial import Trial
+from data_foundry.serving.trials.trial import Losses, Trial
 
 TRIAL = Trial("sentiment", "abc123def456", "base", Stage.SHADOW, "2026-01-02T03:04:05Z", "replay")
 SPEC = ENGINES[AIEngine.SENTIMENT]
@@ -65,7 +65,8 @@ def test_every_call_is_sent_under_its_rows_id_and_gets_its_reference_as_feedback
     assert json.loads(built.requests[0][2]) == {"text": TEXT, "model": "sentiment"}
     assert (found.calls, len(found.milliseconds), found.counts["answered"]) == (20, 20, 20)
     assert found.milliseconds[0] == 2.5 and found.sent_as == {"text": 20}
-    losses = [(each.incumbent, each.candidate) for _, each in built.store.losses(TRIAL.id)]
+    kept = [each for _, each in built.store.observations(TRIAL.id)]
+    losses = [(each.incumbent, each.candidate) for each in kept if isinstance(each, Losses)]
     assert losses == [(1.0, 0.0)] * 20
 
 

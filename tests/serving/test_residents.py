@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluation.predict import load_task
 from data_foundry.finetuning.training.train import save_adapter, with_lora
+from data_foundry.lake import Lake
 from data_foundry.records import Rejected
 from data_foundry.serving.calls import InvalidAnswer
-from data_foundry.serving.hosts import Hosts
+from data_foundry.serving.host import Host
+from data_foundry.serving.hosts import Hosts, NotOpen
+from data_foundry.serving.probes import probe_rows
 from data_foundry.serving.residents import Resident, open_residents
 from data_foundry.serving.weights import Weights
 from data_foundry.training_config import TrainingConfig
@@ -90,6 +94,15 @@ def test_the_weights_in_memory_are_those_of_the_file(settings: Settings, bases: 
         assert all((held[part] == filed[part]).all() for part in filed)
 
 
+def brought(hosts: Hosts, weights: Weights) -> tuple[Resident, Host]:
+    """Return a version once it is in memory."""
+    while True:
+        try:
+            return hosts.resident(weights)
+        except NotOpen:
+            hosts.open(weights)
+
+
 def test_a_swap_on_a_real_model_leaves_the_answers_of_the_version_that_comes_back_as_they_were(
     settings: Settings, bases: Path
 ) -> None:
@@ -97,14 +110,15 @@ def test_a_swap_on_a_real_model_leaves_the_answers_of_the_version_that_comes_bac
     old, new = (version(bases, "bert", "nlu.topic", name, value) for name, value in (("v1", 0.5), ("v2", -0.5)))
     row = {"text": tiny_bases.SENTENCES[0]}
     try:
-        hosts.open(old)
-        first, host = hosts.resident(old)
+        with pytest.raises(NotOpen, match="its base tests/bert is being loaded"):
+            hosts.resident(old)
+        first, host = brought(hosts, old)
         hosts.settle()
         before = said(first, row)
-        second, same = hosts.resident(new)
+        second, same = brought(hosts, new)
         assert same is host and said(second, row).classes != before.classes
         hosts.retire_others({second})
-        back, same = hosts.resident(old)
+        back, same = brought(hosts, old)
         hosts.retire_others({back})
         assert same is host and said(back, row) == before
     finally:
@@ -156,6 +170,16 @@ def test_an_adapter_of_one_direction_refuses_the_other(settings: Settings, bases
     assert isinstance(said(resident, row).output, str)
     with pytest.raises(Rejected, match="other_direction"):
         resident.encode({**row, "direction": "ml-en"})
+
+
+@pytest.mark.parametrize("direction", ["en-ml", "ml-en"])
+def test_a_version_that_translates_one_way_can_be_probed_where_no_gold_lies(
+    settings: Settings, bases: Path, direction: str
+) -> None:
+    (resident,) = open_residents(settings, [version(bases, "t5", "translation", "v1", only={"direction": direction})])
+    rows = probe_rows(settings, Lake(settings), SimpleNamespace(adapter="translation", answering=resident))
+    assert len(rows) == settings.rollout.probe_calls
+    assert all(isinstance(said(resident, row).output, str) for row in rows)
 
 
 def test_weights_that_are_no_numbers_answer_nothing(settings: Settings, bases: Path) -> None:

@@ -24,6 +24,10 @@ class OutOfMemory(RuntimeError):
     """One of several training processes ran out of memory: whoever started them halves the batch for all."""
 
 
+class NotEnoughMemory(FoundryError):
+    """One row alone is more than memory holds."""
+
+
 @dataclass(frozen=True)
 class MicroBatch:
     """How a step's rows are cut up on one process: `rows` at a time, `accumulation` times, after so many halvings."""
@@ -44,9 +48,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def halved(rows: int) -> int:
-    """Return the largest divisor of a batch that is at most its half. Raises FoundryError at one row."""
+    """Return the largest divisor of a batch that is at most its half. Raises NotEnoughMemory at one row."""
     if rows == 1:
-        raise FoundryError(
+        raise NotEnoughMemory(
             "One row at a time is more than memory holds.",
             "Set gradient_checkpointing, choose a smaller base or max_length, or train where there is more memory.",
         )

@@ -70,7 +70,10 @@ CREATE TABLE IF NOT EXISTS versions (
 
 @dataclass(frozen=True)
 class Version:
-    """One version; times are UTC, ISO 8601. `engine` is its adapter's name, `reason` why it stands at its stage."""
+    """One version; times are UTC, ISO 8601. `engine` is its adapter's name, `reason` why it stands at its stage.
+
+    `stage_entry` is the sequence of the history entry that brought it there: it may come twice within a second.
+    """
 
     engine: str
     version: str
@@ -82,6 +85,7 @@ class Version:
     reason: str
     registered_at: str
     stage_since: str
+    stage_entry: int = 0
 
 
 class Conflict(FoundryError):
@@ -197,8 +201,8 @@ class Registry:
     ) -> Version:
         """Move a version to another stage and return it; the version that held an exclusive stage retires with it.
 
-        `expected` is where the caller saw it: a stage, or the version itself, which then must have its hashes and have
-        come to its stage at the same time. `check` looks at its adapter's history while nobody can change it. Raises
+        `expected` is where the caller saw it: a stage, or the version itself, which then must have its hashes and not
+        have left its stage since. `check` looks at its adapter's history while nobody can change it. Raises
         Conflict where it does not stand as expected, and FoundryError for an unknown version and for a transition that
         the table does not allow.
         """
@@ -276,11 +280,7 @@ class Registry:
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            return [
-                entry
-                for entry in read_entries(connection)
-                if engine in (None, entry.engine) and version in (None, entry.version)
-            ]
+            return list(read_entries(connection, engine, version))
 
     def head(self) -> str:
         """Return the hash of the latest history entry ("" when there is none)."""
@@ -322,7 +322,12 @@ class Registry:
 
 
 def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Version]:
-    rows = connection.execute(f"SELECT * FROM versions WHERE {where} ORDER BY engine, version", values)
+    came = (
+        "SELECT sequence FROM history WHERE engine = versions.engine AND version = versions.version"
+        " AND from_stage IS NOT to_stage ORDER BY sequence DESC LIMIT 1"
+    )
+    query = f"SELECT *, coalesce(({came}), 0) stage_entry FROM versions WHERE {where} ORDER BY engine, version"
+    rows = connection.execute(query, values)
     return [Version(**{**dict(row), "stage": Stage(row["stage"])}) for row in rows]
 
 
@@ -332,8 +337,8 @@ def _find(connection: sqlite3.Connection, engine: str, version: str) -> Version 
 
 def _evidence_of(connection: sqlite3.Connection, known: Version) -> dict[str, Any] | None:
     """Return the evidence that a version's reason rests on."""
-    entries = [e for e in read_entries(connection) if (e.engine, e.version) == (known.engine, known.version)]
-    return next((entry.evidence for entry in reversed(entries) if entry.reason == known.reason), None)
+    entries = reversed([*read_entries(connection, known.engine, known.version)])
+    return next((entry.evidence for entry in entries if entry.reason == known.reason), None)
 
 
 def _require(connection: sqlite3.Connection, engine: str, version: str) -> Version:
@@ -353,14 +358,14 @@ def _as_expected(
             since = f"{known.stage} since {known.stage_since}, weights {known.artefact_hash[:12]}"
             raise Conflict(f"{engine}/{version} stands elsewhere by now: {since}.", "Look again, then decide.")
     if check is not None:
-        check([entry for entry in read_entries(connection) if entry.engine == engine])
+        check(list(read_entries(connection, engine)))
     return known
 
 
-def _identity(version: Version) -> tuple[str, ...]:
-    """What a move rests on: which version, which bytes, and since when it stands where."""
+def _identity(version: Version) -> tuple[str | int, ...]:
+    """What a move rests on: which version, which bytes, and which entry brought it to which stage."""
     hashes = version.artefact_hash, version.evaluation_hash
-    return (version.engine, version.version, *hashes, version.stage, version.stage_since)
+    return (version.engine, version.version, *hashes, version.stage, version.stage_entry)
 
 
 def _check_allowed(known: Version, to_stage: Stage) -> None:
@@ -375,7 +380,7 @@ def _check_allowed(known: Version, to_stage: Stage) -> None:
 def _replaced(connection: sqlite3.Connection, known: Version) -> Version | None:
     if known.stage is not Stage.PRODUCTION:
         return None
-    name = displaced([*read_entries(connection)], known.engine, known.version)
+    name = displaced(read_entries(connection, known.engine), known.engine, known.version)
     return _find(connection, known.engine, name) if name else None
 
 

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS history (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, engine TEXT NOT NULL,
   version TEXT NOT NULL, from_stage TEXT, to_stage TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
   evidence TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE);
+CREATE INDEX IF NOT EXISTS history_of_a_version ON history (engine, version);
 CREATE TRIGGER IF NOT EXISTS history_is_not_edited BEFORE UPDATE ON history
   BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS history_is_not_deleted BEFORE DELETE ON history
@@ -99,9 +100,13 @@ def append(
     return entry.at
 
 
-def read_entries(connection: sqlite3.Connection) -> Iterator[HistoryEntry]:
-    """Yield the entries, oldest first."""
-    for row in connection.execute("SELECT * FROM history ORDER BY sequence"):
+def read_entries(
+    connection: sqlite3.Connection, engine: str | None = None, version: str | None = None
+) -> Iterator[HistoryEntry]:
+    """Yield the entries of an engine's version, or of all, oldest first."""
+    wanted = {name: value for name, value in (("engine", engine), ("version", version)) if value is not None}
+    where = " AND ".join(f"{name} = :{name}" for name in wanted) or "true"
+    for row in connection.execute(f"SELECT * FROM history WHERE {where} ORDER BY sequence", wanted):
         try:
             evidence = json.loads(row["evidence"])
         except json.JSONDecodeError:
@@ -128,7 +133,7 @@ def replayed(entries: Iterable[HistoryEntry]) -> dict[tuple[str, str], dict[str,
     return found
 
 
-def displaced(entries: Sequence[HistoryEntry], engine: str, version: str) -> str | None:
+def displaced(entries: Iterable[HistoryEntry], engine: str, version: str) -> str | None:
     """Return the version that a version retired when it came to production, or None where it took nobody's place.
 
     One that has moved since, or stands retired for another reason, is not meant: a rollback may not bring it back.

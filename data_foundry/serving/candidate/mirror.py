@@ -21,12 +21,13 @@ from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.records import Rejected
 from data_foundry.serving.agreement import disagreement_of
 from data_foundry.serving.calls import Answer, Row
 from data_foundry.serving.candidate.loading import Loading
 from data_foundry.serving.candidate.probe import probe
 from data_foundry.serving.candidate.process import CandidateProcess
-from data_foundry.serving.candidate.said import OUT_OF_MEMORY, CandidateFailed, Said
+from data_foundry.serving.candidate.said import CandidateFailed, Said
 from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
 from data_foundry.serving.candidate.versions import loading_of
 from data_foundry.serving.trials.trial import Pair, Side, Trial
@@ -83,6 +84,11 @@ class _Call:
     answered_by: str | None
     error: str | None
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody answers callers of its adapter."""
+        return self.answered_by is None and self.error is None
+
 
 class _Dropped(Exception):
     """A call that makes no pair, and why."""
@@ -138,6 +144,11 @@ class Mirror:
     def ready(self) -> bool:
         """Whether both versions are loaded."""
         return self._process.ready
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that the candidate chooses from; empty where it chooses from none, or is not loaded yet."""
+        return self._process.labels(self.trial.candidate)
 
     def offer(self, call_id: str, request_id: str, row: Row, answer: Answer | None, error: str | None = None) -> bool:
         """Mirror a request, if its call is chosen, and say whether it is; never waits.
@@ -237,26 +248,38 @@ class Mirror:
     def _pair(self, call: _Call) -> tuple[Pair, Mapping[str, Said]]:
         """Ask both versions and return how they did, and what they said. Raises _Dropped where that makes no pair.
 
-        Memory that runs out is the candidate's error, whichever version was asked just then: both are in one process,
-        where the incumbent worked well before the candidate came.
+        Both are in one process, so where it ends, or is refused memory, while the incumbent is asked, either may have
+        caused that. The incumbent is then asked once more, in a fresh process that has not heard the candidate. What it
+        fails there is its own error. Where it answers, the first failure is the candidate's error; so it is where no
+        fresh process can be had, or a candidate that lets nothing be loaded would go unpunished. In a process that has
+        not heard the candidate, a failure is the incumbent's own at once.
+
+        The candidate is not asked again: a failure of its own stands. So an end that neither of them caused counts
+        against it, and none ever for it.
         """
         trial = self.trial
         versions = (trial.incumbent, trial.candidate)
         sides: dict[str, Side] = {}
         said: dict[str, Said] = {}
+        harmed: str | None = None
         for version in reversed(versions) if candidate_first(call.request_id, self._key) else versions:
             try:
-                if version == trial.candidate and call.error is not None:
-                    raise CandidateFailed(call.error)
-                heard = said[version] = self._ask(version, call.row)
-                sides[version] = Side(heard.milliseconds, None, heard.confidence)
+                if version == trial.incumbent:
+                    heard, harmed = self._ask_incumbent(call.row)
+                elif (known := call.error or harmed) is not None:
+                    raise CandidateFailed(known)
+                else:
+                    heard = self._ask(version, call.row)
             except CandidateFailed as failed:
                 sides[version] = self._failed(call, version, failed)
-        if sides[trial.incumbent].error == OUT_OF_MEMORY:
-            said.clear()
-            sides[trial.incumbent] = Side(None)
-            sides[trial.candidate] = Side(None, sides[trial.candidate].error or OUT_OF_MEMORY)
-            self._remember(CandidateFailed(OUT_OF_MEMORY))
+                continue
+            sides[version] = Side(None) if heard is None else Side(heard.milliseconds, None, heard.confidence)
+            if heard is not None:
+                said[version] = heard
+        if harmed is not None and sides[trial.candidate].error is None:
+            # It was asked first, and answered.
+            said.pop(trial.candidate, None)
+            sides[trial.candidate] = self._failed(call, trial.candidate, CandidateFailed(harmed))
         incumbent, candidate = (said.get(version) for version in versions)
         apart = None
         if incumbent is not None and candidate is not None:
@@ -267,6 +290,9 @@ class Mirror:
     def _failed(self, call: _Call, version: str, failed: CandidateFailed) -> Side:
         """Return how a version did that did not answer here. Raises _Dropped where that is not known."""
         trial = self.trial
+        if version == trial.incumbent and failed.kind == Rejected.__name__ and call.unanswered:
+            # Nobody's error: what is answered, what answers has looked at before.
+            raise _Dropped("rejected")
         if failed.kind == "closed":
             raise _Dropped("closed")
         if failed.dropped or failed.kind == "not_loaded":
@@ -286,7 +312,26 @@ class Mirror:
             self._remember(failed)
         return Side(None, failed.kind)
 
-    def _ask(self, version: str, row: Row) -> Said:
+    def _ask_incumbent(self, row: Row) -> tuple[Said | None, str | None]:
+        """Return what the incumbent says, and how the candidate kept it from saying so at once, if it did.
+
+        None where it can't be asked once more. Raises CandidateFailed for what it failed by itself.
+        """
+        version = self.trial.incumbent
+        try:
+            return self._ask(version, row), None
+        except CandidateFailed as failed:
+            if not failed.doubtful:
+                raise
+            harmed = failed.kind
+        try:
+            return self._ask(version, row, alone=True), harmed
+        except CandidateFailed as failed:
+            if failed.kind != "closed" and (failed.dropped or failed.kind == "not_loaded"):
+                return None, harmed
+            raise
+
+    def _ask(self, version: str, row: Row, *, alone: bool = False) -> Said:
         """Wait for the process and ask. Raises CandidateFailed; "not_ready" where it can't be loaded."""
         tries = 0
         while True:
@@ -294,7 +339,7 @@ class Mirror:
                 continue
             tries += 1
             try:
-                return self._process.submit(version, row).result()
+                return self._process.submit(version, row, alone=alone).result()
             except CandidateFailed as failed:
                 # It ended between the look and the question.
                 if failed.kind != "not_ready" or self._process.failure is not None or tries == TRIES:

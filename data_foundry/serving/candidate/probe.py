@@ -6,12 +6,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as Late
 
-from data_foundry.config import Settings
 from data_foundry.serving.calls import Row
-from data_foundry.serving.candidate.loading import Loading
 from data_foundry.serving.candidate.process import CandidateProcess
 from data_foundry.serving.candidate.said import CandidateFailed
-from data_foundry.serving.candidate.versions import loading_of
 
 
 def probe(process: CandidateProcess, version: str, rows: Sequence[Row], timeout_seconds: float) -> tuple[bool, str]:
@@ -29,27 +26,3 @@ def probe(process: CandidateProcess, version: str, rows: Sequence[Row], timeout_
             why = str(failed) if isinstance(failed, CandidateFailed) else f"no answer in {timeout_seconds:g} s"
             return False, f"it failed call {number} of {len(rows)}: {why}"
     return True, f"it answered {len(rows)} of {len(rows)} calls"
-
-
-def probe_version(
-    settings: Settings,
-    adapter: str,
-    version: str,
-    rows: Sequence[Row],
-    timeout_seconds: float,
-    loading: Loading | None = None,
-) -> tuple[bool, str]:
-    """Load a version in a process made for this alone, and probe it there."""
-    process = CandidateProcess(
-        f"{adapter}/{version}",
-        loading or loading_of(settings, adapter, (version,), threads=settings.serving.threads),
-        idle=False,
-        threads=settings.serving.threads,
-        timeout_seconds=timeout_seconds,
-        memory_mib=settings.rollout.worker_memory_mib,
-    )
-    process.start()
-    try:
-        return probe(process, version, rows, timeout_seconds)
-    finally:
-        process.close()

@@ -17,7 +17,7 @@ from typing import Any
 
 from data_foundry.serving.calls import InvalidAnswer, Row
 from data_foundry.serving.candidate.loading import Loading
-from data_foundry.serving.candidate.said import CandidateFailed, Said, said_in
+from data_foundry.serving.candidate.said import SPREADING, CandidateFailed, Said, said_in
 from data_foundry.serving.candidate.spawned import Ended, Spawned
 from data_foundry.training_config import Task
 
@@ -31,6 +31,8 @@ DOUBTFUL_LOADS = 3
 STEADY_CALLS = 100
 """So many calls answered on end, and an end after them counts as the first again."""
 MAX_DOUBLINGS = 16
+RENEWED = "renewed"
+"""Why a process ended that heard another version than the one that is to be asked alone."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,22 @@ class LoadFailure:
     reason: str
 
 
+class Asked(Future[Said]):
+    """What a version is to say. Cancelled while the call waits in the queue, it is never asked.
+
+    `own_seconds`: for how long the version has had the call, without the time in which others had its processor; None
+    while it waits.
+    """
+
+    own_seconds: float | None = None
+
+
 @dataclass(frozen=True)
 class _Job:
     version: str
     row: Row
-    future: Future[Said]
+    alone: bool
+    future: Asked
 
 
 class _Unheard(Exception):
@@ -89,6 +102,7 @@ class CandidateProcess:
         self._failure: LoadFailure | None = None
         self._reason, self._waiting = "it has not started", False
         self._deaths: Counter[str] = Counter()
+        self._heard: set[str] = set()
         self._starts = self._on_end = self._doubtful = self._answered = 0
         self._loaded_seconds: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"candidate {name}", daemon=True)
@@ -112,19 +126,26 @@ class CandidateProcess:
         """What the loaded versions do; known once it was ready."""
         return self._task
 
+    def labels(self, version: str) -> tuple[str, ...]:
+        """Return those that a loaded version chooses from, if it does; known once it was ready."""
+        return tuple(self._labels.get(version, ()))
+
     def wait_ready(self, seconds: float) -> bool:
         """Wait until it can be asked, or is known to be unable to load, or closed; return whether it can be asked."""
         with self._changed:
             self._changed.wait_for(lambda: self._ready or self._closed or self._failure is not None, seconds)
             return self._ready
 
-    def submit(self, version: str, row: Row) -> Future[Said]:
-        """Ask a version for a call's answer; never waits. The future's only exception is CandidateFailed."""
-        future: Future[Said] = Future()
+    def submit(self, version: str, row: Row, *, alone: bool = False) -> Asked:
+        """Ask a version for a call's answer; never waits. The future's only exception is CandidateFailed.
+
+        `alone`: in a process that has heard no other version since its start, for which it is started anew if need be.
+        """
+        future = Asked()
         with self._changed:
             kind = self._why_not(version)
             if kind is None:
-                self._jobs.append(_Job(version, dict(row), future))
+                self._jobs.append(_Job(version, dict(row), alone, future))
                 self._changed.notify_all()
         if kind is not None:
             future.set_exception(CandidateFailed(kind))
@@ -167,13 +188,17 @@ class CandidateProcess:
     def _run(self) -> None:
         while not self._closed:
             kind, reason = self._live()
+            if kind == RENEWED:
+                continue
             self._fail_waiting("closed" if self._closed else "not_ready")
             if not self._closed:
                 self._back_off(kind, reason)
+        self._fail_waiting("closed")
 
     def _live(self) -> tuple[str, str]:
         """Start a process and serve it until it ends; return why it did."""
         self._starts, self._answered = self._starts + 1, 0
+        self._heard.clear()
         try:
             spawned = Spawned(idle=self._idle, threads=self._threads, memory_mib=self._memory_mib)
         except Exception as error:
@@ -242,6 +267,8 @@ class CandidateProcess:
             if spawned.receive(0) is not None:
                 raise Ended("InvalidAnswer", "it spoke without being asked")
             with self._changed:
+                if self._jobs and self._jobs[0].alone and self._heard - {self._jobs[0].version}:
+                    raise Ended(RENEWED)
                 if self._jobs and (job := self._jobs.popleft()).future.set_running_or_notify_cancel():
                     return job
 
@@ -249,12 +276,13 @@ class CandidateProcess:
         try:
             said = self._ask(spawned, job)
         except CandidateFailed as failed:
+            failed.doubtful = failed.kind in SPREADING and self._in_company(job)
             job.future.set_exception(failed)
         except _Unheard as unheard:
             job.future.set_exception(CandidateFailed("closed" if self._closed else "not_ready"))
             raise unheard.ended from None
         except Ended as ended:
-            job.future.set_exception(CandidateFailed(ended.kind))
+            job.future.set_exception(CandidateFailed(ended.kind, doubtful=self._in_company(job)))
             raise
         except Exception:
             job.future.set_exception(CandidateFailed("lost"))
@@ -263,10 +291,15 @@ class CandidateProcess:
             self._answered += 1
             job.future.set_result(said)
 
+    def _in_company(self, job: _Job) -> bool:
+        return bool(self._heard - {job.version})
+
     def _ask(self, spawned: Spawned, job: _Job) -> Said:
+        self._heard.add(job.version)
         spawned.send((job.version, job.row))
         spawned.own_seconds()
         begun, own = False, 0.0
+        job.future.own_seconds = own
         while True:
             try:
                 message = self._receive(spawned)
@@ -279,6 +312,7 @@ class CandidateProcess:
                 break
             begun = begun or message is not None
             own += spawned.own_seconds()
+            job.future.own_seconds = own
             if own > self._timeout:
                 raise Ended("timed_out", f"no answer in {self._timeout:g} s")
         try:

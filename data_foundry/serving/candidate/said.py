@@ -21,6 +21,9 @@ ROUNDING = 1e-6
 OUT_OF_MEMORY = "out_of_memory"
 NOT_ITS_FAULT = frozenset({"not_ready", "queue_full", "closed", "lost"})
 """Failures that say nothing of the version that was asked."""
+SPREADING = frozenset({"MemoryError", "OutOfMemoryError", "NotEnoughMemory", "AcceleratorError"})
+"""Errors that a version may meet because of another one in its process: memory that ran out, a graphics card that the
+other one's fault left unusable. An error of any other kind is that of the version that raised it."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,13 @@ class CandidateFailed(Exception):
 
     `kind` is "timed_out", "died", "out_of_memory", "not_loaded", "InvalidAnswer" or the type of an exception; `dropped`
     is true where the version was not to blame: "not_ready", "queue_full", "closed", or "lost" by a fault of the
-    gateway's own. `where` is a line of code, if any.
+    gateway's own. `where` is a line of code, if any. `doubtful`: another version was heard in that process before, and
+    may be to blame.
     """
 
-    def __init__(self, kind: str, where: str = "") -> None:
+    def __init__(self, kind: str, where: str = "", doubtful: bool = False) -> None:
         super().__init__(f"{kind} at {where}" if where else kind)
-        self.kind, self.where = kind, where
+        self.kind, self.where, self.doubtful = kind, where, doubtful
 
     @property
     def dropped(self) -> bool:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from data_foundry.config import Settings
-from data_foundry.serving.calls import Answer, Row
+from data_foundry.serving.calls import Row
 from data_foundry.serving.candidate.loading import Loading
-from data_foundry.serving.candidate.probe import probe
-from data_foundry.serving.candidate.process import CandidateProcess
-from data_foundry.serving.candidate.said import Said
+from data_foundry.serving.candidate.process import Asked, CandidateProcess
 from data_foundry.serving.candidate.versions import loading_of
 from data_foundry.serving.trials.trial import Trial
 
@@ -51,17 +47,9 @@ class StagingProcess:
         """Whether it can answer now."""
         return self._process.ready
 
-    def submit(self, call_id: str, row: Row) -> Future[Answer]:
+    def submit(self, row: Row) -> Asked:
         """Ask for a call's answer; never waits. The future's only exception is CandidateFailed."""
-        answered: Future[Answer] = Future()
-        self._process.submit(self.trial.candidate, row).add_done_callback(
-            lambda asked: self._hand_over(call_id, asked, answered)
-        )
-        return answered
-
-    def probe(self, rows: Sequence[Row], timeout_seconds: float) -> tuple[bool, str]:
-        """Return whether it answers these rows now, and why not; waits for it."""
-        return probe(self._process, self.trial.candidate, rows, timeout_seconds)
+        return self._process.submit(self.trial.candidate, row)
 
     def state(self) -> dict[str, Any]:
         """Return how its process stands, JSON-like."""
@@ -70,17 +58,3 @@ class StagingProcess:
     def close(self) -> None:
         """End it; calls that wait fail."""
         self._process.close()
-
-    def _hand_over(self, call_id: str, asked: Future[Said], answered: Future[Answer]) -> None:
-        if not answered.set_running_or_notify_cancel():
-            return
-        failed = asked.exception()
-        if failed is not None:
-            answered.set_exception(failed)
-            return
-        said, trial = asked.result(), self.trial
-        answered.set_result(
-            Answer(
-                call_id, trial.adapter, trial.candidate, said.output, said.confidence, said.milliseconds, said.classes
-            )
-        )

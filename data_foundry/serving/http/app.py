@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from data_foundry.config import PROJECT_ROOT, Settings
+from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.serving.http import documents, operations, speech, text, voice, watching
-from data_foundry.serving.http.api_keys import CREATE, ApiKeys, Everybody, Keys, is_loopback
+from data_foundry.serving.http.api_keys import ApiKeys, Everybody, Keys, is_loopback
 from data_foundry.serving.http.calling import CallService
 from data_foundry.serving.http.entrance import Entrance
 from data_foundry.serving.http.errors import on_invalid, on_refused
+from data_foundry.serving.http.peer_feedback import PeerFeedback
+from data_foundry.serving.shell_command import shell_command
 
 TITLE = "Data Foundry gateway"
 ABOUT = (
@@ -30,7 +30,8 @@ def create_app(service: CallService, keys: Keys | None = None) -> FastAPI:
     settings = service.settings
     app = FastAPI(title=TITLE, version="1", description=ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service, app.state.codec = service, voice.Codec(settings)
-    app.state.feedback = operations.FeedbackThread()
+    app.state.feedback, app.state.peers = operations.FeedbackThread(), PeerFeedback()
+    app.state.started = False
     for router in (speech.router, text.router, voice.router, operations.router, watching.router(service.watch)):
         app.include_router(router)
     app.add_exception_handler(HTTPException, on_refused)
@@ -52,6 +53,6 @@ def keys_of(settings: Settings) -> Keys:
         return Everybody()
     keys = ApiKeys.of(settings)
     if not keys.active():
-        place = "" if settings.base_path == PROJECT_ROOT else f" --base-path {shlex.quote(str(settings.base_path))}"
-        raise FoundryError("There is no API key yet, so nobody could call.", f"Make one: {CREATE}{place}")
+        create = shell_command(settings, "keys create NAME")
+        raise FoundryError("There is no API key yet, so nobody could call.", f"Make one: {create}")
     return keys

@@ -14,8 +14,12 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from data_foundry.config import Settings
-from data_foundry.serving.calls import Answer, Row, TimedOut, give_up
+from data_foundry.records import AIEngine
+from data_foundry.serving.calls import Answer, Row, Starting, TimedOut, give_up
 from data_foundry.serving.http.errors import Refused, refused_by
+from data_foundry.serving.route_table import NOT_STARTED
+
+_ENGINES = frozenset(AIEngine)
 
 
 class CallGateway(Protocol):
@@ -199,11 +203,25 @@ def checked_text(text: str, param: str, settings: Settings) -> str:
     return text
 
 
+def adapters_of(lacking: Sequence[str]) -> list[str]:
+    """Return the adapters among what a gateway lacks, see its `ready`; what else is wrong with it is left out."""
+    named = dict.fromkeys(reason.partition(":")[0] for reason in lacking)
+    return [name for name in named if name.partition(".")[0] in _ENGINES]
+
+
 def served(caller: Caller, model: str | None, engine: str, aliases: Sequence[str] = ()) -> str:
     """Return the adapter that a request means by `model`. Raises Refused for one that is not of the engine."""
     if model is None or model in aliases:
         return engine
-    if model == engine or (model.startswith(f"{engine}.") and model in caller.service.gateway.routes()):
+    gateway = caller.service.gateway
+    if model == engine:
         return model
+    if model.startswith(f"{engine}."):
+        # What is being loaded is the gateway's to turn away; which variants there are it knows once it has looked.
+        lacking, routes = gateway.ready(), gateway.routes()
+        if model in routes or model in adapters_of(lacking):
+            return model
+        if NOT_STARTED in lacking or not routes:
+            raise refused_by(Starting(NOT_STARTED, "Come again in a few seconds."))
     text = f"No such model for this endpoint. {engine} is the default; GET /v1/models lists what is served."
     raise Refused(404, "model_not_found", text, "model")

@@ -13,11 +13,13 @@ from data_foundry.serving.http.entrance import CALL_ID, OPEN
 _MEANINGS = {
     400: "The request, its text or its audio can't be used; the code says why.",
     401: "The API key is missing, unknown or revoked.",
-    404: "Nothing is served under that name, or nothing is known of it.",
+    404: "Nothing is served under that name, or nothing is known of it. What is on trial under it hears a call all the "
+    "same; feedback on that goes by X-Request-Id.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is of another kind than this endpoint takes.",
     429: "Too many calls wait, or this one waited too long; Retry-After says when to come again.",
+    431: "The request line and the headers are too large.",
     500: "A model failed on the call.",
 }
 _HEADERS = {
@@ -75,7 +77,7 @@ def _complete(path: str, method: dict[str, Any]) -> None:
     answers = method["responses"]
     answers.pop("422", None)
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    wanted = {"400", "408", "413", "429"} | ({"401"} if path not in OPEN else set())
+    wanted = {"400", "408", "413", "429", "431"} | ({"401"} if path not in OPEN else set())
     if path not in OPEN:
         method["security"] = [{"bearer": []}, {"basic": []}]
     for status in sorted(wanted - set(answers)):

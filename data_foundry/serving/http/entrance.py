@@ -28,7 +28,10 @@ log = logging.getLogger("data_foundry")
 
 OPEN = frozenset({"/", "/health", "/ready", "/openapi.json"})
 """Without a key: what a load balancer asks, and what holds no data."""
+HEAD_BYTES = 16_384
+"""The request line and the headers together."""
 CALL_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CLOSE = {"Connection": "close"}
 _MIB = 1 << 20
 _BYTES_A_CHARACTER = 12
 """A character beyond the first plane, written as two JSON escapes."""
@@ -47,6 +50,7 @@ class Entrance:
         # A form has headers and other fields beside its file.
         self._upload = int(serving.max_upload_mib * _MIB) + _REST_OF_A_BODY
         self._text = _BYTES_A_CHARACTER * serving.max_text_characters + _REST_OF_A_BODY
+        self._shorter = f"Send texts of at most {serving.max_text_characters} characters."
         self._room = _UPLOADS_AT_ONCE * self._upload
         self._held: Counter[str] = Counter()
 
@@ -56,6 +60,7 @@ class Entrance:
             return
         visit = _Visit(scope, send)
         try:
+            visit.check_head()
             visit.admit(self._keys)
             body = await self._body(visit, receive)
         except Refused as refused:
@@ -81,11 +86,12 @@ class Entrance:
         """
         form = visit.headers.get("content-type", "").lower().startswith("multipart/")
         limit = self._upload if form else self._text
+        way_out = "Send less, in a coding that is smaller, or in pieces." if form else self._shorter
         # Who showed no key brings nothing, and is not listened to for longer.
         limit, patience = (limit, self._upload) if visit.caller else (_REST_OF_A_BODY, 0)
         declared = visit.headers.get("content-length", "")
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit + patience):
-            raise _too_large(limit)
+            raise _too_large(limit, way_out)
         parts: list[bytes] = []
         size = 0
         try:
@@ -100,7 +106,7 @@ class Entrance:
                     more = message.get("more_body", False)
                     if size + len(part) > limit:
                         await _let_pass(receive, more, patience)
-                        raise _too_large(limit)
+                        raise _too_large(limit, way_out)
                     size += len(part)
                     self._held[visit.caller] += len(part)
                     parts.append(part)
@@ -110,7 +116,7 @@ class Entrance:
         except TimeoutError:
             self._let_go(visit.caller, size)
             text = f"The body did not arrive within {self._seconds:g} s. Send less, or over a faster line."
-            raise Refused(408, "request_timeout", text, headers={"Connection": "close"}) from None
+            raise Refused(408, "request_timeout", text, headers=CLOSE) from None
         except BaseException:
             self._let_go(visit.caller, size)
             raise
@@ -138,6 +144,19 @@ class _Visit:
     def caller(self) -> str:
         """Who showed a key; empty for nobody."""
         return str(self._state["caller"])
+
+    def check_head(self) -> None:
+        """Refuse what two servers, one behind the other, could read as different requests, and a head that is too long.
+
+        A head that arrives at once, the parser takes at any length.
+        """
+        if "content-length" in self.headers and "transfer-encoding" in self.headers:
+            # RFC 9112, 6.1 and 6.3: an attempt to smuggle a request past whoever goes by the length.
+            text = "Content-Length and Transfer-Encoding contradict each other. Send one of them."
+            raise Refused(400, "invalid_http", text, headers=CLOSE)
+        line = sum(len(self._scope.get(name, b"")) for name in ("method", "raw_path", "query_string"))
+        if line + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers.raw) > HEAD_BYTES:
+            raise head_too_large()
 
     def admit(self, keys: Keys) -> None:
         """Take note of who calls. Raises Refused."""
@@ -200,9 +219,16 @@ def _hostname(host: str) -> str:
     return host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
 
 
-def _too_large(limit: int) -> Refused:
-    text = f"The body is larger than {limit / _MIB:.3g} MiB. Send less, in a coding that is smaller, or in pieces."
-    return Refused(413, "too_large", text, headers={"Connection": "close"})
+def head_too_large() -> Refused:
+    """Return what is said of a request line and headers that are too long."""
+    text = f"The request line and the headers are larger than {HEAD_BYTES >> 10} KiB. Send less of them."
+    return Refused(431, "head_too_large", text, headers=CLOSE)
+
+
+def _too_large(limit: int, way_out: str) -> Refused:
+    most = f"{limit / _MIB:.3g} MiB" if limit >= _MIB else f"{limit / 1024:.3g} KiB"
+    text = f"The body is larger than {most}. {way_out}"
+    return Refused(413, "too_large", text, headers=CLOSE)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -20,14 +20,16 @@ log = logging.getLogger("data_foundry")
 
 RETRY_AFTER = {"Retry-After": "1"}
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+# A body that FastAPI gives up to read is of no other kind: forms are read by `uploads`.
+_CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
+NOT_JSON = "The body can't be read as JSON. Send it in UTF-8, not packed."
 
 # What is wrong with a call that a model, or the decoder before it, refuses, and what would help.
 _REFUSALS: dict[str, tuple[str, str]] = {
     "audio_empty": ("The audio holds no sound.", "Send a file with samples in it."),
     "audio_corrupt": ("The file can't be decoded as audio.", "Send WAV (PCM, mu-law or A-law), FLAC, OGG or MP3."),
     "audio_truncated": ("The audio file declares more than it holds.", "Send the whole file."),
-    "audio_unsupported": ("Audio of this format is not taken.", "Send WAV (PCM, mu-law or A-law), FLAC, OGG or MP3."),
+    "audio_unsupported": ("The audio can't be read here", "Send WAV (PCM, mu-law or A-law), FLAC, OGG or MP3."),
     "audio_too_long": ("The audio is too long", "Send it in shorter pieces."),
     "too_short": ("The audio is too short", "Send a whole utterance."),
     "audio_silent": ("The audio is silent", "Check the line and the recorder."),
@@ -104,6 +106,7 @@ def error_response(refused: HTTPException) -> JSONResponse:
 
 
 _ROUTER = {
+    400: NOT_JSON,
     404: "There is nothing at this address. GET /openapi.json lists what there is.",
     405: "This address does not take this method. GET /openapi.json lists those that it takes.",
 }
@@ -120,7 +123,7 @@ async def on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     mistakes = error.errors()
     if any(mistake["type"] == "json_invalid" for mistake in mistakes):
-        return error_response(Refused(400, "invalid_json", "The body is not JSON."))
+        return error_response(Refused(400, "invalid_json", NOT_JSON))
     if any(mistake["loc"] == ("body",) for mistake in mistakes):
         text = "The body must be a JSON object, sent as Content-Type: application/json."
         return error_response(Refused(400, "invalid_body", text))

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from data_foundry.errors import FoundryError
+from data_foundry.figures import counted
 from data_foundry.serving.agreement import COMPARISONS
-from data_foundry.serving.feedback import SeveralRequests
+from data_foundry.serving.feedback import NotALabel, SeveralRequests
 from data_foundry.serving.http import schemas
-from data_foundry.serving.http.calling import Caller, CallService, checked_text
+from data_foundry.serving.http.calling import Caller, CallService, adapters_of, checked_text
 from data_foundry.serving.http.documents import refusals
 from data_foundry.serving.http.errors import RETRY_AFTER, Refused
+from data_foundry.serving.http.peer_feedback import ASKED_FOR
+from data_foundry.serving.route_table import NOT_STARTED
+
+log = logging.getLogger("data_foundry")
 
 router = APIRouter()
 
@@ -32,20 +39,26 @@ TASKS = {
 }
 _ROUTED = ("stt", "dialect")
 """Of these the gateway chooses the variant: by the speaker's dialect, or by whether speech or text came."""
-
+NOT_REMEMBERED = (
+    "No such answer is remembered: it was not given to this key, or too long ago, or by a gateway that has ended since."
+)
+T = TypeVar("T")
 
 WAITING_FEEDBACK = 64
 """So much feedback may wait to be kept; more is turned away."""
 
 
 class FeedbackThread:
-    """The thread that scores feedback: keeping it waits for a file that may be locked, and no call waits with it."""
+    """The thread that scores feedback: keeping it waits for a file that may be locked, and no call waits with it.
+
+    What looks for other gateways, which are on such a file too, works here as well.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "feedback")
         self._room = threading.BoundedSemaphore(WAITING_FEEDBACK)
 
-    async def run(self, score: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    async def run(self, score: Callable[[], T]) -> T:
         """Return what a function returns once its turn has come. Raises Refused where too many wait."""
         if not self._room.acquire(blocking=False):
             text = "Too much feedback waits to be kept. Come again shortly."
@@ -65,17 +78,23 @@ async def health() -> JSONResponse:
 @router.get(
     "/ready",
     response_model=schemas.Readiness,
-    responses={503: {"model": schemas.Readiness, "description": "Nothing answers yet, and why."}},
+    responses={503: {"model": schemas.Readiness, "description": "Nothing answers, or it starts."}},
 )
 async def ready(request: Request) -> JSONResponse:
-    """Say whether calls are answered, and name the adapters that are missing; why they are, /v1/status tells."""
-    service: CallService = request.app.state.service
-    # Asked without a key, and the reasons name folders.
-    routes = service.gateway.routes()
-    lacking = (reason.partition(":")[0] for reason in service.gateway.ready())
-    missing = [name for name in dict.fromkeys(lacking) if name in routes]
+    """Say whether calls are answered, and name the adapters that are missing; why they are, /v1/status tells.
+
+    A gateway that starts is ready when all has been loaded that can be. What is added to one that was ready is loaded
+    while it answers.
+    """
+    service, state = request.app.state.service, request.app.state
+    # Asked without a key, and the reasons name folders. What is loaded between the two looks is not awaited any more.
+    lacking = service.gateway.ready()
+    missing, routes = adapters_of(lacking), service.gateway.routes()
+    awaited = NOT_STARTED in lacking or any(name not in routes for name in missing)
     answers = any(True for _ in answering(service))
-    return JSONResponse({"ready": answers, "missing": missing}, 200 if answers else 503)
+    state.started = state.started or (answers and not awaited)
+    is_ready = answers and state.started
+    return JSONResponse({"ready": is_ready, "missing": missing}, 200 if is_ready else 503)
 
 
 @router.get("/v1/models", response_model=schemas.Models)
@@ -99,8 +118,11 @@ async def model(request: Request, name: str) -> JSONResponse:
 async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResponse:
     """Take what was true of a request, so that versions on trial are judged by it.
 
-    Of requests made with the same key to this gateway: only the one that answered can score its answer. A request's
-    feedback counts once, the first time.
+    One that nobody answered (404, not_served) is no other: what is on trial heard its share of them.
+    Of requests made with the same key. Only the gateway that answered can score its answer: where that was another one
+    on the same base path, it is asked, by the request's id. A call's id alone finds what this gateway answered: of one
+    call others may have answered more, and no truth is about all of them. A request's feedback counts once, the first
+    time.
     """
     caller = Caller.of(request)
     if (given.adapter is None) == (given.task is None):
@@ -118,25 +140,48 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
     if not COMPARISONS[routes[known[0]].task].has_reference:
         text = "No feedback can be scored for this model: nothing says which tokens would have been right."
         raise Refused(400, "not_scorable", text, "adapter")
-    labels = routes[known[0]].labels
-    if labels and truth not in labels:
-        text = f"truth: it must be one of the model's labels: {', '.join(labels)}."
-        raise Refused(400, "invalid_value", text, "truth")
     ids = {name: getattr(given, name) for name in ("request_id", "call_id")}
     scoped = {name: caller.scoped(each) if each is not None else None for name, each in ids.items()}
     gateway, waiting = caller.service.gateway, request.app.state.feedback
+    param = "call_id" if given.request_id is None else "request_id"
+    asked_for = request.headers.get(ASKED_FOR)
+    if asked_for not in (None, caller.name):
+        # A key that two gateways know under two names would find the calls of somebody else.
+        raise Refused(404, "call_not_found", NOT_REMEMBERED, param)
     try:
         scored = await waiting.run(lambda: gateway.feedback(known, truth, **scoped))
     except SeveralRequests:
         text = "Several requests were answered under this call_id. Give the request_id of the answer that is meant."
         raise Refused(400, "several_requests", text, "request_id") from None
+    except NotALabel as error:
+        # Of the model that answered: another one of the same task may know other labels.
+        text = f"truth: it must be one of the model's labels: {', '.join(error.labels)}."
+        raise Refused(400, "invalid_value", text, "truth") from None
+    unasked = ""
+    if scored is None and given.request_id is not None and asked_for is None:
+        scored, unasked = await _ask_others(caller, given)
     if scored is None:
-        text = (
-            "No such answer is remembered: it was not given to this key, or too long ago, or by another gateway or "
-            "replica; only the gateway that answered can score it."
-        )
-        raise Refused(404, "call_not_found", text, "request_id" if given.request_id is not None else "call_id")
+        text = NOT_REMEMBERED
+        if given.request_id is None:
+            text += " The request_id of the answer is looked for at other gateways, too."
+        raise Refused(404, "call_not_found", text + unasked, param)
     return JSONResponse({**ids, "adapter": scored["adapter"], "accepted": True, "repeated": scored["repeated"]})
+
+
+async def _ask_others(caller: Caller, given: schemas.FeedbackRequest) -> tuple[dict[str, Any] | None, str]:
+    """Return what another gateway scored, or None and a sentence on those that could not be asked. Raises Refused."""
+    state = caller.request.app.state
+    try:
+        peers = await state.feedback.run(caller.service.watch.peers)
+    except FoundryError as error:
+        log.warning("feedback is not passed on: %s", error)
+        return None, " Whether other gateways gave it can't be looked up now."
+    if not peers.addresses and not peers.beyond:
+        return None, ""
+    authorization = caller.request.headers.get("authorization", "").encode("latin-1")
+    scored, failed = await state.peers.ask(peers, given, caller.name, authorization)
+    unasked = f" {counted(failed, 'other gateway')} could not be asked." if failed else ""
+    return scored and scored.model_dump(), unasked
 
 
 def answering(service: CallService) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -19,11 +20,11 @@ from data_foundry.errors import FoundryError
 from data_foundry.serving.http.api_keys import Keys
 from data_foundry.serving.http.app import create_app
 from data_foundry.serving.http.calling import CallService
+from data_foundry.serving.http.entrance import HEAD_BYTES, head_too_large
+from data_foundry.serving.http.errors import Refused, error_response
 
-HEAD_BYTES = 16_384
-"""The request line and the headers together."""
 HEAD_SECONDS = 10.0
-"""How long they may take to arrive."""
+"""How long a request line and its headers may take to arrive."""
 
 
 class RunningService(CallService, Protocol):
@@ -37,7 +38,8 @@ class RunningService(CallService, Protocol):
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket bound to an address, 0 for any free port. Raises FoundryError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named: only then does asyncio turn off Nagle, which holds each answer back for 40 ms.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host.strip("[]"), port))
@@ -74,10 +76,10 @@ async def _serve(service: RunningService, keys: Keys, listening: socket.socket, 
     loading.add_done_callback(lambda task: _loaded(task, server, started))
     try:
         await server.serve([listening])
-        # What is loading can't be cut off in the middle, only awaited.
-        await loading
     finally:
         await asyncio.to_thread(service.close, service.settings.serving.request_timeout_seconds)
+    # After `close`: that is what a service still loading waits for. What went wrong as it started is raised here.
+    await loading
 
 
 def server_of(service: CallService, keys: Keys | None = None) -> uvicorn.Server:
@@ -109,7 +111,10 @@ def _loaded(task: asyncio.Task[None], server: uvicorn.Server, started: Callable[
 
 
 class _Protocol(H11Protocol):
-    """HTTP by the strictest parser; a connection whose request does not arrive is closed, which uvicorn leaves open."""
+    """HTTP by the strictest parser; a connection whose request does not arrive is closed, which uvicorn leaves open.
+
+    What that parser lets pass all the same, the entrance refuses.
+    """
 
     _waiting: asyncio.TimerHandle | None = None
 
@@ -123,6 +128,20 @@ class _Protocol(H11Protocol):
             self._end_waiting()
         elif self._waiting is None:
             self._waiting = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what can't be read as a request, in the shape that every refusal has, and close the connection."""
+        refused = Refused(400, "invalid_http", "This is no request in HTTP/1.1.")
+        if self.conn.our_state is h11.IDLE and len(self.conn.trailing_data[0]) > HEAD_BYTES:
+            refused = head_too_large()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            answer = error_response(refused)
+            head = h11.Response(
+                status_code=answer.status_code, headers=[*answer.raw_headers, (b"connection", b"close")]
+            )
+            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_waiting()

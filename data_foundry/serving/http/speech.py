@@ -16,7 +16,7 @@ from data_foundry.serving.calls import Answer
 from data_foundry.serving.http import schemas
 from data_foundry.serving.http.calling import Caller, checked_text, headers, labelled, meta, reply, served
 from data_foundry.serving.http.documents import form, refusals
-from data_foundry.serving.http.errors import Refused
+from data_foundry.serving.http.errors import NOT_JSON, Refused
 from data_foundry.serving.http.uploads import Form, read_form, speech_row
 
 STT, DIALECT, DIALECT_TEXT = "stt", "dialect", "dialect.text"
@@ -150,7 +150,7 @@ def _text_request(body: bytes) -> schemas.TextRequest:
         mistakes = [{**mistake, "loc": ("body", *mistake["loc"])} for mistake in error.errors(include_url=False)]
         raise RequestValidationError(mistakes) from None
     except (ValueError, RecursionError):
-        raise Refused(400, "invalid_json", "The body is not JSON.") from None
+        raise Refused(400, "invalid_json", NOT_JSON) from None
 
 
 def _media_type(request: Request) -> str:

@@ -34,7 +34,9 @@ async def understand(request: Request, given: schemas.TextRequest) -> JSONRespon
         asked = {"topic" if adapter == TOPIC else "intent": adapter}
     routes = caller.service.gateway.routes()
     served_too = {adapter for adapter in asked.values() if adapter in routes and not routes[adapter].why}
-    found = await asyncio.gather(*(_one(caller, adapter, text, served_too) for adapter in asked.values()))
+    # What is on trial hears its share of what nobody answers, too.
+    heard = {adapter for adapter in asked.values() if adapter in routes and routes[adapter].mirrors}
+    found = await asyncio.gather(*(_one(caller, adapter, text, served_too, heard) for adapter in asked.values()))
     answers = [answer for answer in found if isinstance(answer, Answer)]
     said = dict(zip(asked, found, strict=True))
     refused = {name: each for name, each in said.items() if isinstance(each, Refused)}
@@ -73,12 +75,15 @@ async def translate(request: Request, given: schemas.TranslateRequest) -> JSONRe
     return reply({**body, **meta(answer, caller)}, answer)
 
 
-async def _one(caller: Caller, adapter: str, text: str, served_too: Collection[str]) -> Answer | Refused:
+async def _one(
+    caller: Caller, adapter: str, text: str, served_too: Collection[str], heard: Collection[str]
+) -> Answer | Refused:
     """Return an adapter's answer, or why it is not served; other failures are the whole call's. Raises Refused.
 
-    Where another of those `served_too` answers, this one is not asked for what it does not serve: that is no failure.
+    Where another of those `served_too` answers, this one is not asked for what it does not serve, unless it is `heard`
+    by what is on trial: that is no failure.
     """
-    if served_too and adapter not in served_too:
+    if served_too and adapter not in served_too and adapter not in heard:
         return refused_by(NotServed(f"{adapter} is not served."))
     try:
         return await caller.answer(adapter, lambda: {"text": text})

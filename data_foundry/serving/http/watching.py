@@ -1,6 +1,6 @@
 """What is to be watched, over HTTP: the live page at `/`, its data at `/v1/status`, and `/metrics` for Prometheus.
 
-The page and its two files hold no data and need no key. They load nothing from elsewhere and run no script that stands
+The page and its files hold no data and need no key. They load nothing from elsewhere and run no script that stands
 in the page, which the browser is told to enforce.
 """
 
@@ -17,7 +17,11 @@ from fastapi.responses import JSONResponse, Response
 from data_foundry.errors import FoundryError
 
 PAGE = Path(__file__).with_name("page")
-FILES = {"live.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+FILES = {
+    "live.css": "text/css; charset=utf-8",
+    **{f"{name}.js": _SCRIPT for name in ("drawing", "drift", "live")},
+}
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "

@@ -19,6 +19,8 @@ from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.admission import check_person, standing
+from data_foundry.serving.registry_backup import back_up
+from data_foundry.serving.shell_command import shell_command
 from data_foundry.serving.trials.followed import TRIAL, FollowedTrial
 from data_foundry.serving.trials.judgement import unscorable
 from data_foundry.serving.trials.standing import standing_trials
@@ -68,20 +70,21 @@ def approve(
     settings: Settings, engine: str, version: str, *, actor: str, reason: str
 ) -> tuple[Approval, dict[str, Any]]:
     """Record a person's approval; return it with what it was given on. Raises FoundryError as `proposal` does."""
-    check_person("An approval", actor, reason)
+    actor, reason = check_person("An approval", actor, reason)
     lake = Lake(settings)
     registry = Registry(lake)
     known, given_on = _proposed(settings, lake, registry, engine, version)
     evidence = {
         APPROVED: [known.artefact_hash, known.evaluation_hash],
-        "approver": actor.strip(),
+        "approver": actor,
         UNTIL: given_on[UNTIL],
         **{name: given_on[name] for name in ("stage", "gates", "score", "trials")},
     }
-    said = f"{actor.strip()} approved it for production: {reason.strip()}"
-    evidence["reason"] = reason.strip()
+    said = f"{actor} approved it for production: {reason}"
+    evidence["reason"] = reason
     # What was looked at is what is approved: if it changed meanwhile, nothing is.
-    registry.note(engine, version, actor=actor.strip(), reason=said, evidence=evidence, expected=known)
+    registry.note(engine, version, actor=actor, reason=said, evidence=evidence, expected=known)
+    back_up(registry)
     given, why = approval_of(registry.history(engine, version), known, settings.rollout)
     if given is None:
         raise Conflict(f"{engine}/{version} was approved, and the approval does not stand: {why}.", "Look again.")
@@ -98,24 +101,35 @@ def proposal(settings: Settings, engine: str, version: str) -> dict[str, Any]:
     return _proposed(settings, lake, Registry(lake), engine, version)[1]
 
 
-def standing_approval(settings: Settings, engine: str, version: str) -> Approval:
-    """Return the approval of a version that stands. Raises FoundryError where none does, with the reason."""
+def latest_approval(settings: Settings, engine: str, version: str) -> Approval:
+    """Return the approval that a revocation takes back: the latest, whether or not it counts still.
+
+    One that expired, or whose version retired, lets a rollback bring the version back all the same. Raises FoundryError
+    where there is none, or it was revoked already.
+    """
     registry = Registry(Lake(settings))
     known = _registered(registry, engine, version)
-    given, why = approval_of(registry.history(engine, version), known, settings.rollout)
-    if given is None:
-        hint = goes_on(known) or "see `python -m data_foundry models show`"
+    entries = registry.history(engine, version)
+    given = next((entry for entry in reversed(entries) if APPROVED in entry.evidence), None)
+    if given is None or revoked(entries, known):
+        why = approval_of(entries, known, settings.rollout)[1] if given else f"nobody has approved {engine}/{version}"
+        hint = goes_on(settings, known) or f"see `{shell_command(settings, f'models show {engine}/{version}')}`"
         raise FoundryError(f"There is no approval to revoke: {why}.", f"{hint[0].upper()}{hint[1:]}.")
-    return given
+    return _recorded(given, settings.rollout)
 
 
 def revoke(settings: Settings, engine: str, version: str, *, actor: str, reason: str) -> Approval:
-    """Take an approval back and return it. Raises FoundryError where none stands."""
-    check_person("A revocation", actor, reason)
-    given = standing_approval(settings, engine, version)
-    said = f"{actor.strip()} revoked the approval by {given.approver}: {reason.strip()}"
-    evidence = {REVOKED: given.hash, "reason": reason.strip()}
-    Registry(Lake(settings)).note(engine, version, actor=actor.strip(), reason=said, evidence=evidence)
+    """Take the latest approval of a version back and return it, whatever the version's stage: see `latest_approval`.
+
+    What answers callers goes on; no rollback brings the version back to them. Raises FoundryError.
+    """
+    actor, reason = check_person("A revocation", actor, reason)
+    given = latest_approval(settings, engine, version)
+    said = f"{actor} revoked the approval by {given.approver}: {reason}"
+    evidence = {REVOKED: given.hash, "reason": reason}
+    registry = Registry(Lake(settings))
+    registry.note(engine, version, actor=actor, reason=said, evidence=evidence)
+    back_up(registry)
     return given
 
 
@@ -131,11 +145,11 @@ def revoked(entries: Sequence[HistoryEntry], version: Version) -> str | None:
     return None
 
 
-def goes_on(version: Version) -> str | None:
+def goes_on(settings: Settings, version: Version) -> str | None:
     """Return that a version goes on answering without its approval, and what ends that; None if it answers nobody."""
     if version.stage not in STILL_ANSWERS:
         return None
-    rollback = f"python -m data_foundry rollback {version.engine}/{version.version} --actor WHO --reason WHY"
+    rollback = shell_command(settings, f"rollback {version.engine}/{version.version} --actor WHO --reason WHY")
     return f"it goes on answering {STILL_ANSWERS[version.stage]} in {version.stage}; what stops it is: {rollback}"
 
 
@@ -158,14 +172,23 @@ def _standing(entry: HistoryEntry, version: Version, rollout: Rollout) -> tuple[
     ):
         if was != is_now:
             return None, f"{entry.actor} approved other {what} of {version.version} ({was[:12]}, not {is_now[:12]})"
-    given = datetime.fromisoformat(entry.at)
-    # A setting that was made stricter holds for what was approved before, too.
-    until = min(datetime.fromisoformat(entry.evidence[UNTIL]), given + timedelta(days=rollout.approval_days))
+    found, until = _recorded(entry, rollout), _until(entry, rollout)
     if datetime.now(UTC) >= until:
-        return None, f"the approval by {entry.actor} expired at {_iso(until)}"
-    said = entry.evidence.get("reason", entry.reason)
-    found = Approval(version.version, entry.actor, said, entry.at, _iso(until), approved[0], approved[1], entry.hash)
+        return None, f"the approval by {entry.actor} expired at {found.until}"
     return found, f"{entry.actor} approved it until {found.until}"
+
+
+def _recorded(entry: HistoryEntry, rollout: Rollout) -> Approval:
+    """Return the approval that an entry records, whether or not it counts."""
+    said, (weights, evaluation) = entry.evidence.get("reason", entry.reason), entry.evidence[APPROVED]
+    until = _iso(_until(entry, rollout))
+    return Approval(entry.version, entry.actor, said, entry.at, until, weights, evaluation, entry.hash)
+
+
+def _until(entry: HistoryEntry, rollout: Rollout) -> datetime:
+    # A setting that was made stricter holds for what was approved before, too.
+    given = datetime.fromisoformat(entry.at)
+    return min(datetime.fromisoformat(entry.evidence[UNTIL]), given + timedelta(days=rollout.approval_days))
 
 
 def _proposed(

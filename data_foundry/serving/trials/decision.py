@@ -39,6 +39,9 @@ class Decision:
 
 
 APPROVAL = "approval"
+AFTER_HARM = "a rollback, and a person who admits it anew (models admit)"
+"""What a trial waits for whose candidate did harm that the settings forbade to undo."""
+COUNTING = "calls that were kept before are still to be counted"
 HARM = "harm"
 """In the evidence of a note: the trial that found harm which the settings forbid to undo."""
 
@@ -64,7 +67,7 @@ def decide(
         return Decision(Act.HOLD, f"it answers callers, and goes on being compared with {trial.incumbent}")
     if noted is not None:
         why = f"it did harm at this stage, noted at {noted.at}: {noted.reason}"
-        return Decision(Act.HOLD, why, waits_for="a rollback, and a person who admits it anew (models admit)")
+        return Decision(Act.HOLD, why, waits_for=AFTER_HARM)
     if judgement.verdict != "pass":
         return Decision(Act.HOLD, judgement.reason, waits_for=judgement.reason)
     if not settings.deployment.shadow_testing:
@@ -81,6 +84,13 @@ def decide(
     if approval is None:
         return Decision(Act.HOLD, f"its calls speak for it; {why}", waits_for=APPROVAL)
     return Decision(Act.PROMOTE, f"{judgement.reason}; {why}", to_stage=Stage.PRODUCTION, approval=approval)
+
+
+def while_counting(decision: Decision) -> Decision:
+    """Return what a decision comes to before all that is kept was counted: harm that showed stays, all else waits."""
+    if decision.act in (Act.ROLL_BACK, Act.NOTE):
+        return decision
+    return Decision(Act.HOLD, COUNTING, waits_for=COUNTING)
 
 
 def harm_noted(history: Sequence[HistoryEntry], trial: Trial) -> HistoryEntry | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from data_foundry.errors import FoundryError
 from data_foundry.serving.trials.judgement import Judge, Judgement
-from data_foundry.serving.trials.store import TrialStore
-from data_foundry.serving.trials.trial import Losses, Pair, Trial
+from data_foundry.serving.trials.store import Observation, TrialStore
+from data_foundry.serving.trials.trial import Pair, Trial
 from data_foundry.serving_settings import Rollout
 
 TRIAL = "trial"
@@ -16,26 +17,33 @@ TRIAL = "trial"
 
 
 class FollowedTrial:
-    """A trial and its judge, which has seen all that the store keeps up to `after`.
+    """A trial and its judge, which has seen all that the store keeps up to `after`; `behind` says that it keeps more.
 
-    Made anew after a restart, it comes to the same judgement, because it reads the same observations in the same order.
+    Made anew after a restart, it comes to the same judgement, because it reads the same observations in the same order,
+    at once or in rounds.
     """
 
     def __init__(self, trial: Trial, rollout: Rollout) -> None:
         self.trial = trial
-        self.after = self.pairs = self.losses = 0
-        self._judge = Judge(rollout, trial)
+        self.behind = False
+        self._rollout = rollout
+        self._begin()
 
-    def read(self, store: TrialStore) -> Judgement:
-        """Feed the judge what is new and return its judgement. Raises FoundryError for a store that can't be read."""
-        for sequence, observation in store.observations(self.trial.id, self.after):
-            if isinstance(observation, Pair):
-                self._judge.pair(observation)
-                self.pairs += 1
-            elif isinstance(observation, Losses):
-                self._judge.losses(observation)
-                self.losses += 1
-            self.after = sequence
+    def _begin(self) -> None:
+        self.after = self.pairs = self.losses = 0
+        self._judge = Judge(self._rollout, self.trial)
+
+    def read(self, store: TrialStore, most: int | None = None) -> Judgement:
+        """Feed the judge what is new, or the first `most` of it, and return its judgement.
+
+        Raises FoundryError for a store that can't be read; the next reading goes on where this one ended.
+        """
+        counted = 0
+        for sequence, observation in islice(store.observations(self.trial.id, self.after), most):
+            self._count(observation)
+            self.after, counted = sequence, counted + 1
+        # Whether more is kept than a full round had room for is seen in the next one.
+        self.behind = counted == most
         return self._judge.judgement()
 
     def looked_at(self, store: TrialStore) -> dict[str, Any]:
@@ -51,3 +59,15 @@ class FollowedTrial:
         disagreement = (told or {}).get("shown", {}).get("disagreement", {}).get("mean")
         counts = {"pairs": self.pairs, "losses": self.losses, "disagreement": disagreement}
         return {"trial": self.trial.id, **asdict(self.trial), **counts, "judgement": told}
+
+    def _count(self, observation: Observation) -> None:
+        try:
+            self._judge.observe(observation)
+        except Exception:
+            # A judge that stopped inside an observation is none that other gateways agree with.
+            self._begin()
+            raise
+        if isinstance(observation, Pair):
+            self.pairs += 1
+        else:
+            self.losses += 1

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from data_foundry.config import Settings
@@ -24,12 +24,13 @@ from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer
 from data_foundry.report import now
 from data_foundry.serving.admission import GATEWAY, standing
-from data_foundry.serving.trials.decision import HARM, Act, Decision, harm_noted, unchanged
+from data_foundry.serving.registry_backup import back_up
+from data_foundry.serving.trials.decision import HARM, Act, Decision, harm_noted, unchanged, while_counting
 from data_foundry.serving.trials.followed import TRIAL, FollowedTrial
 from data_foundry.serving.trials.judgement import Judgement
 from data_foundry.serving.trials.registered import Registered, not_followed, registered, told
-from data_foundry.serving.trials.rollback import back_up, take_back
-from data_foundry.serving.trials.standing import standing_trials
+from data_foundry.serving.trials.rollback import take_back
+from data_foundry.serving.trials.standing import tried_versions
 from data_foundry.serving.trials.store import TrialStore
 from data_foundry.serving.trials.trial import Source, Trial
 
@@ -38,6 +39,10 @@ log = logging.getLogger("data_foundry")
 AGAIN_SECONDS = 60.0
 """How long a version that was kept from a stage waits until it is looked at again: a probe costs calls."""
 CLOSING_SECONDS = 5.0
+ROUND = 5000
+"""How many observations of a trial are counted in one look, so that harm in one is not found after all of another."""
+ROUND_SECONDS = 0.1
+"""How long to wait before the next look where more is kept than a round: callers' threads need the interpreter, too."""
 KEPT_DAYS, DAY_SECONDS = 30, 86_400.0
 """How long the observations of a trial that is over are kept."""
 
@@ -48,8 +53,8 @@ class Prober(Protocol):
     def probe(self, adapter: str, version: str) -> tuple[bool, str]:
         """Say whether a version answers `rollout.probe_calls` calls, and what it did."""
 
-    def refresh(self) -> None:
-        """Look at the registry now."""
+    def look(self) -> None:
+        """Look at the registry now; what it says is loaded by others, so that this waits for no model."""
 
 
 class RolloutController:
@@ -80,6 +85,7 @@ class RolloutController:
         self._pruned: float | None = None
         self._known: Registered | None = None
         self._file: tuple[int, int] | None = None
+        self._behind = False
         self._trials: list[dict[str, Any]] = []
         self._errors: list[str] = []
         self._checked_at: str | None = None
@@ -103,7 +109,7 @@ class RolloutController:
         return {**found, "checked_at": self._checked_at, "gateway": self.id}
 
     def tick(self) -> None:
-        """Look once: read what is new, judge, move. What fails is in the state, and logged once; nothing is raised."""
+        """Look once: count a round of what is new, judge, move. What fails is told and logged once, never raised."""
         with self._ticking:
             self._errors = []
             try:
@@ -115,19 +121,15 @@ class RolloutController:
             self._checked_at = now()
 
     def _registered(self) -> Registered:
-        """Return what the registry says, read again only where it changed, and the trials that stand by that.
-
-        An incumbent's files may go without a word of the registry, and gateways notice at different times: the trial
-        that stood with them, and the one that stands now, are both followed until the registry changes.
-        """
+        """Return what the registry says, read again only where it changed."""
         head = self._registry.head()
         if self._known is None or self._known.head != head:
-            self._known = registered(self._registry, self._source)
-        trials = dict.fromkeys([*self._known.trials, *standing_trials(self._registry, self._source)])
-        return replace(self._known, trials=[e for e in trials if not self._adapters or e.adapter in self._adapters])
+            self._known = registered(self._registry, self._source, self._adapters)
+        return self._known
 
     def _run(self) -> None:
-        while not self._stop.wait(self._settings.serving.poll_seconds):
+        seconds = self._settings.serving.poll_seconds
+        while not self._stop.wait(min(ROUND_SECONDS, seconds) if self._behind and not self._errors else seconds):
             self.tick()
 
     def _look(self) -> None:
@@ -139,26 +141,29 @@ class RolloutController:
         self._kept_out = {known: each for known, each in self._kept_out.items() if known in trials}
         found: dict[str, dict[str, Any]] = {}
         decided: list[tuple[FollowedTrial, Judgement, Decision]] = []
-        for trial in trials.values():
-            followed = self._followed.setdefault(trial.id, FollowedTrial(trial, self._settings.rollout))
+        for known, trial in trials.items():
+            if known not in self._followed:
+                self._followed[known] = FollowedTrial(trial, self._settings.rollout)
+            followed = self._followed[known]
             try:
-                judgement = followed.read(self._store)
+                judgement = followed.read(self._store, ROUND)
                 decided.append((followed, judgement, seen.decide(self._settings, trial, judgement)))
             except Exception as error:
-                # It may have stopped between two observations: it begins again with the first one.
-                del self._followed[trial.id]
-                found[trial.id] = self._failed_trial(followed, None, error)
-        # Harm first: a promotion waits for a probe.
+                found[known] = self._failed_trial(followed, None, error)
+        self._behind = any(followed.behind for followed, _, _ in decided)
+        # Harm first: a promotion waits for a probe, and for all that is kept, whichever trial it speaks of.
         for followed, judgement, decision in sorted(decided, key=lambda each: each[2].act is Act.PROMOTE):
+            if followed.behind or (self._behind and decision.act is Act.PROMOTE):
+                decision = while_counting(decision)
             try:
                 decision = self._act(followed, judgement, decision)
                 found[followed.trial.id] = told(followed, judgement, decision)
                 self._logged.pop(followed.trial.id, None)
             except Exception as error:
                 found[followed.trial.id] = self._failed_trial(followed, judgement, error)
-        self._trials = [found[known] for known in trials]
-        failed = (each for each in self._trials if each["error"])
-        self._errors += [f"{each['adapter']}/{each['candidate']}: {each['error']}" for each in failed]
+        failed = (each for each in found.values() if each["error"])
+        self._errors += dict.fromkeys(f"{each['adapter']}/{each['candidate']}: {each['error']}" for each in failed)
+        self._trials = seen.worth_telling(self._lake, found)
 
     def _act(self, followed: FollowedTrial, judgement: Judgement, decision: Decision) -> Decision:
         """Do what was decided and return what became of it."""
@@ -170,9 +175,7 @@ class RolloutController:
             # A move of before, in this look or elsewhere, may have ended the trial.
             seen = self._registered()
             version = seen.candidate(trial)
-            if trial not in seen.trials:
-                raise Conflict(f"{trial.adapter}/{trial.candidate} is tried against another by now.", "Look again.")
-            if decision.act is Act.NOTE and harm_noted(seen.history, trial):
+            if decision.act is Act.NOTE and harm_noted(seen.history_of(trial), trial):
                 return decision
             if decision.act is Act.ROLL_BACK:
                 self._roll_back(trial, version, decision, evidence)
@@ -185,13 +188,14 @@ class RolloutController:
             # Another gateway, or a person, was first; what stands now is looked at next time.
             log.debug("%s/%s: %s", trial.adapter, trial.candidate, error)
             decision = Decision(Act.HOLD, f"somebody else was first: {error.message}")
-        self._gateway.refresh()
+        self._gateway.look()
         return decision
 
     def _roll_back(self, trial: Trial, version: Version, decision: Decision, evidence: Mapping[str, Any]) -> None:
         said = f"rolled back: it did harm in {trial.stage}, compared with {trial.incumbent}: {decision.reason}"
-        done = take_back(self._lake, self._registry, version, actor=GATEWAY, reason=said, evidence=evidence)
-        serves = f"{done.serves} answers callers" + (f"; {done.not_restored}" if done.not_restored else "")
+        done = take_back(self._settings, self._registry, version, actor=GATEWAY, reason=said, evidence=evidence)
+        why = [each for each in (done.not_restored, done.not_served) if each]
+        serves = "; ".join([f"{done.serves or 'nobody'} answers callers", *why])
         log.error("%s/%s %s; %s", version.engine, version.version, said, serves)
 
     def _note(self, trial: Trial, version: Version, decision: Decision, evidence: Mapping[str, Any]) -> None:
@@ -218,6 +222,8 @@ class RolloutController:
             answers, probed = self._gateway.probe(version.engine, version.version)
             fault = None if answers else f"its probe failed: {probed}"
         if fault is not None:
+            # Where another gateway promoted it meanwhile, its files and its probe here say nothing any more.
+            self._registered().candidate(followed.trial)
             why = f"kept from {decision.to_stage}: {fault}"
             log.warning("%s/%s is %s", version.engine, version.version, why)
             self._kept_out[followed.trial.id] = (time.monotonic() + AGAIN_SECONDS, why)
@@ -243,7 +249,7 @@ class RolloutController:
             check=unchanged(trial, approval, version, self._settings.rollout),
         )
         log.info("%s/%s is in %s: %s", version.engine, version.version, decision.to_stage, decision.reason)
-        back_up(self._lake, self._registry)
+        back_up(self._registry)
 
     def _unfit(self, version: Version) -> str | None:
         """Return what speaks against a version besides its calls: its files, its gates, or an edited history."""
@@ -260,8 +266,8 @@ class RolloutController:
         if self._source != "live" or (self._pruned is not None and time.monotonic() - self._pruned < DAY_SECONDS):
             return
         self._pruned = time.monotonic()
-        standing_ids = {trial.id for trial in standing_trials(self._registry, self._source)}
-        if gone := self._store.prune(standing_ids, time.time() - KEPT_DAYS * DAY_SECONDS):
+        standing = {trial.id for tried in tried_versions(self._registry, self._source) for trial in tried.trials}
+        if gone := self._store.prune(standing, time.time() - KEPT_DAYS * DAY_SECONDS):
             log.info("%d observations of trials that are over were deleted", gone)
 
     def _failed_trial(self, followed: FollowedTrial, judgement: Judgement | None, error: Exception) -> dict[str, Any]:
@@ -282,12 +288,12 @@ def trials_of(settings: Settings) -> list[dict[str, Any]]:
     """Return every trial that stands as a controller's state has it, from the registry and the store alone."""
     lake = Lake(settings)
     store, known = TrialStore(lake), registered(Registry(lake))
-    found = []
+    found = {}
     for trial in known.trials:
         followed = FollowedTrial(trial, settings.rollout)
         try:
             judgement = followed.read(store)
-            found.append(told(followed, judgement, known.decide(settings, trial, judgement)))
+            found[trial.id] = told(followed, judgement, known.decide(settings, trial, judgement))
         except FoundryError as error:
-            found.append(not_followed(followed, None, error.message))
-    return found
+            found[trial.id] = not_followed(followed, None, error.message)
+    return known.worth_telling(lake, found)

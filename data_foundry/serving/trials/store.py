@@ -65,14 +65,6 @@ class TrialStore:
         self.unkept = 0
         """How many observations were lost since this store was opened."""
 
-    def add(self, pair: Pair) -> bool:
-        """Keep a pair; returns as `keep` does."""
-        return self.keep(pair)
-
-    def add_losses(self, losses: Losses) -> bool:
-        """Keep what feedback says of a call; returns as `keep` does."""
-        return self.keep(losses)
-
     def keep(self, *observations: Observation) -> bool:
         """Keep observations, all or none: True when they lie on the disk. The first of a (trial, call) counts.
 
@@ -108,14 +100,6 @@ class TrialStore:
             if len(rows) < CHUNK:
                 return
             after = rows[-1]["sequence"]
-
-    def pairs(self, trial: str, after: int = 0) -> list[tuple[int, Pair]]:
-        """Return the pairs of a trial with their sequences."""
-        return [(at, each) for at, each in self.observations(trial, after) if isinstance(each, Pair)]
-
-    def losses(self, trial: str, after: int = 0) -> list[tuple[int, Losses]]:
-        """Return the losses of a trial with their sequences."""
-        return [(at, each) for at, each in self.observations(trial, after) if isinstance(each, Losses)]
 
     def file(self) -> tuple[int, int] | None:
         """Return which file lies there now, None for none: in another one sequences begin again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Literal
 
 from data_foundry.errors import FoundryError
@@ -23,7 +24,8 @@ class Trial:
 
     `stage` is the candidate's: in shadow the incumbent answers callers, in staging each its share, in production the
     candidate, and the incumbent is what it took the place of. `since` (UTC, ISO 8601) is when the candidate came to the
-    stage: one that comes there again is tried anew.
+    stage, and `entry` the sequence of the registry's entry that says so: one that comes there again is tried anew, be
+    it within the same second.
     """
 
     adapter: str
@@ -32,8 +34,9 @@ class Trial:
     stage: Stage
     since: str
     source: Source = "live"
+    entry: int = 0
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The same in every gateway that looks at the same registry."""
         return fingerprint(asdict(self))[:16]

@@ -24,6 +24,8 @@ class Feature:
     unit: str
     edges: tuple[float, ...] | None
     expected: str
+    transcribed: str = ""
+    """What to expect where it is counted of transcripts, which a model wrote."""
 
     @property
     def places(self) -> tuple[str, ...] | None:
@@ -48,14 +50,16 @@ FEATURES: dict[str, Feature] = {
             "studio readings are cleaner than streets and phone lines: a shift downwards is usual at first",
         ),
         Feature(
-            "characters", "length of what a caller wrote, or of a transcript", "characters",
+            "characters", "length of the text", "characters",
             (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 400, 800),
             "headlines and reviews are longer than what is said to a phone line",
+            "a model that stops early or repeats itself shifts it as callers do who say less or more",
         ),
         Feature(
             "malayalam_ratio", "share of Malayalam letters in the text", "share",
             (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99),
             "training keeps mostly Malayalam letters; callers mix in English, and write Malayalam in Latin letters",
+            "a model may write English words in Malayalam letters, or the other way round, whatever was said",
         ),
         Feature(
             "label", "which label was answered", "label", None,
@@ -71,6 +75,7 @@ _OF_TASK: dict[Task, tuple[str, ...]] = {
     "text-to-text": ("characters", "malayalam_ratio"),
     "text-to-codes": ("characters", "malayalam_ratio"),
 }
+_OF_ANSWERS: dict[Task, tuple[str, ...]] = {"speech-to-text": ("characters", "malayalam_ratio")}
 LABELS = 200
 """So many labels of one adapter are told apart."""
 
@@ -78,6 +83,11 @@ LABELS = 200
 def features_of(task: Task) -> tuple[str, ...]:
     """Return the names of the features that a task's calls have."""
     return _OF_TASK[task]
+
+
+def is_of_answers(name: str, task: Task) -> bool:
+    """Return whether a feature is counted of what a model answered, and not of what a caller brought."""
+    return name == "label" or name in _OF_ANSWERS.get(task, ())
 
 
 def columns_of(spec: EngineSpec) -> tuple[str, ...]:

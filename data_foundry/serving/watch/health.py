@@ -21,13 +21,15 @@ from data_foundry.finetuning.versions.registry import Registry, Stage, Version
 from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.routing import who_answers, wishes
+from data_foundry.serving.shell_command import shell_command
 from data_foundry.serving.standings import score_of
 from data_foundry.serving.trials.trial import BASE, Trial
 from data_foundry.serving.watch.drift import WINDOW_HOURS, drift, worst
 from data_foundry.serving.watch.reference import reference_key, why_none
-from data_foundry.serving.watch.tallies import Heard, TallyReader
+from data_foundry.serving.watch.tallies import SILENT_SECONDS, Heard, TallyReader
 from data_foundry.serving.watch.traffic import Traffic
 from data_foundry.serving.watch.trials_seen import trials_seen
+from data_foundry.serving.watch.waiting import waiting
 
 SCHEMA = 1
 HISTORY = 60
@@ -35,10 +37,14 @@ OTHER_VERSIONS = 5
 """So many versions of an adapter that nobody hears are told of, the latest."""
 MIRRORED = ("chosen", "mirrored", "answered", "timed_out", "errors", "dropped", "waiting", "restarts")
 """What a gateway counts of the calls that a candidate was to hear."""
+LATEST_GATEWAYS = 8
+"""So many gateways are told of whether they run or not."""
 REFERENCE_SECONDS = 5.0
 Answering = dict[str, tuple[str | None, str]]
 """By adapter: who is to answer, or None and why nobody does."""
 ACTIVE = (Stage.PRODUCTION, Stage.STAGING, Stage.SHADOW)
+TRIED = (Stage.STAGING, Stage.SHADOW)
+LEFT = (Stage.ROLLED_BACK, Stage.RETIRED)
 
 
 def health(settings: Settings) -> dict[str, Any]:
@@ -49,10 +55,10 @@ def health(settings: Settings) -> dict[str, Any]:
     from data_foundry.serving.trials.rollout import trials_of
 
     now, looking = time.time(), Health(settings)
-    gateways = looking.reader.gateways()
-    if any(heard.running(now) for heard in gateways if heard.source == "live"):
+    gateways = looking.gateways(now)
+    if any(heard.running(now) for heard in gateways):
         return looking.look(now)
-    last = next((heard.state for heard in reversed(gateways) if heard.source == "live"), {})
+    last = next((heard.state for heard in reversed(gateways)), {})
     own = {**last, "gateway": last.get("gateway"), "rollout": {"trials": trials_of(settings)}}
     return looking.look(now, own, running=False)
 
@@ -79,7 +85,7 @@ class Health:
         versions, history, standing, answering = self._registered()
         faults = []
         try:
-            gateways = [heard for heard in self.reader.gateways() if heard.source == "live"]
+            gateways = self.gateways(now)
             traffic = self.traffic.of(now)
             shapes = self.reader.shapes(int(now // 3600) - WINDOW_HOURS + 1)
         except FoundryError as error:
@@ -90,12 +96,25 @@ class Health:
             states = [state for state in states if state.get("gateway") != own["gateway"]] + [own]
         trials = trials_seen(standing, [state.get("rollout") or {} for state in states])
         names = dict.fromkeys([*self._specs, *sorted({version.engine for version in versions})])
+        told = [
+            self._adapter(
+                name,
+                [version for version in versions if version.engine == name],
+                trials.get(name, []),
+                [((state.get("gateway_state") or {}).get("adapters") or {}).get(name) or {} for state in states],
+                traffic(name),
+                {(version, feature): c for (of, version, feature), c in shapes.items() if of == name},
+                answering.get(name, (None, "no adapter of this name is in the settings")),
+                running,
+            )
+            for name in names
+        ]
         deployment, rollout = self.settings.deployment, self.settings.rollout
         return {
             "schema": SCHEMA,
             "program": __version__,
             "at": _iso(now),
-            "gateways": [_gateway(heard, now) for heard in gateways[-8:]],
+            "gateways": [_gateway(heard, now) for heard in gateways],
             "last_heard": _iso(max((heard.heard for heard in gateways), default=None)),
             "running": running and (own is not None or any(heard.running(now) for heard in gateways)),
             "deployment": {
@@ -106,32 +125,29 @@ class Health:
                 "alpha": rollout.alpha,
                 "min_calls": rollout.min_calls,
             },
-            "adapters": [
-                self._adapter(
-                    name,
-                    [version for version in versions if version.engine == name],
-                    trials.get(name, []),
-                    [((state.get("gateway_state") or {}).get("adapters") or {}).get(name) or {} for state in states],
-                    traffic(name),
-                    {(version, feature): c for (of, version, feature), c in shapes.items() if of == name},
-                    answering.get(name, (None, "no adapter of this name is in the settings")),
-                    running,
-                )
-                for name in names
-            ],
+            "serve": shell_command(self.settings, "serve"),
+            "waiting": waiting(self.settings, told),
+            "adapters": told,
             "history": [_entry(entry) for entry in reversed(history[-HISTORY:])],
             "errors": faults
             + [error for state in states for error in (state.get("rollout") or {}).get("errors") or ()],
         }
+
+    def gateways(self, now: float) -> list[Heard]:
+        """Return the gateways that take calls: those that run, and the latest that did."""
+        heard = self.reader.gateways(now - SILENT_SECONDS, live=LATEST_GATEWAYS)
+        return [each for each in heard if each.source == "live"]
 
     def answering(self, adapter: str, versions: list[Version]) -> Version | None:
         """Return the version that answers callers of an adapter, None for the base."""
         return next((v for v in versions if v.engine == adapter and v.stage is Stage.PRODUCTION), None)
 
     def reference_version(self, versions: list[Version]) -> Version | None:
-        """Return whose training rows calls are held against: what answers, or what is to; None where nothing is."""
+        """Return whose training rows calls are held against: what answers, or is to, or did last; None for nothing."""
         by_stage = {version.stage: version for version in versions}
-        return next((by_stage[stage] for stage in ACTIVE if stage in by_stage), None)
+        left = [version for version in versions if version.stage in LEFT]
+        last = max(left, key=lambda version: version.stage_since, default=None)
+        return next((by_stage[stage] for stage in ACTIVE if stage in by_stage), last)
 
     def model(self, version: Version) -> Manifest | None:
         """Return a version's manifest, read again after a minute at the earliest."""
@@ -191,7 +207,8 @@ class Health:
             "stage": latest.stage.value if latest else "none",
             "reason": latest.reason if latest else "nothing is registered",
             "since": latest.stage_since if latest else None,
-            "not_served": None if answers else why,
+            "not_served": None if answers else self._not_served(why, active),
+            "taken_back": _taken_back(versions),
             "error": next((state["error"] for state in reversed(states) if state.get("error")), None),
             "versions": [
                 {"version": v.version, "stage": v.stage.value, "since": v.stage_since, "reason": v.reason,
@@ -204,24 +221,33 @@ class Health:
             "mirrors": mirrors_of(states),
             "trials": trials,
             "traffic": traffic,
-            "drift": self._drift(name, spec, versions, answering, shapes),
+            "drift": self._drift(name, spec, versions, answering, answers is not None, shapes),
         }  # fmt: skip
 
+    def _not_served(self, why: str, active: list[Version]) -> str:
+        """Return why nobody answers, and what hears the calls all the same."""
+        stages = TRIED if self.settings.deployment.shadow_testing else (Stage.STAGING,)
+        tried = [version.version for version in active if version.stage in stages]
+        heard = f"{' and '.join(tried)} {'hears' if len(tried) == 1 else 'hear'} a share of the calls all the same"
+        return f"{why.rstrip('.')}; {heard}" if tried else why
+
     def _shares(self, answers: str | None, active: list[Version], traffic: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return who is asked for which share of callers, and what share a shadow hears, as registry and settings say.
+        """Return who is asked for which share of callers, and what share a trial hears, as registry and settings say.
 
         Beside it what was measured: how many calls of the last hour each "answered" of the "calls" that were.
         """
         staging = next((version for version in active if version.stage is Stage.STAGING), None)
         shadow = next((version for version in active if version.stage is Stage.SHADOW), None)
         mirrors = self.settings.deployment.shadow_testing
-        asked = self.settings.rollout.staging_share if staging and answers else 0.0
+        share, hears = self.settings.rollout.staging_share, self.settings.deployment.shadow_share
+        asked = share if staging and answers else 0.0
         main = {"version": answers or BASE, "share": round(1 - asked, 6) if answers else 0.0, "hears": 1.0}
         found = [{**main, "role": BASE if answers in (None, BASE) else "production"}]
         if staging:
-            found.append({"version": staging.version, "role": "staging", "share": asked, "hears": asked})
+            # What it answers it hears; beside that, as what nobody answers, what the lot of the shadow falls on.
+            both = round(1 - (1 - share) * (1 - hears), 6)
+            found.append({"version": staging.version, "role": "staging", "share": asked, "hears": both})
         if shadow and mirrors:
-            hears = self.settings.deployment.shadow_share
             found.append({"version": shadow.version, "role": "shadow", "share": 0.0, "hears": hears})
         whole, calls = traffic["versions"], traffic["hour"]["calls"]
         return [
@@ -230,27 +256,28 @@ class Health:
 
     def _drift(
         self, name: str, spec: EngineSpec | None, versions: list[Version], answering: Version | None,
-        shapes: Mapping[tuple[str, str], Any],
+        answers: bool, shapes: Mapping[tuple[str, str], Any],
     ) -> dict[str, Any]:  # fmt: skip
-        version = self.reference_version(versions)
+        version, by = self.reference_version(versions), answering.version if answering else BASE
         found: dict[str, Any] = {
             "window_hours": WINDOW_HOURS,
             "reference": None,
-            "answered_by": answering.version if answering else BASE,
+            "answered_by": by if answers else None,
             "verdict": "not_judged",
             "features": [],
         }
         if version is None:
-            return {**found, "reason": "no reference: no version answers, nor is one to"}
+            return {**found, "reason": "no reference: no version answers, nor is one to, nor did one"}
         model = self.model(version)
         reference, reason = self._reference(name, model)
         task = (model.details.get("task") if model else None) or (spec.task if spec else None)
         if task is None:
             return {**found, "reason": f"no reference: {reason}"}
-        features = drift(task, shapes, answering.version if answering else BASE, reference, reason)
-        held = None
+        features = drift(task, shapes, by, version.version, reference, reason)
+        held: dict[str, Any] | None = None
         if reference:
-            held = {"version": version.version, "rows": reference["rows"], "clips": reference["clips"]}
+            held = {"version": version.version, "stage": version.stage.value}
+            held |= {"rows": reference["rows"], "clips": reference["clips"]}
         return {
             **found, "reference": held, "verdict": worst(features), "features": features,
             "reason": None if reference else f"no reference: {reason}",
@@ -269,6 +296,15 @@ class Health:
         return kept, None if kept else why
 
 
+def _taken_back(versions: list[Version]) -> dict[str, Any] | None:
+    """Return the version that was taken back last, as long as nothing was tried anew since."""
+    taken = [version for version in versions if version.stage is Stage.ROLLED_BACK]
+    last = max(taken, key=lambda version: version.stage_since, default=None)
+    if last is None or any(v.stage in TRIED and v.stage_since >= last.stage_since for v in versions):
+        return None
+    return {"version": last.version, "since": last.stage_since, "reason": last.reason}
+
+
 def _latest(gateways: list[Heard], now: float) -> list[Heard]:
     """Return the gateways that run, or the one that ran last."""
     return [heard for heard in gateways if heard.running(now)] or gateways[-1:]
@@ -279,6 +315,7 @@ def _gateway(heard: Heard, now: float) -> dict[str, Any]:
         "gateway": heard.gateway,
         "host": heard.host,
         "pid": heard.pid,
+        "address": heard.state.get("address"),
         "started": _iso(heard.started),
         "heard": _iso(heard.heard),
         "closed": _iso(heard.closed),

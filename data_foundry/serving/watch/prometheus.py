@@ -20,7 +20,7 @@ MOST_VALUES = {"version": 500, "kind": 64}
 """Of one label; what comes after these is "other"."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGES = ("none", "shadow", "staging", "production", "retired", "rolled_back")
-OUTCOMES = ("answered", "timed_out", "errors", "dropped", "waiting")
+OUTCOMES = ("answered", "timed_out", "errors", "dropped")
 VERDICTS = ("pass", "fail", "hold")
 DRIFT_VERDICTS = ("steady", "drifting", "shifted", "not_judged")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,63}")
@@ -28,6 +28,7 @@ _VERSION = re.compile(r"[A-Za-z0-9_.\-]{1,32}")
 _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "data_foundry_calls_in_flight": ("calls that a model works on or that wait for it", ("adapter",)),
     "data_foundry_calls_waiting": ("calls that wait for a model", ("adapter",)),
+    "data_foundry_shadow_waiting": ("calls that wait for a shadow", ("adapter", "version", "stage")),
     "data_foundry_stage": ("1 for the stage that a version stands at", ("adapter", "version", "stage")),
     "data_foundry_traffic_share": ("share of callers that a version answers", ("adapter", "version")),
     "data_foundry_trial_pairs": ("calls that both versions of a trial heard", ("adapter", "version", "stage")),
@@ -174,6 +175,7 @@ def _mirror_readings(adapter: str, mirror: Mapping[str, Any]) -> Iterator[Readin
             (*labels, outcome),
             float(sum(counts.values()) if isinstance(counts, Mapping) else counts),
         )
+    yield "data_foundry_shadow_waiting", labels, float(mirror["waiting"])
     yield "data_foundry_candidate_restarts", labels, float(mirror["restarts"])
 
 

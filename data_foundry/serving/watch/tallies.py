@@ -30,7 +30,7 @@ SILENT_SECONDS = 10.0
 KEEP_MINUTES = 48 * 60
 """Minutes older than this are added up to hours, of all gateways together."""
 KEEP_HOURS = 400 * 24
-KEEP_SHAPE_HOURS = 30 * 24
+KEEP_SHAPE_HOURS = KEEP_GATEWAY_HOURS = 30 * 24
 FOLDED = "folded"
 BUSY_SECONDS = 5.0
 
@@ -38,6 +38,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gateways (
   gateway TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, source TEXT NOT NULL,
   started REAL NOT NULL, heard REAL NOT NULL, closed REAL, state TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS gateways_by_time ON gateways (heard);
 CREATE TABLE IF NOT EXISTS tallies (
   gateway TEXT NOT NULL, source TEXT NOT NULL, adapter TEXT NOT NULL, version TEXT NOT NULL, minute INTEGER NOT NULL,
   span INTEGER NOT NULL, calls INTEGER NOT NULL, fallbacks INTEGER NOT NULL, failures TEXT NOT NULL,
@@ -76,7 +77,7 @@ class Tally:
 class Heard:
     """A gateway that wrote here; times are seconds since 1970, `closed` None while it was not closed in order.
 
-    `state` is what its routes, mirrors and trials said last, JSON-like.
+    `state` is what its routes, mirrors and trials said last, JSON-like, and the `address` at which others reach it.
     """
 
     gateway: str
@@ -88,9 +89,9 @@ class Heard:
     closed: float | None
     state: Mapping[str, Any]
 
-    def running(self, now: float) -> bool:
+    def running(self, now: float, silent_seconds: float = SILENT_SECONDS) -> bool:
         """Return whether it wrote lately, was not closed, and, on this host, its process lives."""
-        lately = self.closed is None and now - self.heard <= SILENT_SECONDS
+        lately = self.closed is None and now - self.heard <= silent_seconds
         return lately and (self.host != socket.gethostname() or _lives(self.pid))
 
 
@@ -116,6 +117,8 @@ class TallyWriter:
         self._tallies: dict[Slot, Tally] = defaultdict(Tally)
         self._shapes: dict[ShapeSlot, Counter[str]] = defaultdict(Counter)
         self._changed: set[Slot | ShapeSlot] = set()
+        # Slots that hold all there is of them; of any other the disk may hold a part.
+        self._whole: set[Slot | ShapeSlot] = set()
 
     def answered(self, adapter: str, version: str, at: float, milliseconds: float, fallback: bool) -> None:
         """Count an answered call."""
@@ -158,9 +161,10 @@ class TallyWriter:
             return False
         self.fault = None
         self._changed.clear()
-        # What is over does not change any more.
+        # What is over changes no more, unless the clock goes back or a call was counted late.
         self._tallies = defaultdict(Tally, {s: t for s, t in self._tallies.items() if s[2] >= now // 60 - 1})
         self._shapes = defaultdict(Counter, {s: c for s, c in self._shapes.items() if s[3] >= now // 3600 - 1})
+        self._whole &= self._tallies.keys() | self._shapes.keys()
         return True
 
     def keep_reference(self, key: str, content: Mapping[str, Any], now: float) -> None:
@@ -187,7 +191,7 @@ class TallyWriter:
                 _insert(connection, FOLDED, source, adapter, version, hour, 60, tally)
             connection.execute("DELETE FROM tallies WHERE minute < ?", (int(now // 60) - KEEP_HOURS * 60,))
             connection.execute("DELETE FROM shapes WHERE hour < ?", (int(now // 3600) - KEEP_SHAPE_HOURS,))
-            connection.execute("DELETE FROM gateways WHERE heard < ?", (now - KEEP_HOURS * 3600,))
+            connection.execute("DELETE FROM gateways WHERE heard < ?", (now - KEEP_GATEWAY_HOURS * 3600,))
 
     def close(self, now: float, state: Mapping[str, Any] | None = None) -> None:
         """Write what is left, say that this gateway closed, and close the file."""
@@ -201,10 +205,25 @@ class TallyWriter:
 
     def _write_tally(self, connection: sqlite3.Connection, slot: Slot) -> None:
         adapter, version, minute = slot
+        if slot not in self._whole:
+            for row in connection.execute(
+                "SELECT * FROM tallies WHERE minute = ? AND adapter = ? AND version = ? AND gateway = ? AND source = ?",
+                (minute, adapter, version, self.gateway, self.source),
+            ):
+                self._tallies[slot].add(_tally_of(row))
+            self._whole.add(slot)
         _insert(connection, self.gateway, self.source, adapter, version, minute, 1, self._tallies[slot])
 
     def _write_shape(self, connection: sqlite3.Connection, slot: ShapeSlot) -> None:
         adapter, version, feature, hour = slot
+        if slot not in self._whole:
+            for row in connection.execute(
+                "SELECT counts FROM shapes"
+                " WHERE hour = ? AND adapter = ? AND feature = ? AND version = ? AND gateway = ?",
+                (hour, adapter, feature, version, self.gateway),
+            ):
+                self._shapes[slot].update(json.loads(row["counts"]))
+            self._whole.add(slot)
         connection.execute(
             "INSERT OR REPLACE INTO shapes VALUES (?, ?, ?, ?, ?, ?)",
             (self.gateway, adapter, version, feature, hour, json.dumps(self._shapes[slot], ensure_ascii=False)),
@@ -229,9 +248,13 @@ class TallyReader:
     def __init__(self, lake: Lake) -> None:
         self._database = _database(lake)
 
-    def gateways(self) -> list[Heard]:
-        """Return every gateway that was heard of, the latest last."""
-        rows = self._rows("SELECT * FROM gateways ORDER BY heard", ())
+    def gateways(self, since: float = 0.0, live: int = 0) -> list[Heard]:
+        """Return the gateways heard of `since` (seconds since 1970), the latest last, and the `live` latest anyway."""
+        rows = self._rows(
+            "SELECT * FROM gateways WHERE heard >= ? OR gateway IN"
+            " (SELECT gateway FROM gateways WHERE source = 'live' ORDER BY heard DESC LIMIT ?) ORDER BY heard",
+            (since, live),
+        )
         return [Heard(**{**dict(row), "state": json.loads(row["state"])}) for row in rows]
 
     def by_minute(self, since_minute: int, source: str = "live") -> dict[tuple[str, str, int], Tally]:

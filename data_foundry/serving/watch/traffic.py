@@ -79,8 +79,7 @@ class Traffic:
                 "replayed": figures(replayed[adapter]) if adapter in replayed else None,
                 "versions": {version: figures(tally) for version, tally in sorted(versions.items())},
                 "minutes": [
-                    {"minute": at, "calls": tally.calls + tally.failed, "failed": figures(tally)["failed"],
-                     "p95": (percentiles(tally.latencies)["p95"] or {}).get("at_most")}
+                    {"minute": at, **{name: figures(tally)[name] for name in ("calls", "failed", "refused")}}
                     for at, tally in sorted(minutes.items())
                 ],
             }  # fmt: skip

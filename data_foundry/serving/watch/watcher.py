@@ -7,6 +7,7 @@ second. What does not fit is let go and counted. Sound, which costs most to meas
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Version
 from data_foundry.lake import Lake, Manifest
 from data_foundry.serving.calls import Answer, Row
+from data_foundry.serving.peers import SILENT_SECONDS, Peers, peers_of
 from data_foundry.serving.trials.trial import Source
 from data_foundry.serving.watch.content import SWEEP_SECONDS, Kept, KeptContent
 from data_foundry.serving.watch.drift import CLIPS_A_SECOND
@@ -29,7 +31,7 @@ from data_foundry.serving.watch.features import LABELS, features_of, of_sound, o
 from data_foundry.serving.watch.health import Health, mirrors_of, shown
 from data_foundry.serving.watch.prometheus import OTHER, Metrics, Reading, readings_of
 from data_foundry.serving.watch.reference import Reference, reference_key, sampled, why_none
-from data_foundry.serving.watch.tallies import FLUSH_SECONDS, TallyWriter
+from data_foundry.serving.watch.tallies import FLUSH_SECONDS, TallyReader, TallyWriter
 
 QUEUED_CALLS, QUEUED_CLIPS = 5_000, 8
 TICK_SECONDS = 0.25
@@ -65,16 +67,17 @@ class _Call:
 class Watcher:
     """Watches one gateway. `start`, then hand it to the gateway as an observer, then `close`; or use as a context.
 
-    `source` "replay": calls are counted apart from callers', and neither drift nor content is made of them.
+    `source` "replay": calls are counted apart from callers', and neither drift nor content is made of them. `address`:
+    the URL at which other gateways reach this one; without it, it has none beside it.
     """
 
-    def __init__(self, settings: Settings, *, source: Source = "live") -> None:
-        self.settings, self.source = settings, source
+    def __init__(self, settings: Settings, *, source: Source = "live", address: str | None = None) -> None:
+        self.settings, self.source, self.address = settings, source, address
         self.gateway = f"{os.getpid()}-{uuid4().hex[:8]}"
         self.dropped: Counter[str] = Counter()
         self._specs = adapters(settings.training)
         self._lake = Lake(settings)
-        self._health = Health(settings)
+        self._health, self._gateways = Health(settings), TallyReader(self._lake)
         self._known = set(self._specs)
         self._labels: dict[str, set[str]] = {}
         self._metrics = Metrics(self._known, self._readings)
@@ -86,6 +89,7 @@ class Watcher:
         self._dropping = threading.Lock()
         self._states: dict[str, State | None] = {"gateway_state": None, "rollout": None}
         self._looking = threading.Lock()
+        self._peers = -math.inf, Peers()
         self._status: tuple[float, dict[str, Any]] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -138,6 +142,16 @@ class Watcher:
                 self._status = (now, self._health.look(now, self._own_state()))
                 self._known |= {entry["adapter"] for entry in self._status[1]["adapters"]}
             return self._status[1]
+
+    def peers(self) -> Peers:
+        """Return the other gateways on the base path, looked up at most once a second. Raises FoundryError."""
+        if self.address is None:
+            return Peers()
+        now, looked = time.time(), time.monotonic()
+        if looked - self._peers[0] > STATUS_SECONDS:
+            heard = self._gateways.gateways(now - SILENT_SECONDS)
+            self._peers = looked, peers_of(heard, self.gateway, self.address, now)
+        return self._peers[1]
 
     def metrics(self) -> tuple[bytes, str]:
         """Return the metrics in Prometheus' text format, and its content type."""
@@ -311,6 +325,7 @@ class Watcher:
                 faults.append(f"{name}: {type(error).__name__}")
         return {
             "gateway": self.gateway,
+            "address": self.address,
             "gateway_state": shown(told["gateway_state"]),
             "rollout": told["rollout"],
             "watch": {"dropped": dict(self.dropped), "tallies_fault": self._writer.fault, "faults": faults},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -288,7 +289,8 @@ def test_a_registry_made_before_there_were_variants_opens_and_goes_on(registry: 
     connection.executescript(MADE_BEFORE_VARIANTS)
     connection.close()
     assert registry.verify_history() == []
-    assert registry.version("nlu", "eae4383689ca").stage is Stage.SHADOW  # type: ignore[union-attr]
+    known = registry.version("nlu", "eae4383689ca")
+    assert known is not None and (known.stage, known.stage_entry) == (Stage.SHADOW, 2)
     register(registry, "bbbbbbbbbbbb", "nlu")
     move(registry, "bbbbbbbbbbbb", Stage.SHADOW, engine="nlu")
     assert registry.version("nlu", "eae4383689ca").stage is Stage.RETIRED  # type: ignore[union-attr]
@@ -417,6 +419,34 @@ def test_a_move_that_expects_another_stage_or_another_stay_there_changes_nothing
     with pytest.raises(Conflict, match="shadow since 2099"):
         registry.transition("stt", FIRST, Stage.STAGING, expected=seen, **go)
     assert move(registry, FIRST, Stage.STAGING).stage is Stage.STAGING  # type: ignore[union-attr]
+
+
+def test_a_move_that_expects_another_stay_changes_nothing_though_both_began_in_one_second(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_foundry.finetuning.versions.registry_history.now", lambda: "2099-01-01T00:00:00Z")
+    register(registry)
+    seen = move(registry, FIRST, Stage.SHADOW)
+    again = move(registry, FIRST, Stage.ROLLED_BACK, Stage.SHADOW)
+    assert seen is not None and again is not None and seen.stage_since == again.stage_since
+    with pytest.raises(Conflict, match="stands elsewhere by now"):
+        registry.transition("stt", FIRST, Stage.STAGING, actor="test", reason="passed", expected=seen)
+    assert registry.transition("stt", FIRST, Stage.STAGING, actor="test", reason="passed", expected=again)
+
+
+def test_what_a_version_replaced_is_read_from_its_own_adapters_history(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(registry, FIRST, SECOND)
+    own = len(registry.history())
+    for number in range(20):
+        register(registry, f"{number:012x}", "nlu")
+    parsed = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: parsed.append(text) or loads(text))
+    assert registry.replaced("stt", SECOND) == registry.version("stt", FIRST) and len(parsed) == own
+    parsed.clear()
+    assert len(registry.history("stt", FIRST)) == len(parsed) < own
 
 
 def test_of_two_that_move_a_version_at_once_one_does_and_the_other_learns_of_it(registry: Registry, lake: Lake) -> None:

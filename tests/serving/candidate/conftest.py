@@ -19,12 +19,15 @@ def found_by_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def candidate() -> Iterator[Callable[..., CandidateProcess]]:
-    """Start a process whose version "new" does what the act says; closed when the test is over."""
+    """Start a process whose version "new" does what the act says, and "old" beside it; closed when the test is over."""
     started: list[CandidateProcess] = []
 
-    def start(act: str = "good", *, task: str = "speech-to-text", labels: tuple[str, ...] = (), **given: object):
+    def start(
+        act: str = "good", *, task: str = "speech-to-text", labels: tuple[str, ...] = (), old: str = "", **given: object
+    ):
         options = {"idle": True, "timeout_seconds": 30.0, "memory_mib": 1024, "backoff": (0.01, 0.05), **given}
-        process = CandidateProcess("stt/new", loading(new=act, task=task, labels=labels), **options)
+        acts = {"old": old, "new": act} if old else {"new": act}
+        process = CandidateProcess("stt/new", loading(**acts, task=task, labels=labels), **options)
         started.append(process)
         process.start()
         return process

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from data_foundry.errors import FoundryError
+from data_foundry.records import Rejected
 from data_foundry.serving.candidate.loading import Loaded, Loading, Progress
 
 Row = Mapping[str, Any]
@@ -74,12 +75,43 @@ def swallow(row: Row) -> Any:
     return said(str(len(bytearray(2**40))))
 
 
+def refuse(row: Row) -> Any:
+    raise Rejected("too_many_tokens")
+
+
 def hang_on_demand(row: Row) -> Any:
     return hang(row) if row["text"] == "hang" else good(row)
 
 
 def die_on_demand(row: Row) -> Any:
     return leave(row) if row["text"] == "die" else good(row)
+
+
+LEAKED: list[str] = []
+
+
+def leak(row: Row) -> Any:
+    """Keeps something of each call for good; what it keeps shows in others alone."""
+    LEAKED.append(row["text"])
+    return good(row)
+
+
+def killed_where_leaked(row: Row) -> Any:
+    """Takes more than the candidate does, so that the kernel kills the process at its calls alone."""
+    if len(LEAKED) >= 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return good(row)
+
+
+def refused_where_leaked(row: Row) -> Any:
+    if len(LEAKED) >= 2:
+        raise MemoryError
+    return good(row)
+
+
+def leak_and_die(row: Row) -> Any:
+    LEAKED.append(row["text"])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def who(row: Row) -> Any:
@@ -112,7 +144,8 @@ def garbage(row: Row) -> Any:
 
 ACTS: dict[str, Callable[[Row], Any]] = {
     **{act.__name__: act for act in (garbage, good, hang, spin, slow, leave, fall, give_up, raise_error, eat, swallow)},
-    **{act.__name__: act for act in (compute, hang_on_demand, die_on_demand, who)},
+    **{act.__name__: act for act in (compute, hang_on_demand, die_on_demand, who, refuse)},
+    **{act.__name__: act for act in (leak, leak_and_die, killed_where_leaked, refused_where_leaked)},
 }
 
 
@@ -130,7 +163,16 @@ def load(acts: Mapping[str, str], task: Any, labels: tuple[str, ...], progress: 
             flag = Path(act.removeprefix("broken until "))
             if not flag.exists():
                 raise OSError("the disk is away")
-    return Loaded(task, {version: ACTS.get(act, good) for version, act in acts.items()}, dict.fromkeys(acts, labels))
+    return Loaded(task, {version: _act(act) for version, act in acts.items()}, dict.fromkeys(acts, labels))
+
+
+def _act(name: str) -> Callable[[Row], Any]:
+    """Return what a name means; "take away <file>" removes what a version "broken until <file>" can't live without."""
+    if name.startswith("take away "):
+        return lambda row: (Path(name.removeprefix("take away ")).unlink(missing_ok=True), good(row))[1]
+    if name.startswith("broken until "):
+        return lambda row: good(row) if Path(name.removeprefix("broken until ")).exists() else leave(row)
+    return ACTS.get(name, good)
 
 
 def loading(*, task: str = "speech-to-text", labels: tuple[str, ...] = (), **acts: str) -> Loading:

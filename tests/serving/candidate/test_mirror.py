@@ -19,7 +19,9 @@ from data_foundry.serving.calls import Answer
 from data_foundry.serving.candidate import mirror
 from data_foundry.serving.candidate.mirror import Mirror
 from data_foundry.serving.candidate.selection import call_hash, candidate_first, is_chosen
+from data_foundry.serving.trials.judgement import Judge
 from data_foundry.serving.trials.trial import Pair, Side, Source, Trial
+from data_foundry.serving_settings import Rollout
 
 KEY = b"the operator's key"
 IDS = [f"call-{number}" for number in range(400)]
@@ -217,13 +219,75 @@ def test_how_the_candidate_did_with_its_own_callers_counts_whatever_became_of_th
     assert all(pair.incumbent == Side(None) for pair in found.pairs)
 
 
-def test_memory_that_runs_out_while_the_incumbent_is_asked_is_the_candidates_error(world: Build) -> None:
-    found = world("good", old="eat")
-    found.offer(*IDS[:3])
-    counts = found.settled(3)
-    assert (counts["errors"], counts["answered"], counts["dropped"]) == ({"out_of_memory": 3}, 0, {})
-    assert {(pair.candidate, pair.incumbent) for pair in found.pairs} == {(Side(None, "out_of_memory"), Side(None))}
-    assert not found.told and counts["examples"] == ["out_of_memory"]
+@pytest.mark.parametrize(("old", "kind"), [("killed_where_leaked", "died"), ("refused_where_leaked", "MemoryError")])
+def test_what_a_candidate_leaks_is_its_error_where_the_incumbent_alone_meets_the_end_of_memory(
+    world: Build, old: str, kind: str
+) -> None:
+    found = world("leak", old=old)
+    found.offer(*IDS[:30])
+    counts = found.settled(30)
+    assert counts["errors"].keys() == {kind} and counts["errors"][kind] >= 10 and counts["dropped"] == {}
+    assert {(pair.incumbent.error, pair.incumbent.milliseconds is None) for pair in found.pairs} == {(None, False)}
+    assert len(found.told) == counts["answered"] and counts["examples"] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("old", "kind"), [("leave", "died"), ("eat", "out_of_memory"), ("swallow", "MemoryError"), ("hang", "timed_out")]
+)
+def test_an_incumbent_that_fails_by_itself_is_not_laid_at_the_candidates_door(
+    world: Build, old: str, kind: str
+) -> None:
+    found = world("good", old=old, shadow_timeout_seconds=0.3 if kind == "timed_out" else 30.0)
+    found.offer(*IDS[:6])
+    counts = found.settled(6)
+    assert (counts["errors"], counts["answered"], counts["dropped"]) == ({}, 6, {})
+    assert {(pair.candidate.error, pair.incumbent.error) for pair in found.pairs} == {(None, kind)}
+
+
+def test_an_incumbent_that_ends_the_process_at_some_calls_answers_for_those_alone(world: Build) -> None:
+    found = world("good", old="die_on_demand")
+    calls = ["one", "die", "two", "die", "die", "three"]
+    found.offer(*calls)
+    assert found.settled(6)["errors"] == {}
+    assert [pair.incumbent.error for pair in found.pairs] == ["died" if call == "die" else None for call in calls]
+
+
+def test_where_both_end_the_process_each_answers_for_itself(world: Build) -> None:
+    found = world("leave", old="leave")
+    found.offer(*IDS[:6])
+    assert found.settled(6)["errors"] == {"died": 6}
+    assert {(pair.candidate.error, pair.incumbent.error) for pair in found.pairs} == {("died", "died")}
+
+
+def test_a_candidate_that_dies_and_leaves_the_incumbent_nothing_answers_for_the_pair_alone(world: Build) -> None:
+    found = world("leak_and_die", old="killed_where_leaked")
+    found.offer(*IDS[:6])
+    assert found.settled(6)["errors"] == {"died": 6}
+    assert {(pair.incumbent.error, pair.incumbent.milliseconds is None) for pair in found.pairs} == {(None, False)}
+
+
+def test_an_end_after_which_nothing_can_be_loaded_is_evidence_against_the_candidate(
+    world: Build, tmp_path: Any
+) -> None:
+    """The candidate takes the flag away by which both were loaded, and ends the process at the incumbent's turn."""
+    flag = tmp_path / "memory is left"
+    flag.touch()
+    found = world(f"take away {flag}", old=f"broken until {flag}")
+    found.offer(*IDS[:8])
+    counts = found.settled(8)
+    assert counts["answered"] <= 1 and counts["errors"] == {"died": 1}
+    assert sum(counts["dropped"].values()) == 7 - counts["answered"]
+
+
+def test_a_candidate_that_has_the_incumbent_killed_in_every_sixth_pair_does_not_pass(world: Build) -> None:
+    found = world("leak", old="killed_where_leaked")
+    found.offer(*IDS[:30])
+    found.settled(30)
+    judge = Judge(Rollout(min_calls=20), found.trial)
+    for pair in found.pairs * 80:
+        judge.pair(pair)
+    errors = judge.judgement().metrics["errors"]
+    assert errors.verdict == "fail" and errors.mean and errors.mean > 0.1
 
 
 def test_an_incumbent_that_fails_is_the_incumbents_error_and_the_candidate_still_answers(world: Build) -> None:
@@ -333,6 +397,21 @@ def test_a_probe_asks_the_candidate_alone_and_says_what_happened(world: Build) -
     assert world().mirror.probe(rows, 30) == (True, "it answered 3 of 3 calls")
     assert world().mirror.probe([], 30) == (False, "there is no call to probe it with")
     assert world("raise_error").mirror.probe(rows, 30)[1].startswith("it failed call 1 of 3: RuntimeError at misbeh")
+    assert world("leave").mirror.probe(rows, 30) == (False, "it failed call 1 of 3: died")
     assert world("hang").mirror.probe(rows, 1.0) == (False, "it failed call 1 of 3: no answer in 1 s")
     found = world("broken").mirror.probe(rows, 30)
     assert found == (False, "it is not loaded: not_loaded: The files of new are not those registered.")
+
+
+def test_what_nobody_answers_is_heard_by_both_and_what_neither_takes_is_no_error_of_either(world: Build) -> None:
+    found = world()
+    found.offer(*IDS[:20], by=None)
+    counts = found.settled(20)
+    assert counts["answered"] == 20 and len(found.told) == 20
+    refused = world(new="refuse", old="refuse")
+    refused.offer(*IDS[:5], by=None)
+    counts = refused.settled(5)
+    assert counts["dropped"] == {"rejected": 5} and refused.pairs == []
+    alone = world(new="refuse")
+    alone.offer(*IDS[:5], by=None)
+    assert alone.settled(5)["errors"] == {"Rejected": 5}, "the incumbent would have answered"

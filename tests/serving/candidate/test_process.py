@@ -17,7 +17,7 @@ from misbehaving import GARBAGE
 from processes import alive, wait_for
 
 from data_foundry.config import PROJECT_ROOT
-from data_foundry.serving.candidate.process import CandidateProcess
+from data_foundry.serving.candidate.process import Asked, CandidateProcess
 from data_foundry.serving.candidate.said import CandidateFailed
 
 Start = Callable[..., CandidateProcess]
@@ -274,3 +274,42 @@ def test_when_memory_runs_out_the_kernel_takes_it_first_and_it_leaves_no_core(ca
     limits = {line[:26].strip(): line[26:].split()[0] for line in (folder / "limits").read_text().splitlines()}
     assert limits["Max core file size"] == "0"
     assert limits["Max data size"] == str(2 * 1024 * 2**20)
+
+
+def test_a_version_that_is_asked_alone_is_asked_where_no_other_was_heard_and_who_waits_is_answered_then(
+    candidate: Start,
+) -> None:
+    process = candidate("who", old="who")
+    assert process.wait_ready(30)
+
+    def pid(asked: Asked) -> int:
+        return int(asked.result(30).output.split()[0])
+
+    first = pid(process.submit("old", CALL))
+    assert pid(process.submit("old", CALL, alone=True)) == first, "it was alone"
+    both = process.submit("new", CALL), process.submit("old", CALL, alone=True), process.submit("new", CALL)
+    in_company, alone, waiting = map(pid, both)
+    assert in_company == first != alone == waiting
+    assert (process.state()["restarts"], process.state()["deaths"]) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("old", "doubtful"), [("leave", True), ("swallow", True), ("raise_error", False), ("garbage", False)]
+)
+def test_what_a_version_fails_at_may_be_anothers_doing_only_where_that_was_heard_and_could_have_done_it(
+    candidate: Start, old: str, doubtful: bool
+) -> None:
+    process = candidate("good", old=old)
+    assert process.wait_ready(30)
+    process.submit("new", CALL).result(30)
+    assert process.submit("old", CALL).exception(30).doubtful is doubtful
+    assert process.wait_ready(30)
+    assert process.submit("old", CALL, alone=True).exception(30).doubtful is False
+
+
+def test_how_long_a_version_has_had_a_call_is_told_and_of_one_that_waits_that_it_waits(candidate: Start) -> None:
+    process = candidate("hang")
+    assert process.wait_ready(30)
+    hangs, waits = process.submit("new", CALL), process.submit("new", CALL)
+    wait_for(lambda: (hangs.own_seconds or 0.0) > 0.1)
+    assert waits.own_seconds is None

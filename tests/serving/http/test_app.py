@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import logging
@@ -18,12 +19,13 @@ from fastapi.testclient import TestClient
 
 from data_foundry.errors import FoundryError
 from data_foundry.preprocessing.audio import to_16k
-from data_foundry.serving.calls import InvalidAnswer, Overloaded, TimedOut
+from data_foundry.serving.calls import InvalidAnswer, Overloaded, Starting, TimedOut
 from data_foundry.serving.http import operations
 from data_foundry.serving.http.api_keys import ApiKeys, OneKey
 from data_foundry.serving.http.app import create_app, keys_of
 from data_foundry.serving.http.calling import _Asked
 from data_foundry.serving.http.entrance import Entrance
+from data_foundry.serving.route_table import NOT_STARTED
 from tests.serving import fakes
 
 KEYS = {"Authorization": "Bearer df-ours"}
@@ -307,6 +309,18 @@ def test_what_only_ffmpeg_reads_is_refused_and_no_child_is_started(client, monke
     assert "WAV" in response.json()["error"]["message"]
 
 
+def test_a_file_that_does_not_tell_its_length_is_not_called_a_wrong_format(client):
+    flac = bytearray(fakes.audio_file(1.0, 16_000, kind="FLAC"))
+    flac[21] &= 0xF0
+    flac[22:26] = bytes(4)
+    wav = fakes.wav_header(0) + fakes.audio_file(1.0)[44:]
+    for name, file in (("flac", bytes(flac)), ("wav", wav)):
+        message = error_of(transcribe(client, file), 415, "audio_unsupported")
+        assert f"this {name} file does not tell its whole length" in message
+    webm = b"\x1aE\xdf\xa3\x80" + bytes(100)
+    assert "its format is matroska" in error_of(transcribe(client, webm), 415, "audio_unsupported")
+
+
 # --- forms
 
 
@@ -582,6 +596,23 @@ def test_stalled_uploads_of_one_key_shut_out_nobody_else(service):
     assert asyncio.run(crowd()) == (8, [200, 200], [429, 200], 200)
 
 
+@pytest.mark.parametrize("path", ["/v1/understand", "/v1/translate", "/v1/dialect", "/v1/audio/tokens", "/v1/feedback"])
+@pytest.mark.parametrize("body", [
+    b'{"text": "\xff\xfe"}', b'{"text": "a', b"[" * 15_000, b'{"text": ' + b"9" * 9000 + b"}",
+    gzip.compress(b'{"text": "a"}'),
+])  # fmt: skip
+def test_what_can_not_be_read_as_json_is_called_so_by_every_endpoint(client, path, body):
+    message = error_of(
+        client.post(path, content=body, headers={"Content-Type": "application/json"}), 400, "invalid_json"
+    )
+    assert "UTF-8" in message and "packed" in message
+
+
+def test_a_text_that_is_far_too_long_is_told_how_long_one_may_be(client):
+    message = error_of(client.post("/v1/sentiment", json={"text": "a" * 40_000}), 413, "too_large")
+    assert "KiB" in message and "at most 50 characters" in message
+
+
 # --- feedback
 
 
@@ -652,7 +683,7 @@ def test_anothers_call_is_as_unknown_as_one_that_never_was(client, service):
         for name in ("c1", "never", "ours:c1")
     ]
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
-    assert "only the gateway that answered can score it" in error_of(answers[0], 404, "call_not_found")
+    assert "not given to this key" in error_of(answers[0], 404, "call_not_found")
     error_of(
         client.post("/v1/feedback", json={"call_id": "ours/c1", "adapter": "stt", "truth": "x"}), 400, "invalid_value"
     )
@@ -667,11 +698,23 @@ def test_feedback_on_speech_finds_the_dialects_adapter_that_answered(client, ser
 
 
 def test_a_truth_that_is_no_label_is_refused_with_the_labels(client):
+    client.post("/v1/sentiment", json={"text": "ശരി"}, headers={"X-Call-Id": "c1"})
     given = {"call_id": "c1", "adapter": "sentiment", "truth": "blue"}
     assert "negative, positive" in error_of(client.post("/v1/feedback", json=given), 400, "invalid_value")
     error_of(client.post("/v1/feedback", json={**given, "task": "sentiment"}), 400, "invalid_value")
     for name in ("nothing", ""):
         error_of(client.post("/v1/feedback", json={**given, "adapter": name}), 404, "model_not_found")
+
+
+def test_a_truth_is_held_to_the_labels_of_the_adapter_that_answered(client, service, monkeypatch):
+    """A text's dialect is told by another adapter than a voice's, and either may know labels of its own, or be gone."""
+    monkeypatch.setitem(fakes.LABELS, "dialect.text", ("malabar", "travancore", "kochi"))
+    service.gateway.table["dialect"] = fakes.route("dialect", why="nothing may answer")
+    answered = client.post("/v1/dialect", json={"text": "എന്താണ്"}).json()
+    given = {"request_id": answered["request_id"], "task": "dialect"}
+    refused = error_of(client.post("/v1/feedback", json={**given, "truth": "kocchi"}), 400, "invalid_value")
+    assert "kochi" in refused and not service.gateway.truths
+    assert client.post("/v1/feedback", json={**given, "truth": "kochi"}).json()["adapter"] == "dialect.text"
 
 
 # --- readiness and models
@@ -686,8 +729,45 @@ def test_readiness_says_what_is_missing(client, service):
     assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["stt"]})
     service.gateway.table.clear()
     response = client.get("/ready")
-    assert (response.status_code, response.json()) == (503, {"ready": False, "missing": []})
+    assert (response.status_code, response.json()) == (503, {"ready": False, "missing": ["stt"]})
     assert client.get("/health").json() == {"status": "alive"}
+
+
+def test_a_gateway_is_not_ready_before_all_that_it_starts_with_is_loaded(client, service):
+    client.app.state.started = False
+    waiting = service.gateway.table.pop("nlu")
+    service.gateway.missing = ["nlu: 3fa9c0de11aa is being loaded", "tts: its files in /secret/folder are gone"]
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (503, {"ready": False, "missing": ["nlu", "tts"]})
+    service.gateway.table["nlu"] = waiting
+    service.gateway.missing[0] = NOT_STARTED
+    assert client.get("/ready").json() == {"ready": False, "missing": ["tts"]}
+    del service.gateway.missing[0]
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["tts"]})
+
+
+def test_what_is_added_later_is_loaded_while_the_gateway_stays_ready(client, service):
+    assert client.get("/ready").status_code == 200
+    service.gateway.missing = ["nlu.bank: 3fa9c0de11aa is being loaded"]
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["nlu.bank"]})
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_variant_that_is_being_loaded_is_not_called_unknown(client, service, started):
+    asked = {"text": "ശരി", "model": "nlu.bank"}
+    error_of(client.post("/v1/understand", json=asked), 404, "model_not_found")
+    if started:
+        service.gateway.missing = ["nlu.bank: 3fa9c0de11aa is being loaded"]
+        service.gateway.raises = Starting("The model of nlu.bank is being loaded.", "Come again.")
+        assert client.post("/v1/understand", json={**asked, "model": "nlu.shop"}).status_code == 404
+    else:
+        # As it looks at one adapter after another: those that it knows by now are not all.
+        service.gateway.missing = [NOT_STARTED]
+    response = client.post("/v1/understand", json=asked)
+    error_of(response, 429, "starting")
+    assert response.headers["Retry-After"]
 
 
 def test_models_are_listed_in_openais_shape(client, service):

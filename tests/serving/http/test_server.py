@@ -16,7 +16,7 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
-from data_foundry.serving.http import server
+from data_foundry.serving.http import entrance, server
 from tests.processes import wait_for
 from tests.serving import fakes
 
@@ -128,6 +128,52 @@ def test_http_that_contradicts_itself_is_no_call(gateway, connection, lie):
     assert len(gateway[0].rows) == before
 
 
+@pytest.mark.parametrize("path", [b"POST /v1/sentiment", b"GET /health"])
+def test_a_request_that_says_its_length_twice_is_refused_and_nothing_after_it_is_read(gateway, connection, path):
+    before = len(gateway[0].rows)
+    body = b'{"text": "a"}'
+    both = b"Content-Length: 200\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    connection.sendall(HEAD.replace(b"POST /v1/sentiment", path) + both + HEAD + b"Content-Length: 0\r\n\r\n")
+    answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower() and b'"code":"invalid_http"' in answer
+    assert len(gateway[0].rows) == before
+
+
+@pytest.mark.parametrize("sent", ["at once", "in pieces"])
+def test_a_head_that_is_too_long_is_refused_however_it_arrives(connection, sent):
+    head = HEAD + b"X-Long: " + b"a" * entrance.HEAD_BYTES + b"\r\n"
+    if sent == "at once":
+        connection.sendall(head + b"Content-Length: 2\r\n\r\n{}")
+    else:
+        # No more of it than is read: what is left over on closing would take the answer with it.
+        connection.sendall(head[: entrance.HEAD_BYTES])
+        connection.sendall(head[entrance.HEAD_BYTES : entrance.HEAD_BYTES + 1])
+    answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 431 ") and b'"code":"head_too_large"' in answer
+    assert b"connection: close" in answer.lower()
+
+
+def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal(connection):
+    connection.sendall(b"\x16\x03\x01 a handshake of TLS\r\n\r\n")
+    answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b'"code":"invalid_http"' in answer
+
+
+def test_what_is_answered_leaves_at_once(gateway, monkeypatch):
+    """Nagle's algorithm holds back the body of an answer until its head is acknowledged: 40 ms a call."""
+    at_once, made = [], server._Protocol.connection_made
+
+    def connection_made(protocol, transport):
+        accepted = transport.get_extra_info("socket")
+        at_once.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        made(protocol, transport)
+
+    monkeypatch.setattr(server._Protocol, "connection_made", connection_made)
+    assert httpx.get(f"{gateway[1]}/health").status_code == 200
+    assert at_once and all(at_once)
+
+
 def test_a_port_in_use_is_said_before_anything_is_loaded():
     with server.listening_socket("127.0.0.1", 0) as taken:
         taken.listen()
@@ -152,6 +198,29 @@ def test_a_service_that_can_not_start_ends_the_server(tmp_path):
     with pytest.raises(FoundryError, match="The registry is gone"):
         server.serve(Broken(fakes.settings(tmp_path)), fakes.Gate(), server.listening_socket("127.0.0.1", 0))
     assert closed == [30.0]
+
+
+def test_a_signal_that_comes_while_the_service_loads_closes_it_first_and_then_waits_for_it(tmp_path):
+    told = []
+
+    class Loading(fakes.FakeService):
+        closed = threading.Event()
+
+        def start(self):
+            wait_for(lambda: listens(address))
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert self.closed.wait(20)
+            told.append("loaded no more")
+
+        def close(self, drain_seconds=0.0):
+            told.append("closed")
+            self.closed.set()
+
+    with server.listening_socket("127.0.0.1", 0) as listening:
+        address = server.address_of(listening)
+        started = lambda: told.append("started")  # noqa: E731
+        server.serve(Loading(fakes.settings(tmp_path)), fakes.Gate(), listening, started)
+    assert told == ["closed", "loaded no more"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

@@ -200,6 +200,20 @@ def test_nobody_and_no_machine_approves_or_revokes(
     assert stands(line, version)[0] is None
 
 
+@pytest.mark.parametrize("wrong", ["Asha\nevil", "Asha\x1b[2J", "Asha\u2028evil", "Asha \u202elive", "Asha \udc80"])
+def test_what_is_no_plain_text_on_one_line_is_no_persons_name_and_no_reason(
+    line: Line, version: Version, wrong: str
+) -> None:
+    before = line.registry.history()
+    for who in ({**WHO, "actor": wrong}, {**WHO, "reason": wrong}):
+        for act in (approve, revoke, admit):
+            with pytest.raises(FoundryError, match="which is no text"):
+                act(line.settings, "nlu", version.version, **who)
+    assert line.registry.history() == before
+    joined = {"actor": " അവന്\u200dറെ മകൾ\n", "reason": "ന്\u200cമ"}
+    assert approve(line.settings, "nlu", version.version, **joined)[0].approver == "അവന്\u200dറെ മകൾ"
+
+
 def test_what_changed_while_it_was_looked_at_is_not_approved(
     line: Line, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,11 +8,13 @@ import pytest
 from trial_builders import UP, FakeGateway, Line, simulated
 
 from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
 from data_foundry.serving.admission import GATEWAY, taken_back
 from data_foundry.serving.trials.approval import approve, proposal, revoke
 from data_foundry.serving.trials.rollback import foreseen, roll_back, take_back
+from data_foundry.serving.trials.rollout import trials_of
 from data_foundry.serving.trials.trial import BASE
 
 ENOUGH = 800
@@ -72,6 +74,36 @@ def test_while_gateways_notice_at_different_times_that_files_are_gone_harm_is_fo
     assert line.now(second).stage is Stage.ROLLED_BACK and line.controller.state()["errors"] == []
 
 
+@pytest.mark.parametrize("damage", ["manifest", "all"])
+def test_harm_that_was_heard_before_the_files_of_the_replaced_version_went_counts_after_a_restart_too(
+    line: Line, damage: str
+) -> None:
+    first, second = line.version("first", *UP), line.version("second", *UP)
+    line.call(second, 60, worse=0.9)
+    folder = line.lake.folder(Layer.MODELS, f"nlu/{first.version}")
+    (folder / "manifest.json").write_bytes(b"no manifest") if damage == "manifest" else shutil.rmtree(folder)
+    assert line.trial(second).incumbent == BASE
+    restarted = line.another()
+    restarted.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK and restarted.state()["errors"] == []
+    (entry,) = (each for each in line.registry.history() if each.to_stage == "rolled_back")
+    assert f"compared with {first.version}" in entry.reason
+
+
+def test_a_gateway_that_ran_all_along_and_one_that_was_restarted_judge_the_same_trials(line: Line) -> None:
+    first, second = line.version("first", *UP), line.version("second", *UP)
+    line.call(second, 20)
+    line.controller.tick()
+    (line.lake.folder(Layer.MODELS, f"nlu/{first.version}") / "manifest.json").unlink()
+    line.call(second, 30)
+    restarted = line.another()
+    for controller in (line.controller, restarted):
+        controller.tick()
+    told = restarted.state()["trials"]
+    assert told == line.controller.state()["trials"] == trials_of(line.settings)
+    assert [(each["incumbent"], each["pairs"]) for each in told] == [(first.version, 20), (BASE, 30)]
+
+
 @pytest.mark.parametrize("missing", ["manifest.json", "adapter/adapter_model.safetensors", ""])
 def test_harm_in_production_is_found_against_the_base_where_the_files_of_the_replaced_version_are_gone(
     line: Line, missing: str
@@ -97,7 +129,7 @@ def test_harm_that_was_noted_is_told_as_what_stands_at_every_look(line: Line) ->
         line.controller.tick()
         told = line.told(second)
         assert told["act"] == "note" and str(told["decision"]).endswith(f"noted at {note.at}")
-    assert line.gateway.refreshed == 0 and line.controller.state()["errors"] == []
+    assert line.gateway.looks == 0 and line.controller.state()["errors"] == []
 
 
 def test_harm_that_was_noted_at_a_stage_bars_the_way_up_from_it_whatever_comes_to_be_the_incumbent(line: Line) -> None:
@@ -122,15 +154,65 @@ def test_a_rollback_does_not_bring_back_what_a_person_revoked(line: Line) -> Non
     line.controller.tick()
     revoke(line.settings, "nlu", first.version, actor="Ravi", reason="unsafe answers")
     second = line.version("second", *UP)
-    plan = foreseen(line.lake, line.registry, second)
+    plan = foreseen(line.settings, line.registry, second)
     assert plan.restored is None and plan.serves == BASE
     assert plan.not_restored == f"nlu/{first.version} can't serve again: Ravi revoked its approval: unsafe answers"
     assert roll_back(line.settings, second, **AGAINST).serves == BASE and line.now(first).stage is Stage.RETIRED
 
 
+@pytest.mark.parametrize("lapsed", ["retired", "expired", "retired and expired"])
+def test_a_person_bars_what_retired_or_whose_approval_expired_and_a_rollback_does_not_bring_it_back(
+    line: Line, lapsed: str
+) -> None:
+    first = line.version("first", *UP[:2])
+    given, _ = approve(line.settings, "nlu", first.version, **WHO)
+    line.call(first, ENOUGH)
+    line.controller.tick()
+    second = line.version("second", *UP) if "retired" in lapsed else None
+    if "expired" in lapsed:
+        line.change("rollout", approval_days=1e-9)
+    taken = revoke(line.settings, "nlu", first.version, actor="Ravi", reason="unsafe answers")
+    assert (taken.hash, taken.approver) == (given.hash, "Asha")
+    with pytest.raises(FoundryError, match="no approval to revoke: Ravi revoked"):
+        revoke(line.settings, "nlu", first.version, actor="Ravi", reason="unsafe answers")
+    second = second or line.version("second", *UP)
+    assert roll_back(line.settings, second, **AGAINST).serves == BASE and line.now(first).stage is Stage.RETIRED
+
+
+@pytest.mark.parametrize("heads", [True, False])
+@pytest.mark.parametrize("stages", [UP, UP[:1]], ids=lambda stages: stages[-1])
+def test_a_rollback_says_that_nobody_answers_where_the_base_can_not_do_the_task(
+    line: Line, stages: tuple[Stage, ...], heads: bool
+) -> None:
+    line.change("serving", stand_in_heads=heads)
+    version = line.version("first", *stages, head=True)
+    line.version("never heard", head=True)
+    for done in (foreseen(line.settings, line.registry, version), roll_back(line.settings, version, **AGAINST)):
+        assert done.serves == (BASE if heads else None)
+        assert ("can't do its task" in done.not_served) is not heads
+        assert done.as_json()["not_served"] == (done.not_served or None)
+
+
+def test_a_backup_that_fails_does_not_make_a_rollback_look_failed(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = settings.storage.model_copy(update={"backup_enabled": True})
+    line = Line(settings.model_copy(update={"storage": storage}))
+    first, second = line.version("first", *UP), line.version("second", *UP)
+    # What lies in the backup's place is no folder, which is no disk's fault either.
+    backup = line.lake.base_path / "backup"
+    shutil.rmtree(backup)
+    backup.write_text("a file")
+    line.call(second, 60, worse=0.9)
+    line.controller.tick()
+    assert line.now(first).stage is Stage.PRODUCTION and line.controller.state()["errors"] == []
+    assert line.gateway.looks == 1 and "backup is not up to date" in caplog.text
+    assert roll_back(line.settings, line.now(first), **AGAINST).serves == BASE
+
+
 def test_weights_that_were_taken_back_are_so_when_they_come_again_after_others(line: Line) -> None:
     version = line.version("second", Stage.SHADOW)
-    take_back(line.lake, line.registry, version, actor=GATEWAY, reason="harm", evidence={})
+    take_back(line.settings, line.registry, version, actor=GATEWAY, reason="harm", evidence={})
 
     def register(artefact_hash: str) -> None:
         line.registry.register(

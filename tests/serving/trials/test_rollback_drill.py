@@ -24,6 +24,7 @@ from data_foundry.finetuning.versions.registry import Stage, Version
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.records import AIEngine
 from data_foundry.serving import placement
+from data_foundry.serving.calls import Answer
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.trials.approval import approve
 from data_foundry.serving.trials.trial import BASE
@@ -107,6 +108,10 @@ def hash_of(tensors: dict[str, Any]) -> str:
     return hashlib.sha256(b"".join(name.encode() + values for name, values in parts)).hexdigest()
 
 
+def asked(gateway: Gateway, call_id: str) -> Answer:
+    return gateway.submit(TOPIC, call_id, {"text": tiny_bases.SENTENCES[0]}).result(60)
+
+
 class Callers(threading.Thread):
     """Calls that never pause; what was answered by which version, and what failed."""
 
@@ -119,7 +124,7 @@ class Callers(threading.Thread):
     def run(self) -> None:
         while not self.hanging_up.wait(0.002):
             try:
-                answer = self.gateway.answer(TOPIC, f"call {len(self.answered)}", {"text": tiny_bases.SENTENCES[0]})
+                answer = asked(self.gateway, f"call {len(self.answered)}")
                 self.answered.append((answer.version, answer.confidence))
             except Exception as error:
                 self.failed.append(error)
@@ -138,16 +143,19 @@ def test_after_harm_in_production_the_old_weights_serve_again_and_no_call_fails(
         """By the whole way up: shadow, calls, staging, calls and a person's word, production."""
         line.registry.transition(TOPIC, version.version, Stage.SHADOW, actor="phase4", reason="passed its gates")
         for stage in (Stage.STAGING, Stage.PRODUCTION):
-            gateway.refresh()
+            gateway.look()
+            gateway.wait()
             line.call(version, ENOUGH)
             if stage is Stage.PRODUCTION:
                 approve(line.settings, TOPIC, version.version, **who)
             line.controller.tick()
+            gateway.wait()
             assert line.now(version).stage is stage, line.told(version)
 
     first, second = train(line, tmp_path, "first", 0.5), train(line, tmp_path, "second", 2.0)
     assert hash_of_files(line, first) != hash_of_files(line, second)
     gateway.start()
+    gateway.wait()
     produce(first)
     assert hash_in_memory(gateway) == hash_of_files(line, first)
     callers = Callers(gateway)
@@ -160,12 +168,13 @@ def test_after_harm_in_production_the_old_weights_serve_again_and_no_call_fails(
         assert line.now(second).stage is Stage.PRODUCTION
         line.call(second, BOUND, first=300, failing=1.0)
         line.controller.tick()
+        gateway.wait()
         assert line.now(second).stage is Stage.ROLLED_BACK and line.now(first).stage is Stage.PRODUCTION
         assert (gateway.ready(), line.controller.state()["errors"]) == ([], [])
         assert hash_in_memory(gateway) == hash_of_files(line, first)
     finally:
         callers.hang_up()
-    again = gateway.answer(TOPIC, "after", {"text": tiny_bases.SENTENCES[0]})
+    again = asked(gateway, "after")
     assert again.version == first.version and callers.failed == []
     said = dict(callers.answered)
     assert set(said) <= {first.version, second.version}
@@ -181,13 +190,15 @@ def test_what_a_damaged_predecessor_can_not_do_the_base_does(line: Line, gateway
         for stage in up:
             line.registry.transition(TOPIC, version.version, stage, actor="a test", reason="on")
     gateway.start()
+    gateway.wait()
     assert hash_in_memory(gateway) == hash_of_files(line, second)
     path = line.lake.base_path / "models" / TOPIC / first.version / "adapter" / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[::-1])
     line.call(second, BOUND, worse=1.0)
     line.controller.tick()
+    gateway.wait()
     assert line.now(second).stage is Stage.ROLLED_BACK and line.now(first).stage is Stage.RETIRED
-    assert gateway.answer(TOPIC, "after", {"text": tiny_bases.SENTENCES[0]}).version == BASE
+    assert asked(gateway, "after").version == BASE
 
 
 def test_a_rollback_by_hand_reaches_a_gateway_that_runs_at_its_next_look(
@@ -200,8 +211,9 @@ def test_a_rollback_by_hand_reaches_a_gateway_that_runs_at_its_next_look(
             line.registry.transition(TOPIC, version.version, stage, actor="a test", reason="on")
     gateway = Gateway(line.settings, only=(TOPIC,), store=line.store)
     gateway.start()
+    gateway.wait()
     try:
-        assert gateway.answer(TOPIC, "before", {"text": tiny_bases.SENTENCES[0]}).version == second.version
+        assert asked(gateway, "before").version == second.version
         words = ["rollback", TOPIC, "--actor", "Asha", "--reason", "callers complained"]
         assert command.main([*words, "--base-path", str(line.lake.base_path)]) == 0
         assert f"nlu/{first.version} answers callers again" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,11 +15,14 @@ from processes import wait_for
 from trial_builders import UP, FakeGateway, Line, simulated
 
 from data_foundry.config import Settings
+from data_foundry.finetuning.versions import registry
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.lake import Layer
 from data_foundry.serving.admission import GATEWAY, taken_back
 from data_foundry.serving.trials import rollout
 from data_foundry.serving.trials.approval import approve, revoke
+from data_foundry.serving.trials.decision import COUNTING
 from data_foundry.serving.trials.rollout import trials_of
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.store import TrialStore
@@ -53,14 +57,13 @@ def test_a_harmless_candidate_goes_up_by_calls_and_to_production_by_a_persons_wo
     line.call(second, ENOUGH)
     line.controller.tick()
     assert line.now(second).stage is Stage.STAGING and line.gateway.probed == [("nlu", second.version)]
-    assert line.gateway.refreshed == 1
+    assert line.gateway.looks == 1
     line.controller.tick()
     assert line.told(second)["waits_for"] == "no call was heard by both versions", "another stage begins anew"
     line.call(second, ENOUGH)
     line.controller.tick()
     told = line.told(second)
     assert line.now(second).stage is Stage.STAGING and told["waits_for"] == "approval"
-    assert told["command"] == f"python -m data_foundry approve nlu/{second.version} --actor WHO --reason WHY"
     given, _ = approve(line.settings, "nlu", second.version, **WHO)
     line.controller.tick()
     assert line.now(second).stage is Stage.PRODUCTION and line.now(first).stage is Stage.RETIRED
@@ -89,7 +92,7 @@ def test_harm_of_any_kind_takes_a_version_back_from_any_stage_within_the_bound(
     assert entry.actor == GATEWAY and entry.evidence["trial"]["judgement"]["verdict"] == "fail"
     assert entry.evidence["artefact_hash"] == second.artefact_hash
     assert entry.reason.startswith(f"rolled back: it did harm in {stages[-1]}, compared with {first.version}: ")
-    assert line.registry.verify_history() == [] and line.gateway.refreshed == 1
+    assert line.registry.verify_history() == [] and line.gateway.looks == 1
     line.controller.tick()
     assert line.controller.state()["errors"] == [] and line.gateway.probed == []
 
@@ -464,3 +467,134 @@ def test_two_gateways_agree_on_the_trials_that_stand(line: Line) -> None:
         ("stt", Stage.PRODUCTION, False),
     ]  # fmt: skip
     assert found[0].incumbent == found[1].incumbent == found[2].candidate and found[3].incumbent == "base"
+
+
+def backlog(line: Line, version: Version, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Keep more of a harmless version's calls than one look counts; return how many looks count all of them."""
+    monkeypatch.setattr(rollout, "ROUND", 200)
+    line.call(version, ENOUGH)
+    return 2 * ENOUGH // rollout.ROUND
+
+
+def test_what_is_kept_is_counted_in_rounds_and_promotes_nothing_before_all_of_it_is(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.change("rollout", min_calls=1, max_quality_loss=0.9, max_error_increase=0.9)
+    second = line.version("second", Stage.SHADOW)
+    for look in range(1, backlog(line, second, monkeypatch) + 1):
+        line.controller.tick()
+        told = line.told(second)
+        assert told["pairs"] == told["losses"] == look * rollout.ROUND // 2
+        assert told["waits_for"] == COUNTING and line.gateway.probed == []
+    assert told["judgement"]["verdict"] == "pass", "what was counted of it would do"  # type: ignore[index]
+    line.controller.tick()
+    assert line.now(second).stage is Stage.STAGING and len(line.gateway.probed) == 1
+
+
+def test_harm_is_found_while_another_trial_has_more_to_count_and_nothing_is_promoted_meanwhile(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stt, sentiment = Line(line.settings, "stt"), Line(line.settings, "sentiment")
+    second, third = line.version("second", Stage.SHADOW), stt.version("third", *UP)
+    looks = backlog(line, second, monkeypatch)
+    stt.call(third, BOUND, failing=1.0)
+    fourth = sentiment.version("fourth", Stage.SHADOW)
+    sentiment.change("rollout", min_calls=1, max_quality_loss=0.5, max_error_increase=0.5)
+    sentiment.call(fourth, 90)
+    line.controller = sentiment.controller
+    line.controller.tick()
+    assert stt.now(third).stage is Stage.ROLLED_BACK and line.told(second)["pairs"] == 100
+    assert sentiment.told(fourth)["waits_for"] == COUNTING
+    for _ in range(looks):
+        assert sentiment.now(fourth).stage is Stage.SHADOW
+        line.controller.tick()
+    assert sentiment.now(fourth).stage is Stage.STAGING
+
+
+def test_harm_in_the_first_round_of_what_is_kept_is_acted_on_at_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = line.version("second", Stage.SHADOW)
+    line.call(second, BOUND, first=ENOUGH, failing=1.0)
+    backlog(line, second, monkeypatch)
+    line.controller.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK
+    entry = line.registry.history("nlu", second.version)[-1]
+    assert entry.evidence["trial"]["pairs"] + entry.evidence["trial"]["losses"] == rollout.ROUND
+
+
+def test_the_thread_does_not_wait_for_its_next_turn_while_more_is_kept_than_a_round(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.change("serving", poll_seconds=3600.0)
+    second = line.version("second", Stage.SHADOW)
+    backlog(line, second, monkeypatch)
+    line.controller.tick()
+    line.controller.start()
+    try:
+        wait_for(lambda: line.now(second).stage is Stage.STAGING)
+    finally:
+        line.controller.close()
+
+
+def test_a_look_at_a_registry_that_did_not_change_reads_no_history(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.version("first", *UP)
+    second = line.version("second", *UP)
+    read = []
+    entries = registry.read_entries
+
+    def counted(*given: Any) -> Iterator[HistoryEntry]:
+        for entry in entries(*given):
+            read.append(entry)
+            yield entry
+
+    monkeypatch.setattr(registry, "read_entries", counted)
+    line.controller.tick()
+    assert read and line.told(second)["pairs"] == 0
+    read.clear()
+    line.call(second, BOUND // 2)
+    read.clear()
+    for _ in range(3):
+        line.controller.tick()
+    assert line.told(second)["pairs"] == BOUND // 2 and read == []
+
+
+@pytest.mark.parametrize("moved", ["promoted", "taken back"])
+def test_a_probe_that_failed_because_the_version_was_moved_meanwhile_is_no_warning(
+    line: Line, moved: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = line.version("second", Stage.SHADOW)
+    line.call(second, ENOUGH)
+    other = line.another()
+
+    class Late(FakeGateway):
+        def probe(self, adapter: str, version: str) -> tuple[bool, str]:
+            if moved == "promoted":
+                other.tick()
+            else:
+                line.registry.roll_back("nlu", version, actor="Asha", reason="not that one")
+            return False, "0 of 3 calls answered: closed"
+
+    line.controller = line.another(Late())
+    line.controller.tick()
+    assert line.now(second).stage is (Stage.STAGING if moved == "promoted" else Stage.ROLLED_BACK)
+    assert str(line.told(second)["decision"]).startswith("somebody else was first")
+    assert line.controller.state()["errors"] == [] and "kept from" not in caplog.text
+
+
+def test_a_version_that_comes_to_a_stage_twice_in_one_second_is_tried_anew(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_foundry.finetuning.versions.registry_history.now", lambda: "2099-01-01T00:00:00Z")
+    second = line.version("second", Stage.SHADOW)
+    before = line.trial(second)
+    line.call(second, BOUND, failing=1.0)
+    line.controller.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK
+    line.registry.transition("nlu", second.version, Stage.SHADOW, actor="Asha", reason="heard again")
+    again = line.trial(second)
+    assert again.since == before.since and again.id != before.id
+    line.registry.note("nlu", second.version, actor="Asha", reason="a word on it")
+    assert line.trial(second) == again, "what moves nothing begins nothing"
+    line.controller.tick()
+    assert line.now(second).stage is Stage.SHADOW and line.told(second)["pairs"] == 0

@@ -49,14 +49,14 @@ class FakeGateway:
 
     answers: bool = True
     probed: list[tuple[str, str]] = field(default_factory=list)
-    refreshed: int = 0
+    looks: int = 0
 
     def probe(self, adapter: str, version: str) -> tuple[bool, str]:
         self.probed.append((adapter, version))
         return self.answers, "3 of 3 calls answered" if self.answers else "0 of 3 calls answered"
 
-    def refresh(self) -> None:
-        self.refreshed += 1
+    def look(self) -> None:
+        self.looks += 1
 
 
 class Line:

@@ -94,16 +94,46 @@ def test_labels_are_those_of_the_version_that_answers_and_inputs_those_of_all_ca
         ("v1", "label"): Counter(a=150, b=150), ("v1", "characters"): Counter({"3": 300}),
         ("base", "label"): Counter(a=900), ("base", "characters"): Counter({"3": 900}),
     }  # fmt: skip
-    by_name = {entry["feature"]: entry for entry in drift("text-classification", shapes, "v1", reference, None)}
+    by_name = {entry["feature"]: entry for entry in drift("text-classification", shapes, "v1", "v1", reference, None)}
     assert by_name["label"]["calls"] == 300 and by_name["label"]["verdict"] == "steady"
     assert by_name["characters"]["calls"] == 1200
     assert by_name["malayalam_ratio"]["verdict"] == "not_judged"
-    swung = drift("text-classification", shapes, "base", reference, None)
+    swung = drift("text-classification", {("v1", "label"): Counter(a=900)}, "v1", "v1", reference, None)
     assert worst(swung) == "shifted" and worst([]) == "not_judged"
 
 
+def test_what_the_base_answers_is_not_judged_against_the_training_rows_of_a_candidate():
+    reference = {"rows": 400, "clips": 0, "shapes": {"label": {"a": 200, "b": 200}, "characters": {"3": 400}}}
+    shapes = {("base", "label"): Counter(a=900), ("base", "characters"): Counter({"3": 900})}
+    label, characters = (
+        next(entry for entry in drift("text-classification", shapes, "base", "v1", reference, None)
+             if entry["feature"] == name)
+        for name in ("label", "characters")
+    )  # fmt: skip
+    assert (label["verdict"], label["psi"], label["answered_by"], label["calls"]) == ("not_judged", None, "base", 900)
+    assert label["reason"] == "base answered these; the training rows are those of v1"
+    assert (characters["verdict"], characters["answered_by"]) == ("steady", None)
+
+
+def test_transcripts_are_those_of_the_version_that_answers_and_a_shift_names_whose_words_they_are():
+    reference = {"rows": 400, "clips": 300, "shapes": {"characters": {"3": 400}, "seconds": {"3": 400}}}
+    shapes = {
+        ("v1", "characters"): Counter({"6": 300}), ("v1", "seconds"): Counter({"3": 300}),
+        ("base", "characters"): Counter({"3": 900}), ("base", "seconds"): Counter({"3": 900}),
+    }  # fmt: skip
+    found = {each["feature"]: each for each in drift("speech-to-text", shapes, "v1", "v1", reference, None)}
+    assert (found["characters"]["calls"], found["seconds"]["calls"]) == (300, 1200)
+    assert found["characters"]["verdict"] == "shifted" and "of transcripts" in found["characters"]["meaning"]
+    assert found["characters"]["expected"].startswith("told by what v1 wrote, not by what was said: ")
+    assert "headlines" not in found["characters"]["expected"]
+    own = drift("speech-to-text", shapes, "base", "v1", reference, None)
+    assert next(each for each in own if each["feature"] == "characters")["verdict"] == "not_judged"
+
+
 def test_without_a_reference_nothing_is_judged_and_the_calls_are_told():
-    found = drift("text-to-text", {("base", "characters"): Counter({"2": 500})}, "base", None, "its rows are gone")
+    found = drift(
+        "text-to-text", {("base", "characters"): Counter({"2": 500})}, "base", "v1", None, "its rows are gone"
+    )
     assert [entry["verdict"] for entry in found] == ["not_judged"] * 2
     assert found[0]["calls"] == 500 and found[0]["reason"] == "no reference: its rows are gone"
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -12,6 +14,7 @@ from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.watch.reference import reference_key
 from data_foundry.serving.watch.tallies import TallyReader
+from data_foundry.serving.watch.traffic import NOT_THE_MODELS
 from data_foundry.serving.watch.watcher import Watcher
 from tests.serving.watch.calls import answer, gold, registered, trained
 
@@ -39,7 +42,7 @@ def exposed(settings, lake):
     rows = [{"row_id": str(n), "text": "ബിൽ", "label": "a", "label_kind": "intent"} for n in range(60)]
     model = trained(lake, "nlu", "v1", gold(lake, "nlu", rows), "text-classification")
     trials = standing_trials(Registry(lake))
-    counts = {"chosen": 7, "mirrored": 5, "answered": 3, "timed_out": 1, "errors": {"died": 1}, "waiting": 0}
+    counts = {"chosen": 7, "mirrored": 5, "answered": 3, "timed_out": 1, "errors": {"died": 1}, "waiting": 6}
     mirror = {"trial": trials[0].id, "stage": "staging", "candidate": "v1", **counts, "dropped": {"queue_full": 2}}
     mirror["restarts"] = 4
     state = {"adapters": {"nlu": {"in_flight": 2, "waiting": 1, "trials": [mirror]}}, "missing": []}
@@ -80,6 +83,79 @@ def test_each_query_of_the_dashboard_names_metrics_and_labels_that_are_exposed(e
             assert wanted <= own, f"{metric} has {own}, asked for {wanted}"
 
 
+def query_of(title):
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return next(panel for panel in panels if panel["title"] == title)["targets"][0]["expr"]
+
+
+def test_the_share_of_failed_calls_leaves_out_exactly_what_is_not_the_models():
+    (left_out,) = set(re.findall(r'kind!~"([^"]*)"', query_of("Failed calls, share")))
+    assert all(re.fullmatch(left_out, kind) for kind in (*NOT_THE_MODELS, "rejected:too_long"))
+    assert not any(re.fullmatch(left_out, kind) for kind in ("timed_out", "RuntimeError", "starting_over"))
+
+
+SERIES = {
+    'data_foundry_traffic_share{adapter="idle", version="base"}': "1+0x40",
+    'data_foundry_calls_total{adapter="idle", version="base"}': "7+0x40",
+    'data_foundry_traffic_share{adapter="fails", version="base"}': "1+0x40",
+    'data_foundry_failures_total{adapter="fails", version="base", kind="RuntimeError"}': "0+6x40",
+    'data_foundry_traffic_share{adapter="answers", version="base"}': "0.95+0x40",
+    'data_foundry_traffic_share{adapter="answers", version="v1"}': "0.05+0x40",
+    'data_foundry_calls_total{adapter="answers", version="base"}': "0+6x40",
+    'data_foundry_calls_total{adapter="answers", version="v1"}': "0+2x40",
+    'data_foundry_traffic_share{adapter="both", version="base"}': "1+0x40",
+    'data_foundry_calls_total{adapter="both", version="base"}': "0+6x40",
+    'data_foundry_failures_total{adapter="both", version="base", kind="timed_out"}': "0+2x40",
+    'data_foundry_failures_total{adapter="both", version="base", kind="starting"}': "0+9x40",
+    'data_foundry_failures_total{adapter="both", version="none", kind="rejected:too_long"}': "0+9x40",
+}
+"""By the minute: adapters that nobody calls, that only fail, that only answer, and that do both and refuse callers."""
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, of Prometheus, is not installed")
+def test_prometheus_reads_a_whole_failure_as_all_and_no_failure_as_none(tmp_path):
+    query = query_of("Failed calls, share").replace("$adapter", ".*").replace("$__rate_interval", "5m")
+    wanted = {"fails": 1.0, "answers": 0.0, "both": 0.25}
+    expected = [{"labels": f'{{adapter="{name}"}}', "value": share} for name, share in wanted.items()]
+    test = {
+        "rule_files": [],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
+                "promql_expr_test": [{"expr": query, "eval_time": "30m", "exp_samples": expected}],
+            }
+        ],
+    }
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps(test), encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, of Prometheus, is not installed")
+def test_prometheus_parses_every_query_of_the_dashboard(tmp_path):
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    rules = [
+        {"record": f"panel:{n}", "expr": query.replace("$adapter", ".*").replace("$__rate_interval", "5m")}
+        for n, query in enumerate(queries)
+    ]
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}), encoding="utf-8")
+    done = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, of Prometheus, is not installed")
+def test_prometheus_own_linter_finds_no_fault_with_the_metrics(settings):
+    watcher = Watcher(settings)
+    watcher._metrics.answered("nlu", "base", 0.1, 0.1, None)
+    watcher._metrics.failed("nlu", "base", "timed_out")
+    done = subprocess.run(["promtool", "check", "metrics"], input=watcher.metrics()[0], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_metric_is_on_the_dashboard(exposed):
     text = DASHBOARD.read_text(encoding="utf-8")
     for name in exposed:
@@ -102,6 +178,7 @@ def test_a_trials_evidence_and_a_shadows_counts_are_exposed_as_they_were_told(ex
     e_values = {labels["question"]: value for labels, value in exposed["data_foundry_trial_log10_e_value"]}
     assert e_values == {"harm": pytest.approx(0.8686), "safety": pytest.approx(-0.4343)}
     outcomes = {labels["outcome"]: value for labels, value in exposed["data_foundry_shadow_calls_total"]}
-    assert outcomes == {"answered": 3, "timed_out": 1, "errors": 1, "dropped": 2, "waiting": 0}
+    assert outcomes == {"answered": 3, "timed_out": 1, "errors": 1, "dropped": 2}
+    assert exposed["data_foundry_shadow_waiting"] == [({"adapter": "nlu", "version": "v1", "stage": "staging"}, 6)]
     shares = {labels["version"]: value for labels, value in exposed["data_foundry_traffic_share"]}
     assert {version: share for version, share in shares.items() if version == "v1"} == {"v1": 0.05}

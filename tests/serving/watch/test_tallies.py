@@ -12,7 +12,14 @@ import pytest
 
 from data_foundry.config import PROJECT_ROOT
 from data_foundry.errors import FoundryError
-from data_foundry.serving.watch.tallies import FLUSH_SECONDS, KEEP_MINUTES, TallyReader, TallyWriter, tallies_path
+from data_foundry.serving.watch.tallies import (
+    FLUSH_SECONDS,
+    KEEP_GATEWAY_HOURS,
+    KEEP_MINUTES,
+    TallyReader,
+    TallyWriter,
+    tallies_path,
+)
 
 NOW = 1_800_000_030.0
 MINUTE = int(NOW // 60)
@@ -45,6 +52,40 @@ def test_calls_are_added_up_over_gateways_and_a_row_written_twice_counts_once(la
     (found,) = TallyReader(lake).by_minute(MINUTE).values()
     assert (found.calls, found.fallbacks, found.failures) == (5, 1, {"timed_out": 1})
     assert sum(found.latencies.values()) == 5
+
+
+@pytest.mark.parametrize("minutes", [3, 90])
+def test_a_call_counted_into_a_minute_that_was_written_long_ago_is_added_to_it(lake, writer, minutes):
+    one = writer("a")
+    for _ in range(100):
+        one.answered("stt", "v1", NOW, 10, False)
+        one.shape("stt", "v1", "snr", NOW, "3")
+    one.flush(NOW)
+    later = NOW + 60 * minutes
+    one.answered("stt", "v1", later, 10, False)
+    one.flush(later)
+    one.flush(later + 2)
+    # The clock went back, or a call waited so long to be counted.
+    for _ in range(2):
+        one.answered("stt", "v1", NOW, 10, False)
+        one.shape("stt", "v1", "snr", NOW, "3")
+        one.flush(later + 4)
+        one.flush(later + 6)
+    found = TallyReader(lake).by_minute(0)
+    assert found["stt", "v1", MINUTE].calls == 102 and sum(found["stt", "v1", MINUTE].latencies.values()) == 102
+    assert sum(tally.calls for tally in found.values()) == 103
+    assert TallyReader(lake).shapes(0) == {("stt", "v1", "snr"): {"3": 102}}
+
+
+def test_a_look_reads_the_gateways_that_run_and_the_latest_that_ended_and_no_others(lake, writer):
+    for n in range(30):
+        writer(f"ended{n}").close(NOW - 3600 + n)
+    writer("replay", source="replay").flush(NOW - 1)
+    writer("runs").flush(NOW)
+    names = [heard.gateway for heard in TallyReader(lake).gateways(NOW - 10, live=3)]
+    assert names == ["ended28", "ended29", "replay", "runs"]
+    writer("last").fold(NOW + (KEEP_GATEWAY_HOURS + 2) * 3600)
+    assert TallyReader(lake).gateways() == []
 
 
 def test_a_replay_is_told_apart_from_callers(lake, writer):

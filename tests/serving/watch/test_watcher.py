@@ -115,7 +115,8 @@ def test_the_reference_is_computed_once_and_the_drift_told_against_it(settings, 
             assert time.monotonic() < until
             time.sleep(0.05)
     drift = next(entry for entry in health(settings)["adapters"] if entry["adapter"] == "nlu")["drift"]
-    assert drift["reference"] == {"version": "1f2e3d4c5b6a", "rows": 100, "clips": 0} and drift["verdict"] == "shifted"
+    assert drift["reference"] == {"version": "1f2e3d4c5b6a", "stage": "production", "rows": 100, "clips": 0}
+    assert drift["verdict"] == "shifted"
     by_name = {entry["feature"]: entry for entry in drift["features"]}
     assert by_name["label"]["labels"] == ["billing", "outage"] and by_name["label"]["live"] == [150, 150]
     found = samples(watcher)

@@ -4,81 +4,24 @@
 
 const EVERY = 2000;
 const STALE = 10000;
+const SILENT = "The gateway does not answer.";
 const KEYLESS = "asks for an API key";
 const RECENT = 12; // entries of the history that are not folded away
-const SVG = "http://www.w3.org/2000/svg";
 const DRAWN = new Map(); // what each part was drawn from, so that only what changed is drawn anew
 let answered = null; // when the gateway last answered
+let serve = null; // the command that starts it, as it said
 let timer = 0;
 
-const byId = (id) => document.getElementById(id);
-
-function el(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
-}
-
-function svg(kind, width, height, said, ...shapes) {
-  const node = document.createElementNS(SVG, "svg");
-  node.setAttribute("class", kind);
-  node.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  node.setAttribute("preserveAspectRatio", "none");
-  node.setAttribute("role", "img");
-  node.setAttribute("aria-label", said);
-  node.append(...shapes.flat());
-  return node;
-}
-
-function shape(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-const rect = (x, y, width, height, kind) => shape("rect", { x, y, width: Math.max(0, width), height: Math.max(0, height), class: kind });
-const line = (x, y, kind, top = 0) => shape("line", { x1: x, x2: x, y1: top, y2: y, class: kind });
-
-// Numbers as people read them.
-const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`);
-const whole = (count) => (count === null || count === undefined ? "–" : count.toLocaleString("en"));
-const signed = (value, digits) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-const short = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(ms >= 10000 ? 0 : 1)} s` : `${ms >= 100 ? Math.round(ms) : ms.toFixed(ms >= 10 ? 0 : 1)} ms`);
-
-function latency(bounds) {
-  if (!bounds) return "–";
-  if (bounds.at_most === null) return `over ${short(bounds.above)}`;
-  const [low, high] = [short(bounds.above), short(bounds.at_most)];
-  const unit = high.slice(high.indexOf(" "));
-  return low.endsWith(unit) ? `${low.slice(0, low.indexOf(" "))}–${high}` : `${low}–${high}`;
-}
-
-function since(iso) {
-  if (!iso) return "–";
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
-  if (seconds < 90) return `${Math.round(seconds)} s ago`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86400)} days ago`;
-}
-
-const when = (iso) => (iso ? new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–");
-
-const GOOD = { production: "good", pass: "good", steady: "good", staging: "warn", drifting: "warn", hold: "blue", shadow: "blue",
-  shifted: "warn", fail: "bad", rolled_back: "bad" };
-const SAID = { rolled_back: "rolled back", not_judged: "not judged", none: "not heard", hold: "holds", pass: "passes", fail: "does harm" };
-const badge = (word) => el("span", { class: `badge ${GOOD[word] || ""}` }, SAID[word] || word);
-const version = (name) => el("span", { class: "version" }, name);
-
-// What answers callers; a stage that nobody hears says nothing of that.
+// How far the furthest version is, and who answers callers where that is not it.
 function standing(entry) {
-  if (["production", "staging", "shadow", "rolled_back"].includes(entry.stage)) return badge(entry.stage);
-  return el("span", { class: "badge" }, entry.not_served ? "not served" : "base answers");
+  const stage = ["production", "staging", "shadow", "rolled_back"].includes(entry.stage) ? badge(entry.stage) : null;
+  if (entry.not_served) return [stage, el("span", { class: "badge bad" }, "nobody answers")];
+  return [stage, entry.stage !== "production" && el("span", { class: "badge" }, `${entry.answering} answers`)];
 }
 
-const heard = (entry) => entry.traffic.day.calls > 0 || entry.trials.length > 0;
+// What was refused at the door was a call, too.
+const came = (span) => span.calls + span.refused;
+const heard = (entry) => came(entry.traffic.day) > 0 || entry.trials.length > 0;
 
 // One adapter.
 function card(entry) {
@@ -86,10 +29,20 @@ function card(entry) {
     el("header", {},
       el("h3", { id: `a-${entry.adapter}` }, entry.adapter), standing(entry),
       el("span", { class: "muted" }, entry.title || "")),
-    entry.not_served && el("p", { class: "notice warn" }, `Not served: ${entry.not_served}`),
+    entry.not_served && el("p", { class: "notice bad" }, `Callers are refused, nobody answers them: ${entry.not_served}`),
     entry.error && el("p", { class: "notice bad" }, entry.error),
-    heard(entry) ? sides(entry) : el("p", { class: "muted clip" }, entry.reason),
+    entry.taken_back && takenBack(entry),
+    !heard(entry) && el("p", { class: "muted" }, "No calls in 24 h."),
+    entry.stage === "none" && (entry.not_served || !heard(entry)) && el("p", { class: "muted clip" }, `Of the latest version: ${entry.reason}`),
+    heard(entry) && sides(entry),
     versions(entry));
+}
+
+function takenBack(entry) {
+  const { version: name, since: at, reason } = entry.taken_back;
+  return el("p", { class: "notice warn" }, version(name), ` was rolled back ${since(at)}: ${reason.replace(/\.$/, "")}. `,
+    el("strong", {}, entry.answering ? `${entry.answering} answers callers.` : "Nobody answers callers."),
+    " It is heard again only when a person admits it anew.");
 }
 
 // Trials beside the rest, where there are some; drift takes their place otherwise.
@@ -110,26 +63,33 @@ function traffic(entry) {
   });
   const said = entry.shares.map((share) => `${share.version} ${share.role} ${percent(share.share, 0)}`).join(", ");
   const hour = entry.traffic.hour;
-  const rows = entry.shares.map((share) => {
+  const rows = entry.shares.filter((share) => share.share > 0 || share.role !== "base").map((share) => {
     const figures = entry.traffic.versions[share.version];
-    const ms = figures ? figures.milliseconds : {};
-    const role = share.role === "shadow" ? `hears ${percent(share.hears, 0)}, answers nobody` : `${share.role === "base" ? "" : `${share.role}, `}${share.share === 0 ? "answers nobody" : `asked ${percent(share.share, 0)}, answered ${whole(share.answered)} of ${whole(share.calls)} calls`}`;
-    const cells = share.share === 0
+    const onlyHears = share.role === "shadow" || (share.role === "staging" && share.share === 0);
+    const role = onlyHears ? `${share.role === "shadow" ? "" : `${share.role}, `}hears ${percent(share.hears, 0)}, answers nobody` : `${share.role === "base" ? "" : `${share.role}, `}${share.share === 0 ? "answers nobody" : `asked ${percent(share.share, 0)}, answered ${whole(share.answered)} of ${whole(share.calls)} calls`}`;
+    const told = share.share === 0
       ? [el("td", { colspan: 5 }, "")]
-      : [["calls", figures ? whole(figures.calls) : "0"], ["failed", figures ? percent(figures.error_rate) : "–"],
-        ["p50", latency(ms.p50)], ["p95", latency(ms.p95)], ["p99", latency(ms.p99)]]
-        .map(([name, text]) => el("td", { "data-name": name }, text));
+      : cells(figures || { calls: 0, error_rate: null, milliseconds: {} });
     return el("tr", {},
       el("td", {}, el("span", { class: "who" }, el("span", { class: `key ${share.role}`, "aria-hidden": "true" }), version(share.version), el("span", { class: "muted" }, role))),
-      cells);
+      told);
   });
   return el("div", {},
     svg("share", 1000, 12, `Share of callers: ${said}`, bars),
     el("table", {},
       el("thead", {}, el("tr", {}, ["last hour", "calls", "failed", "p50", "p95", "p99"].map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, rows)),
-    hour.calls > 0 && minutes(entry.traffic.minutes),
+      el("tbody", {}, rows, earlier(entry))),
+    came(hour) > 0 && minutes(entry.traffic.minutes),
     el("p", { class: "muted" }, counts(entry)));
+}
+
+const cells = (figures) => [["calls", whole(figures.calls)], ["failed", percent(figures.error_rate)], ...["p50", "p95", "p99"].map((name) => [name, latency(figures.milliseconds[name])])]
+  .map(([name, text]) => el("td", { "data-name": name }, text));
+
+// Versions that answered within the hour and do no more.
+function earlier(entry) {
+  const gone = Object.entries(entry.traffic.versions).filter(([name, figures]) => figures.answered > 0 && !entry.shares.some((share) => share.version === name));
+  return gone.map(([name, figures]) => el("tr", {}, el("td", {}, el("span", { class: "who" }, el("span", { class: "key", "aria-hidden": "true" }), version(name), el("span", { class: "muted" }, `answered ${whole(figures.answered)} before, answers no more`))), cells(figures)));
 }
 
 function counts(entry) {
@@ -145,15 +105,18 @@ function counts(entry) {
 
 function minutes(told) {
   const last = Math.floor(Date.now() / 60000);
-  const most = Math.max(1, ...told.map((minute) => minute.calls));
+  const most = Math.max(1, ...told.map(came));
+  const sum = (name) => told.reduce((all, minute) => all + minute[name], 0);
   const bars = told.flatMap((minute) => {
     const x = (59 - (last - minute.minute)) * 10;
     if (x < 0) return [];
     const height = (40 * minute.calls) / most;
-    const failed = minute.failed ? Math.max(3, (40 * minute.failed) / most) : 0;
-    return [rect(x, 44 - height, 8, height, "bar"), rect(x, 44 - failed, 8, failed, "fill-bad")];
+    const [failed, refused] = [minute.failed, minute.refused].map((count) => (count ? Math.max(3, (40 * count) / most) : 0));
+    const said = `${new Date(60000 * minute.minute).toLocaleTimeString("en-GB", { timeStyle: "short" })}: ${whole(minute.calls)} calls, ${whole(minute.failed)} failed, ${whole(minute.refused)} refused`;
+    return titled(said, rect(x, 44 - height, 8, height, "bar"), rect(x, 44 - failed, 8, failed, "fill-bad"), rect(x, 44 - height - refused, 8, refused, "fill-line"));
   });
-  return svg("minutes", 600, 44, `Calls of each of the last 60 minutes, at most ${most}; failed ones are drawn at the foot`, bars);
+  const key = [`Each of the last 60 minutes, at most ${whole(most)} calls`, sum("failed") && "at the foot: failed", sum("refused") && "grey: refused"].filter(Boolean).join("; ");
+  return [svg("minutes", 600, 44, key, bars), el("p", { class: "legend" }, key)];
 }
 
 // One trial: each metric's range against what is tolerated, and how far the evidence has come.
@@ -162,7 +125,7 @@ function trialBlock(entry, trial) {
   const differ = trial.disagreement === null ? "" : `, answers differ by ${percent(trial.disagreement)}`;
   return el("div", { class: "trial" },
     el("h4", { class: "who" }, version(trial.candidate), el("span", { class: "muted" }, "against"), version(trial.incumbent), badge(trial.stage), badge(trial.verdict)),
-    el("p", {}, trial.decision || trial.reason, trial.command && el("div", {}, el("code", {}, trial.command))),
+    el("p", {}, trial.decision || trial.reason),
     el("p", { class: "muted" }, `${pairs}${differ}; since ${when(trial.since)}`),
     mirrored(entry.mirrors.find((mirror) => mirror.trial === trial.trial)),
     trial.error && el("p", { class: "notice bad" }, trial.error),
@@ -237,60 +200,11 @@ function meter(name, evidence, kind) {
   return el("span", { class: "meter" }, svg("", 64, 8, text, rect(0, 0, 64, 8, "fill-line"), rect(0, 0, 64 * share, 8, kind)), text);
 }
 
-// Drift: live calls as bars, training as an outline.
-function driftBlock(entry) {
-  const { drift } = entry;
-  if (!drift.features.some((feature) => feature.calls > 0)) return null;
-  const held = drift.reference ? `Bars: calls. Outline: training, ${whole(drift.reference.rows)} rows of ${drift.reference.version}.` : `Bars: calls; not judged, ${drift.reason}.`;
-  return el("details", { class: entry.trials.length ? "block" : "", "data-key": `drift-${entry.adapter}`, open: drift.reference !== null },
-    el("summary", {}, "Drift, last ", String(drift.window_hours), " h ", badge(drift.verdict)),
-    el("p", { class: "legend" }, held),
-    el("div", { class: "features" }, drift.features.map(featureShape)));
-}
-
-function featureShape(feature) {
-  const index = feature.psi === null ? "" : `PSI ${feature.psi.toFixed(2)}, `;
-  return el("div", {},
-    el("h5", {}, feature.feature.replace("_", " "), badge(feature.verdict)),
-    shapes(feature),
-    el("p", {}, `${index}${whole(feature.calls)} calls: ${feature.reason}`),
-    (feature.verdict === "shifted" || feature.verdict === "drifting") && el("p", {}, `Note: ${feature.expected}.`));
-}
-
-function shapes(feature) {
-  const share = (counts) => {
-    const total = counts.reduce((sum, count) => sum + count, 0) || 1;
-    return counts.map((count) => count / total);
-  };
-  const [live, trained] = [share(feature.live), share(feature.reference)];
-  const most = Math.max(0.01, ...live, ...trained);
-  const step = 1000 / Math.max(1, live.length);
-  const bars = live.map((value, place) => rect(place * step + 1, 34 - (32 * value) / most, step - 2, (32 * value) / most, "bar"));
-  const points = trained.flatMap((value, place) => [`${place * step},${34 - (32 * value) / most}`, `${(place + 1) * step},${34 - (32 * value) / most}`]);
-  if (feature.rows) bars.push(shape("polyline", { points: points.join(" "), class: "outline" }));
-  const names = feature.labels ? feature.labels.map((label, place) => `${label} ${percent(live[place], 0)} (training ${percent(trained[place], 0)})`).join(", ") : `${feature.live.length} buckets`;
-  return svg("shape", 1000, 34, `${feature.meaning}: ${names}`, bars);
-}
-
 function versions(entry) {
   if (!entry.versions.length) return null;
   return el("details", { class: "block", "data-key": `versions-${entry.adapter}` },
     el("summary", {}, `Versions (${entry.versions.length})`),
     entry.versions.map((each) => el("p", {}, version(each.version), " ", badge(each.stage), ` since ${when(each.since)}${each.score === null ? "" : `, score ${each.score.toFixed(3)}`}: ${each.reason}`)));
-}
-
-// What a person is asked for.
-function waits(status) {
-  const found = [];
-  for (const entry of status.adapters) {
-    for (const trial of entry.trials) {
-      if (trial.command) found.push([`${entry.adapter}/${trial.candidate}`, trial.decision, trial.command]);
-    }
-    for (const each of entry.versions) {
-      if (each.stage === "none" && each.reason.startsWith("not decided")) found.push([`${entry.adapter}/${each.version}`, each.reason, `python -m data_foundry models admit ${entry.adapter}/${each.version} --actor NAME --reason TEXT`]);
-    }
-  }
-  return found;
 }
 
 const EVENT = { moved: "moved", registered: "registered", noted: "noted" };
@@ -317,7 +231,7 @@ function draw(name, place, content, make) {
 }
 
 function render(status) {
-  const busy = status.adapters.filter((entry) => entry.versions.length || entry.traffic.day.calls);
+  const busy = status.adapters.filter((entry) => entry.versions.length || came(entry.traffic.day));
   const idle = status.adapters.filter((entry) => !busy.includes(entry)).map((entry) => entry.adapter);
   for (const [list, entries] of [["cards", busy.filter(heard)], ["quiet", busy.filter((entry) => !heard(entry))]]) {
     for (const entry of entries) {
@@ -334,9 +248,9 @@ function render(status) {
   byId("adapters").hidden = false;
   byId("idle").hidden = !idle.length;
   byId("idle").textContent = `Nothing registered, no calls: ${idle.join(", ")}.`;
-  const waiting = waits(status);
-  byId("waiting").hidden = !waiting.length;
-  draw("waiting", document.querySelector("#waiting ul"), waiting, () => waiting.map(([name, why, command]) => el("li", {}, el("p", { class: "clip" }, el("strong", {}, name), " ", why), el("code", {}, command))));
+  byId("waiting").hidden = !status.waiting.length;
+  draw("waiting", document.querySelector("#waiting ul"), status.waiting, () => status.waiting.map(({ name, why, commands }) =>
+    el("li", {}, el("p", { class: "clip" }, el("strong", {}, name), " ", why), commands.map((command) => el("div", {}, el("code", {}, command))))));
   byId("history").hidden = !status.history.length;
   draw("history", document.querySelector("#history ol"), status.history, () => {
     const steps = status.history.map(step);
@@ -346,14 +260,17 @@ function render(status) {
   const rules = status.deployment;
   byId("rules").textContent = [
     rules.shadow_testing ? `A shadow hears ${percent(rules.shadow_share, 0)} of calls, a version in staging answers ${percent(rules.staging_share, 0)}.` : "Shadow testing is off: no shadow hears calls, nothing is promoted; what answers callers is still compared.",
-    rules.rollback_enabled ? `Harm takes a version back; a harmless one with a chance of at most ${percent(rules.alpha, 0)}.` : "Rollback is off: harm is told, and nothing is taken back.",
+    rules.rollback_enabled ? `Harm takes a version back; a harmless one with a chance of at most ${percent(rules.alpha, 0)} on its way up, and a third of that more each time that what answers callers becomes another.` : "Rollback is off: harm is told, and nothing is taken back.",
     `Data Foundry ${status.program}.`].join(" ");
+  const running = status.gateways.filter((gateway) => gateway.running);
+  byId("gateways").textContent = running.map((gateway) => `${gateway.host}, process ${gateway.pid}${gateway.address ? `, ${gateway.address}` : ""}, since ${when(gateway.started)}`).join("; ");
 }
 
 function notices(status, failure) {
   const told = [];
-  if (failure && failure !== KEYLESS) told.push(["bad", answered ? `${failure} What is shown is of ${new Date(answered).toLocaleTimeString("en-GB")} and grows old.` : failure]);
-  if (status && !status.running) told.push(["bad", `No gateway runs. What is shown was last heard ${status.last_heard ? since(status.last_heard) : "never"}.`]);
+  const silent = failure === SILENT ? ` Callers of this one get no answer. To start it, with the other flags that it had: ${serve || "python -m data_foundry serve"}` : "";
+  if (failure && failure !== KEYLESS) told.push(["bad", (answered ? `${failure} What is shown is of ${new Date(answered).toLocaleTimeString("en-GB")} and grows old.` : failure) + silent]);
+  if (status && !status.running) told.push(["bad", `No gateway runs. To start one: ${status.serve}. What is shown was last heard ${status.last_heard ? since(status.last_heard) : "never"}.`]);
   for (const gateway of (status && status.gateways) || []) {
     for (const lacking of gateway.running ? gateway.missing : []) told.push(["warn", lacking]);
     for (const fault of (gateway.running && gateway.watch.faults) || []) told.push(["warn", `A gateway can't tell how it stands: ${fault}`]);
@@ -379,10 +296,10 @@ async function poll() {
       failure = told.error ? `The gateway says: ${told.error.message}` : `The gateway answers ${answer.status}.`;
     } else {
       status = await answer.json();
-      answered = Date.now();
+      [answered, serve] = [Date.now(), status.serve];
     }
   } catch {
-    failure = "The gateway does not answer.";
+    failure = SILENT;
   }
   if (status) render(status);
   notices(status, failure);

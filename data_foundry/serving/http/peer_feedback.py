@@ -1,0 +1,131 @@
+"""Feedback on what another gateway answered: what was answered is in that one's memory alone, so the others are asked.
+
+All at once, over connections of a moment, with the caller's own key, which each of them checks as it does any. Who is
+slow, gone, or answers with anything but what a gateway says is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import httpx
+
+from data_foundry.serving.http import schemas
+from data_foundry.serving.http.errors import RETRY_AFTER, Refused
+from data_foundry.serving.peers import Peers
+
+log = logging.getLogger("data_foundry")
+
+ASKED_FOR = "X-Asked-For"
+"""Stands in what one gateway asks another: whose feedback it is. It is never passed on from there.
+
+A caller who sends it harms nobody: what it asks for is less, and under another's name it is nothing."""
+CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 5.0
+MOST_BYTES = 1 << 16
+MOST_AT_ONCE = 32
+"""So much feedback may wait for other gateways; more is turned away."""
+_BUSY = 429, "overloaded"
+_NOT_A_LABEL = 400, "invalid_value"
+"""It remembers the request, and the truth can't be of it: all else was looked at before others were asked."""
+_TOLD = (404, "call_not_found"), (404, "model_not_found"), _BUSY
+"""How a gateway says that it did not give the answer, or has no time to look."""
+
+
+class PeerFeedback:
+    """Asks other gateways to score what one of them answered. Used on one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting, self._tls = 0, _tls()
+        self._faults: dict[str, str] = {}
+
+    async def ask(
+        self, peers: Peers, given: schemas.FeedbackRequest, caller: str, authorization: bytes
+    ) -> tuple[schemas.Scored | None, int]:
+        """Ask all at once, and return what the first says that remembers the request, and how many could not be asked.
+
+        `authorization`: the caller's header as it came, empty for none. Raises Refused.
+        """
+        if self._waiting >= MOST_AT_ONCE:
+            text = "Too much feedback waits for other gateways. Come again shortly."
+            raise Refused(429, "overloaded", text, headers=RETRY_AFTER)
+        body = given.model_dump_json(exclude_none=True).encode()
+        headers = {b"Content-Type": b"application/json", b"Accept-Encoding": b"identity"}
+        headers |= {ASKED_FOR.encode(): caller.encode()} | ({b"Authorization": authorization} if authorization else {})
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        failed, busy = peers.beyond, False
+        self._waiting += 1
+        try:
+            # What the environment says of proxies is not meant for neighbours.
+            async with httpx.AsyncClient(timeout=timeout, trust_env=False, verify=self._tls) as client:
+                asking = [asyncio.create_task(self._said(client, url, headers, body)) for url in peers.addresses]
+                try:
+                    for answered in asyncio.as_completed(asking):
+                        said = await answered
+                        if isinstance(said, Refused):
+                            raise said
+                        if isinstance(said, schemas.Scored):
+                            return said, failed
+                        failed += said is None
+                        busy = busy or said == _BUSY
+                finally:
+                    for task in asking:
+                        task.cancel()
+                    await asyncio.gather(*asking, return_exceptions=True)
+        finally:
+            self._waiting -= 1
+        if busy:
+            text = "Too much feedback waits to be kept at another gateway. Come again shortly."
+            raise Refused(429, "overloaded", text, headers=RETRY_AFTER)
+        return None, failed
+
+    async def _said(
+        self, client: httpx.AsyncClient, url: str, headers: Mapping[bytes, bytes], body: bytes
+    ) -> schemas.Scored | Refused | tuple[int, str] | None:
+        """Return what one scored or refuses to, or how it says that it did not; None where it says nothing of these."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                status, answer = await _exchange(client, url, headers, body)
+            said = schemas.Scored.model_validate(answer) if status == 200 else (status, answer["error"]["code"])
+            if isinstance(said, schemas.Scored) or said in (*_TOLD, _NOT_A_LABEL):
+                self._faults.pop(url, None)
+                return (
+                    Refused(*_NOT_A_LABEL, str(answer["error"]["message"]), "truth") if said == _NOT_A_LABEL else said
+                )
+            fault = f"it answers {status}"
+        except Exception as error:
+            # Its words may repeat what a caller said.
+            fault = type(error).__name__
+        if self._faults.get(url) != fault:
+            self._faults[url] = fault
+            log.warning("the gateway at %s could not be asked for feedback: %s", url, fault)
+        return None
+
+
+async def _exchange(
+    client: httpx.AsyncClient, url: str, headers: Mapping[bytes, bytes], body: bytes
+) -> tuple[int, Any]:
+    """Return status and JSON of an answer. Raises ValueError where it is too long or no JSON, and what httpx raises."""
+    request = client.build_request("POST", f"{url}/v1/feedback", content=body, headers=[*headers.items()])
+    response = await client.send(request, stream=True, follow_redirects=False)
+    try:
+        said = bytearray()
+        # As it came: what is packed may unpack to anything.
+        async for part in response.aiter_raw():
+            said += part
+            if len(said) > MOST_BYTES:
+                raise ValueError("the answer is too long")
+        return response.status_code, json.loads(said)
+    finally:
+        await response.aclose()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return what https is checked by. Made once, at the start: it reads all authorities that this machine trusts."""
+    return ssl.create_default_context()
