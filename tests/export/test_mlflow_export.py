@@ -277,7 +277,7 @@ def test_the_command_exports_and_says_what_was_compared(
     assert "would bring" in capfd.readouterr().out
     assert command.main(["models", "export", name, *flags, "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
-    assert told["outcome"] == "done" and told["compared"]["files"] == 6
+    assert told["outcome"] == "done" and told["compared"]["files"] == 7
     assert command.main(["models", "export", name, *flags]) == 0
     assert "nothing to do" in capfd.readouterr().out
 

@@ -193,6 +193,24 @@ def test_a_rollback_says_that_nobody_answers_where_the_base_can_not_do_the_task(
         assert done.as_json()["not_served"] == (done.not_served or None)
 
 
+@pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b"{}", b"\xff\xfe\x00{", None])
+@pytest.mark.parametrize("stages", [UP, UP[:1]], ids=lambda stages: stages[-1])
+def test_harm_takes_a_version_back_whatever_became_of_the_manifests_that_say_who_answers_then(
+    line: Line, stages: tuple[Stage, ...], manifest: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = line.version("first", *UP, head=True), line.version("second", *stages, head=True)
+    third = line.version("third", *() if stages == UP[:1] else UP[:1], head=True)
+    line.call(second, 60, worse=0.9)
+    if manifest is not None:
+        for each in (first, second, third):
+            (line.lake.folder(Layer.MODELS, f"nlu/{each.version}") / "manifest.json").write_bytes(manifest)
+        line.call(second, 60, worse=0.9)
+    line.controller.tick()
+    assert line.now(second).stage is Stage.ROLLED_BACK and line.controller.state()["errors"] == []
+    said = f"{first.version} answers callers" if stages != UP or manifest is None else "nobody answers callers; "
+    assert said in caplog.text
+
+
 def test_a_backup_that_fails_does_not_make_a_rollback_look_failed(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,7 +90,9 @@ def hash_in_memory(gateway: Gateway) -> str:
     resident = gateway.routes()[TOPIC].answering
     assert resident is not None
     model: Any = resident.predictor
-    held, name = model.model.state_dict(), f".{resident.weights.name}."
+    # Its thread may be taking the last version's weights away.
+    with model._lock:
+        held, name = model.model.state_dict(), f".{resident.weights.name}."
     own = {key.replace(name, "."): values for key, values in held.items() if name in key}
     return hash_of({key.replace(".modules_to_save.", "."): values for key, values in own.items()})
 
