@@ -599,7 +599,7 @@ def test_stalled_uploads_of_one_key_shut_out_nobody_else(service):
 @pytest.mark.parametrize("path", ["/v1/understand", "/v1/translate", "/v1/dialect", "/v1/audio/tokens", "/v1/feedback"])
 @pytest.mark.parametrize("body", [
     b'{"text": "\xff\xfe"}', b'{"text": "a', b"[" * 15_000, b'{"text": ' + b"9" * 9000 + b"}",
-    gzip.compress(b'{"text": "a"}'),
+    gzip.compress(b'{"text": "a"}', mtime=0),
 ])  # fmt: skip
 def test_what_can_not_be_read_as_json_is_called_so_by_every_endpoint(client, path, body):
     message = error_of(
