@@ -35,7 +35,7 @@ def test_the_folder_holds_the_adapter_at_its_top_with_card_evaluation_lineage_an
     found = files(tmp_path / "out")
     assert set(found) == {
         "adapter_model.safetensors", "adapter_config.json", "README.md", "evaluation.json", "training_log.json",
-        "lineage.json", "version.json", "manifest.json", "SHA256SUMS",
+        "calibration.json", "lineage.json", "version.json", "manifest.json", "SHA256SUMS",
     }  # fmt: skip
     assert found["README.md"].decode() == CARD.replace('"adapter"', '"."')
     assert json.loads(found["lineage.json"]) == version.details["lineage"]
