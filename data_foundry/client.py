@@ -54,7 +54,8 @@ class GatewayError(Exception):
     """A call without an answer. `status` is HTTP's, or 0; `code` is a word for programs.
 
     `call_id` is the call's, given or made; of feedback the request's that it is about; empty where there is none yet.
-    `request_id` is what `feedback` finds a call by that nobody answers (code not_served): what is on trial heard it.
+    `request_id` is the request's own: by it `feedback` finds a call that nobody answers (code not_served), for what is
+    on trial heard it. After `feedback` it is that of the feedback, which nothing is found by.
     """
 
     def __init__(self, message: str, status: int, code: str, call_id: str, request_id: str = "") -> None:
@@ -288,7 +289,9 @@ def _error(response: httpx.Response, call_id: str) -> GatewayError:
     try:
         error = response.json()["error"]
         said = str(error["message"]), response.status_code, str(error["code"])
-        return GatewayError(*said, call_id, response.headers.get("x-request-id", ""))
+        # Some servers before a gateway add an id of their own to the header; the gateway's stands first.
+        own = response.headers.get("x-request-id", "").partition(",")[0].strip()
+        return GatewayError(*said, call_id, str(error.get("request_id") or own))
     except (ValueError, KeyError, TypeError):
         return _no_gateway(response, call_id)
 

@@ -80,6 +80,17 @@ def test_a_call_that_nobody_answers_tells_the_id_by_which_feedback_finds_it(tran
     assert (refused.value.status, refused.value.code) == (404, "not_served") and len(refused.value.request_id) == 36
 
 
+def test_the_gateways_own_id_is_read_where_a_server_before_it_adds_another():
+    """As Ray Serve does; an older gateway tells it in the header alone."""
+    error = {"message": "nobody answers", "code": "not_served"}
+    for told in (error, {**error, "request_id": "ours"}):
+        headers = [("X-Request-Id", "ours"), ("X-Request-Id", "rays")]
+        answer = httpx.Response(404, headers=headers, json={"error": told})
+        with pytest.raises(GatewayError) as refused:
+            asked(MalayalamNLPService, httpx.MockTransport(lambda _, a=answer: a), lambda mind: mind.sentiment("മോശം"))
+        assert refused.value.request_id == "ours"
+
+
 def test_feedback_finds_its_call(transport, service):
     felt = [asked(MalayalamNLPService, transport, lambda mind: mind.sentiment("മോശം", call_id="f-1")) for _ in "ab"]
     asked(MalayalamNLPService, transport, lambda mind: mind.feedback(felt[0].request_id, "sentiment", "positive"))

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     lake = Lake(settings)
     registry = Registry(lake)
     named = find_version(lake, arguments.version) if "/" in arguments.version else None
-    known = named.registered if named else meant_by(registry, arguments.version)
+    known = named.registered if named else meant_by(settings, registry, arguments.version)
     if known is None:
         raise FoundryError(f"{arguments.version} is published, and not registered yet.", "Run phase 4 first.")
     if arguments.dry_run:

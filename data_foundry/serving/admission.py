@@ -15,6 +15,7 @@ from data_foundry.finetuning.versions.registry_history import REGISTRATIONS, REP
 from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.registry_backup import back_up
+from data_foundry.serving.shell_command import shell_command
 
 ACTOR, GATEWAY = "phase4", "gateway"
 MACHINES = frozenset({ACTOR, GATEWAY})
@@ -39,7 +40,8 @@ def admit(settings: Settings, engine: str, version: str, *, actor: str, reason: 
     known = registry.version(engine, version)
     if known is None:
         raise FoundryError(
-            f"No version {engine}/{version} is registered.", "python -m data_foundry models list shows those that are."
+            f"No version {engine}/{version} is registered.",
+            f"{shell_command(settings, 'models list')} shows those that are.",
         )
     model = lake.manifest(Layer.MODELS, f"{engine}/{version}")
     if model is None or version_hashes(model) != (known.artefact_hash, known.evaluation_hash):

@@ -36,6 +36,7 @@ from data_foundry.serving.admission import (
     to_a_person,
     why_left,
 )
+from data_foundry.serving.registry_backup import back_up
 from data_foundry.serving.standings import record_name
 
 log = logging.getLogger("data_foundry")
@@ -60,8 +61,7 @@ def run_step(settings: Settings, step: Step) -> StepResult:
     if not step.name.startswith(PREFIX):
         return adapt.run_step(settings, step)
     result = _deploy(settings, step)
-    lake = Lake(settings)
-    lake.back_up_database(Registry(lake).path)
+    back_up(Registry(Lake(settings)))
     return result
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -48,6 +49,7 @@ class Routed:
         self.since = time.monotonic()
         self._submit, self._fit, self._at_least, self._apart = submit, fit, at_least, apart
         self._lock, self._routed = threading.Lock(), False
+        self._transcribed = False
         self._asked = submit(DIALECT)
 
     def start(self) -> None:
@@ -65,13 +67,23 @@ class Routed:
             give_up(self._asked)
         self._apart(self._transcribe, heard)
 
+    def stop(self) -> None:
+        """Turn its caller away, where nobody has answered yet."""
+        with suppress(InvalidStateError):
+            self.answer.set_exception(Overloaded("The gateway stops.", "Ask another one, or later."))
+
     def _transcribe(self, heard: Future[Answer] | None) -> None:
-        if self.answer.cancelled():
+        # An executor that can't start a thread for it keeps what it refused, and may come to run it after all.
+        with self._lock:
+            if self._transcribed:
+                return
+            self._transcribed = True
+        if self.answer.done():
             return
         try:
             self._asked = self._submitted(STT if heard is None else _adapter(heard, self._fit, self._at_least))
         except Exception as error:
-            if self.answer.set_running_or_notify_cancel():
+            if not self.answer.done() and self.answer.set_running_or_notify_cancel():
                 self.answer.set_exception(error)
             return
         if self.answer.cancelled():
@@ -93,7 +105,7 @@ class Routed:
     def _hand_on(self, inner: Future[Answer]) -> None:
         if inner.cancelled():
             self.answer.cancel()
-        elif not self.answer.set_running_or_notify_cancel():
+        elif self.answer.done() or not self.answer.set_running_or_notify_cancel():
             return
         elif (error := inner.exception()) is not None:
             self.answer.set_exception(error)
@@ -143,14 +155,18 @@ class DialectRouting:
             routed.transcribe()
 
     def close(self) -> None:
-        """End its threads, when what they are at is done."""
-        self._threads.shutdown()
+        """End its threads, when what they are at is done, which is not waited for, and turn away who still waits."""
+        self._threads.shutdown(wait=False)
+        with self._lock:
+            waiting = [*self._open]
+        for routed in waiting:
+            routed.stop()
 
     def _apart(self, work: Callable[..., None], heard: Future[Answer] | None) -> None:
         try:
             self._threads.submit(work, heard)
         except RuntimeError:
-            # The gateway has closed, and refuses at once what is handed on.
+            # The gateway has closed, and refuses at once what is handed on; or the machine has no thread to give.
             work(heard)
 
     def _close(self, routed: Routed) -> None:

@@ -41,8 +41,8 @@ class NotALabel(Exception):
 class _Remembered:
     """A request whose feedback is awaited; `truth` waits for a candidate that answers later than its caller tells.
 
-    `version` None: nobody answered it. `labels`: those that its version, or what is on trial, chose from; empty where
-    it chose from none, or they are not known. `alone`: no other request of its call was remembered when it came.
+    `version` None: nobody answered it. `labels`: those that its version chose from, if any. `alone`: no other request
+    of its call was remembered when it came.
     """
 
     until: float
@@ -60,11 +60,18 @@ class Recollection:
     """What was asked lately, by adapter and request, and what was answered; safe from many threads.
 
     `record` keeps the losses of a request that both versions of a trial answered, and says whether it did; `call_name`
-    hides its id.
+    hides its id. `labels_on_trial` tells which labels an adapter's versions on trial choose from, those that are known.
     """
 
-    def __init__(self, minutes: float, record: Callable[[Losses], bool], call_name: Callable[[str, str], str]) -> None:
+    def __init__(
+        self,
+        minutes: float,
+        record: Callable[[Losses], bool],
+        call_name: Callable[[str, str], str],
+        labels_on_trial: Callable[[str], Sequence[str]] = lambda adapter: (),
+    ) -> None:
         self._seconds, self._record, self._call_name = minutes * 60, record, call_name
+        self._labels_on_trial = labels_on_trial
         self._requests: OrderedDict[tuple[str, str], _Remembered] = OrderedDict()
         self._latest: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
@@ -76,9 +83,9 @@ class Recollection:
         said = answer.version, output, tuple(answer.classes)
         self._remember(answer.adapter, request_id, answer.call_id, task, *said)
 
-    def unanswered(self, request_id: str, adapter: str, call_id: str, task: Task, labels: Sequence[str] = ()) -> None:
-        """Remember a request that nobody answered; what is on trial, which hears it, chooses from `labels`."""
-        self._remember(adapter, request_id, call_id, task, None, None, tuple(labels))
+    def unanswered(self, request_id: str, adapter: str, call_id: str, task: Task) -> None:
+        """Remember a request that nobody answered, and what is on trial hears."""
+        self._remember(adapter, request_id, call_id, task, None, None, ())
 
     def _remember(
         self,
@@ -117,8 +124,9 @@ class Recollection:
         {"adapter", "version" (None where nobody answered), "loss" (0..1, None where the task has none, or nobody
         answered), "trials": ids of the trials that it counts in, "repeated": whether feedback came before, which is
         what counts}. Found by `request_id`; without it by `call_id`, which raises SeveralRequests where more than one
-        was made under it. Raises NotALabel.
+        was made under it. Raises NotALabel for what neither the version that answered nor any on trial could have said.
         """
+        on_trial = {name: self._labels_on_trial(name) for name in adapters}
         with self._lock:
             self._forget()
             names = [(name, request_id or self._latest.get((name, call_id or ""), "")) for name in adapters]
@@ -128,8 +136,11 @@ class Recollection:
             if not found:
                 return None
             adapter, request, known = found[0]
-            if known.labels and truth not in known.labels:
-                raise NotALabel(known.labels)
+            # A candidate may have learnt labels that what answers does not know.
+            chooses = known.version is None or known.labels
+            labels = tuple(dict.fromkeys([*known.labels, *on_trial[adapter]])) if chooses else ()
+            if labels and truth not in labels:
+                raise NotALabel(labels)
             repeated = known.truth is not None
             known.truth = truth = truth if known.truth is None else known.truth
             pairs = [*known.pairs]

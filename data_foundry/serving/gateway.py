@@ -78,7 +78,9 @@ class Gateway:
         self._observers = tuple(observers)
         self._standard = Standard(settings)
         self._staged = StagedCalls(settings.serving.request_timeout_seconds * STAGING_SHARE_OF_TIMEOUT)
-        self._recollection = Recollection(settings.rollout.feedback_minutes, self.store.keep, self._call_name)
+        self._recollection = Recollection(
+            settings.rollout.feedback_minutes, self.store.keep, self._call_name, self._labels_on_trial
+        )
         self._dialects = DialectRouting(self, settings.serving)
         self._placement = Placement(
             settings,
@@ -113,6 +115,10 @@ class Gateway:
     def wait(self) -> None:
         """Wait until what the registry says is loaded, as far as it can be, or the gateway closes."""
         self._table.wait()
+
+    def stop(self) -> None:
+        """Place no more versions, also where `start` has not returned yet; waits for nothing. To be closed after it."""
+        self._table.stop()
 
     def close(self, drain_seconds: float = 10.0) -> None:
         """Take no more calls, answer those that came, for at most so many seconds, and end every thread and process."""
@@ -225,9 +231,14 @@ class Gateway:
         if not is_chosen(call.call_id, self._key, self.settings.rollout.staging_share, "staging"):
             host.submit(call)
             return call.future
-        staged = StagedCall(call, trial, partial(self._answered, route), partial(self._fall_back, route))
+        staged = StagedCall(call, trial, partial(self._answered, route), partial(self._fall_back, route), self._left)
         self._staged.add(staged, process.submit(call.row))
         return call.future
+
+    def _left(self, staged: StagedCall) -> None:
+        """Tell of a call whose caller left while a version in staging had it: nobody's error."""
+        call = staged.call
+        self._tell_failure(call.adapter, staged.trial.candidate, "timed_out", call.row, call.arrived)
 
     def _fall_back(self, route: Route, staged: StagedCall, kind: str, own: bool) -> None:
         """Let the incumbent answer a call that a version in staging did not; `own`: that was the version's doing."""
@@ -261,8 +272,11 @@ class Gateway:
             kept = self._standard.row(row, route.task)
         except Rejected:
             return
-        labels = next((mirror.labels for mirror in route.mirrors.values() if mirror.labels), ())
-        self._recollection.unanswered(request_id, adapter, call_id, route.task, labels)
+        except Exception as error:
+            # Its caller is told that nobody answers, whatever comes of this. Its words may be a caller's.
+            log.error("%s could not be told of a call: %s%s", adapter, type(error).__name__, where(error))
+            return
+        self._recollection.unanswered(request_id, adapter, call_id, route.task)
         for mirror in route.mirrors.values():
             mirror.offer(call_id, request_id, kept, None)
 
@@ -303,6 +317,10 @@ class Gateway:
     def _tell_failure(self, adapter: str, version: str | None, kind: str, row: Row | None, arrived: float) -> None:
         for observer in self._observers:
             _told(observer.failed, adapter, version, kind, row, time.perf_counter() - arrived)
+
+    def _labels_on_trial(self, adapter: str) -> Sequence[str]:
+        route = self.routes().get(adapter)
+        return [label for mirror in route.mirrors.values() for label in mirror.labels] if route else []
 
     def _call_name(self, adapter: str, request_id: str) -> str:
         return call_hash(request_id, self._key_of(adapter))

@@ -184,7 +184,7 @@ class Host:
     def close(self, seconds: float) -> bool:
         """Answer what waits, for at most so many seconds, and end; return whether the thread ended.
 
-        What still waits then is turned away.
+        What still waits then is turned away, and what its model is at then, too: that counts against no version.
         """
         with self._changed:
             self._closed = True
@@ -194,10 +194,14 @@ class Host:
             left = [*self._queue]
             self._queue.clear()
             self._changed.notify_all()
-        for call in left:
-            if call.future.set_running_or_notify_cancel():
-                call.future.set_exception(Overloaded("The gateway stops.", "Ask another one, or later."))
+        left = [call for call in left if call.future.set_running_or_notify_cancel()]
         self._thread.join(0.1)
+        with self._changed:
+            running, self._batch, self._abandoned = self._batch, [], True
+        for call in (*left, *running):
+            # What its model comes to an end with at this very moment is answered.
+            with suppress(InvalidStateError):
+                call.future.set_exception(Overloaded("The gateway stops.", "Ask another one, or later."))
         return not self._thread.is_alive()
 
     def abandon(self) -> None:

@@ -58,7 +58,7 @@ class Hosts:
         """
         place = place_of(weights)
         with self._lock:
-            host, failed = self._hosts.get(place), self._failed.get(place)
+            host, failed = self._hosts.get(place), self._failed.get((*place, weights.name))
         if host is not None and host.takes_calls:
             if (resident := host.admit(weights)) is None:
                 raise NotOpen(weights, beside=True)
@@ -87,7 +87,8 @@ class Hosts:
             resident = Resident(weights, open_base(self._settings, weights))
         except Exception as error:
             with self._lock:
-                self._failed[place] = error
+                # A base is opened with its version on it: that one fails is no word of others on the same base.
+                self._failed[(*place, weights.name)] = error
             return True
         with self._lock:
             if self._closed:

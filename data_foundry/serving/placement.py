@@ -107,8 +107,6 @@ class Placement:
                 if waits and isinstance(error, NotOpen):
                     raise
                 wrong.append(_failure(wish.adapter, version.version, error))
-            if usable and old is not None and old.incumbent == BASE:
-                return old.answering, old.host, "", _all(wrong)
         try:
             weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins, heads=self._stand_ins)
             return *self.hosts.resident(weights), "", _all(wrong)

@@ -64,11 +64,12 @@ class Replica:
         add_log_file(str(logs / f"gateway_{self.name}.log"))
         listening = listening_socket(_own_host(resolved, loopback), 0)
         self.service = Service(resolved, only=only, address=address_of(listening))
-        self.service.start()
         self._server = server_of(self.service)
+        # Before it starts, which tells others of the address and takes as long as its models do.
         threading.Thread(
             target=self._server.run, kwargs={"sockets": [listening]}, name="replica-listens", daemon=True
         ).start()
+        self.service.start()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         from data_foundry.serving.http.app import create_app

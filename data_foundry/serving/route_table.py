@@ -54,6 +54,7 @@ class RouteTable:
         # Held to look and to swap, never while a base is opened or a model works.
         self._settled = threading.Condition()
         self._closed = False
+        self._stopping = threading.Event()
         self._wished: Mapping[str, Wish] = {}
         self._head: str | None = None
         self._look_again = 0.0
@@ -98,12 +99,13 @@ class RouteTable:
         can't be loaded leaves in place what answers, and is told by `missing`.
         """
         with self._settled:
-            if self._closed:
+            if self._stopping.is_set():
                 return
             changed = self._placement.hosts.changed
             try:
                 head = self._registry.head()
-                if head == self._head and not changed.is_set() and time.monotonic() < self._look_again:
+                again = head != self._head or time.monotonic() >= self._look_again
+                if not again and not changed.is_set():
                     self._fault = None
                     return
                 wished = self._wishes()
@@ -115,7 +117,11 @@ class RouteTable:
             changed.clear()
             self._wished = wished
             for name in wished:
-                self._place(name)
+                if self._stopping.is_set():
+                    return
+                # What came into memory, or left it, by itself is no reason to try anew what could not be loaded.
+                if again or name in self._now[1] or not self._stands(name):
+                    self._place(name)
             self._head, self._fault = head, None
             self._settle()
             lacking = bool(self._now[1])
@@ -130,7 +136,7 @@ class RouteTable:
         while (lacking := self._next_to_open()) is not None:
             if self._placement.hosts.open(lacking.weights):
                 with self._settled:
-                    if self._closed:
+                    if self._stopping.is_set():
                         return
                     self._place(lacking.weights.adapter)
                     self._settle()
@@ -140,8 +146,13 @@ class RouteTable:
         with self._settled:
             self._settled.wait_for(lambda: self._closed or not self._now[1])
 
+    def stop(self) -> None:
+        """Place and open nothing more, also in a look that is on its way; never waits."""
+        self._stopping.set()
+
     def close(self, drain_seconds: float) -> None:
         """Take no more calls, answer those that came, for at most so many seconds, and end all hosts and processes."""
+        self.stop()
         with self._settled:
             self._closed = True
             (routes, _), self._now = self._now, (MappingProxyType({}), {})
@@ -151,7 +162,7 @@ class RouteTable:
 
     def _next_to_open(self) -> NotOpen | None:
         with self._settled:
-            to_open = self._now[1]
+            to_open = {} if self._stopping.is_set() else self._now[1]
             waiting = sorted(to_open, key=lambda name: (to_open[name].beside, self._answers_rightly(name)))
             return to_open[waiting[0]] if waiting else None
 
@@ -173,6 +184,11 @@ class RouteTable:
         wrong = any(route.error for route in new.values())
         self._look_again = time.monotonic() + RETRY_SECONDS if wrong else math.inf
         self._placement.let_go(old, new)
+
+    def _stands(self, adapter: str) -> bool:
+        """Return whether what was placed for an adapter is as it was then."""
+        route = self.routes.get(adapter)
+        return route is not None and (route.host is None or route.host.takes_calls)
 
     def _settle(self) -> None:
         """Where nothing is left to open, let go of what was opened and nobody took, and let who waits go on."""

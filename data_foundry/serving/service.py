@@ -42,7 +42,7 @@ class Service:
         self.controller = RolloutController(
             settings, self.registry, self.store, self.gateway, source=source, adapters=only
         )
-        # `start` holds it until everything has begun, which takes no model; `close` waits for that, and no longer.
+        # `start` holds it until everything has begun, which takes no model; `close` stops that early, and waits for it.
         self._beginning, self._closed = threading.Lock(), False
         self.watch.watch(gateway_state=self.gateway.state, rollout_state=self.controller.state)
 
@@ -61,8 +61,10 @@ class Service:
 
     def close(self, drain_seconds: float = 10.0) -> None:
         """Judge no more, answer the calls that came, for at most so many seconds, and end; load nothing more."""
+        self._closed = True
+        self.gateway.stop()
         with self._beginning:
-            self._closed = True
+            pass
         self.controller.close()
         self.gateway.close(drain_seconds)
         self.watch.close()

@@ -24,16 +24,17 @@ STARVED_SHARE = 2.0
 
 @dataclass(eq=False)
 class StagedCall:
-    """A call that a version in staging is asked; exactly one of the two is called, once.
+    """A call that a version in staging is asked; exactly one of the three is called, once.
 
     `answered` with the call and the answer that its caller has; `fall_back` with the kind of failure, and whether that
-    was the version's own doing.
+    was the version's own doing; `left` with the call, where its caller waits no longer.
     """
 
     call: Call
     trial: Trial
     answered: Callable[[Call, Answer], None]
     fall_back: Callable[[StagedCall, str, bool], None]
+    left: Callable[[StagedCall], None]
     since: float = field(default_factory=time.monotonic)
 
 
@@ -42,7 +43,8 @@ class StagedCalls:
 
     A version has `timeout_seconds` for each call, from its turn on and without the time in which others had its
     processor: only a call that it had for so long is one that it failed. A call whose turn does not come in half that
-    time is taken out of the queue, and says nothing of the version; no more does one that the machine had no time for.
+    time is taken out of the queue, and says nothing of the version; no more does one that the machine had no time for,
+    or whose caller has left.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -63,19 +65,26 @@ class StagedCalls:
             waiting = [*self._open.items()]
         for staged, asked in waiting:
             waited = now - staged.since
+            if staged.call.future.cancelled():
+                asked.cancel()
             if asked.own_seconds is None and waited > QUEUE_SHARE * self.timeout_seconds:
                 # Its end, told at once, is what follows; where its turn has just come it is not cancelled.
                 asked.cancel()
                 continue
             own = (asked.own_seconds or 0.0) > self.timeout_seconds
             if (own or waited > STARVED_SHARE * self.timeout_seconds) and self._claimed(staged):
-                staged.fall_back(staged, "timed_out", own)
+                if staged.call.future.cancelled():
+                    staged.left(staged)
+                else:
+                    staged.fall_back(staged, "timed_out", own)
 
     def _done(self, staged: StagedCall, asked: Future[Said]) -> None:
         if not self._claimed(staged):
             return
         error = CandidateFailed("queue_full") if asked.cancelled() else asked.exception()
-        if error is not None:
+        if staged.call.future.cancelled():
+            staged.left(staged)
+        elif error is not None:
             dropped = not isinstance(error, CandidateFailed) or error.dropped
             kind = error.kind if isinstance(error, CandidateFailed) else type(error).__name__
             staged.fall_back(staged, kind, not dropped)
@@ -86,7 +95,7 @@ class StagedCalls:
                 staged.call.future.set_result(answer)
             staged.answered(staged.call, answer)
         else:
-            staged.call.ended(staged.call, None, "timed_out")
+            staged.left(staged)
 
     def _claimed(self, staged: StagedCall) -> bool:
         """Return whether a call was still open, and close it."""

@@ -53,6 +53,7 @@ class FakeRoute:
     why: str = ""
     since: str | None = "2026-01-02T03:04:05+00:00"
     mirrors: Mapping[Any, Any] = field(default_factory=dict)
+    host: Any = None
     answering: Any = field(
         default_factory=lambda: SimpleNamespace(
             predictor=SimpleNamespace(task=SimpleNamespace(codec={"codebook_size": 64}))

@@ -72,7 +72,11 @@ class ReplayedGateway:
             self.counts["chosen"] += 1
             self._mirror(call_id, heard)
         version = f"{self.trial.adapter}/{self.trial.incumbent}"
-        headers = {"x-model-version": version, "x-model-milliseconds": "2.5", "x-request-id": f"request of {call_id}"}
+        headers = {
+            "x-model-version": version,
+            "x-model-milliseconds": "2.5",
+            "x-request-id": f"request of {call_id}, another",
+        }
         return httpx.Response(200, headers=headers, json={})
 
     def _mirror(self, call_id: str, heard: Any) -> None:

@@ -514,6 +514,18 @@ def test_the_registry_is_backed_up_with_every_deployment_where_backups_are_asked
     assert world.stage(name) is Stage.SHADOW and world.registry.verify_history() == []
 
 
+def test_a_backup_that_fails_leaves_a_deployment_done_and_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(lake: Lake, path: Any) -> None:
+        raise FoundryError("The disk of the backup is full.", "Make room.")
+
+    monkeypatch.setattr(Lake, "back_up_database", fail)
+    name = world.train()
+    world.deploy()
+    assert world.stage(name) is Stage.SHADOW and "backup is not up to date" in caplog.text
+
+
 def test_status_says_per_engine_where_it_stands_and_what_was_measured(world: World) -> None:
     name = world.train()
     world.deploy()

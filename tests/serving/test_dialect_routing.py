@@ -142,14 +142,48 @@ def test_speech_is_handed_on_by_no_models_thread_nor_by_the_one_that_keeps_time(
     assert [thread.name.startswith("gateway-dialects") for thread in engines.threads] == [False, False, True, True]
 
 
-def test_speech_whose_dialect_is_known_when_the_gateway_has_closed_is_refused_like_all_that_comes_then(
-    routing: DialectRouting, engines: Engines
+@pytest.mark.parametrize("at", ["its dialect", "its features"])
+def test_speech_that_is_on_its_way_when_the_gateway_closes_is_turned_away_and_nobody_waits_for_what_hangs(
+    routing: DialectRouting, engines: Engines, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    answer = routing.submit("call", {})
+    answer, begun, go = routing.submit("call", {}), threading.Event(), threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        begun.set()
+        assert go.wait(30)
+        raise NotServed("The gateway stops.")
+
+    routed = next(iter(routing._open))
+    monkeypatch.setattr(routed, "_submit", hang)
+    if at == "its features":
+        engines.answer(0, "malabar")
+        assert begun.wait(30)
     routing.close()
-    engines.refuses = {name: NotServed("The gateway stops.") for name in (MALABAR, "stt")}
-    engines.answer(0, "malabar")
-    assert isinstance(answer.exception(30), NotServed)
+    assert isinstance(answer.exception(0), Overloaded)
+    if at == "its dialect":
+        engines.answer(0, "malabar")
+        assert not begun.is_set(), "nothing is asked for it any more"
+    go.set()
+
+
+def test_speech_is_transcribed_once_where_the_machine_has_no_thread_for_it_and_finds_one_later(
+    routing: DialectRouting, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor queues what it is given before it starts the thread that it can't start."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first, second = routing.submit("first", {}), routing.submit("second", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        engines.answer(0, "malabar")
+    engines.answer(1, "malabar")
+    engines.answer(2, "text")
+    engines.answer(3, "text")
+    assert first.result(30).output == second.result(30).output == "text"
+    routing.close()
+    assert engines.names == ["dialect", "dialect", MALABAR, MALABAR]
 
 
 @pytest.mark.parametrize(("breaks", "asked"), [("dialect", ["stt"]), (MALABAR, ["dialect", "stt"])])

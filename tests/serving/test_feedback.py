@@ -53,6 +53,22 @@ def test_a_truth_that_the_version_which_answered_could_not_say_is_refused_and_le
     assert found and (found["adapter"], found["loss"], found["repeated"]) == ("dialect.text", 1.0, False)
 
 
+def test_a_label_that_a_version_on_trial_has_learnt_is_a_truth_though_what_answered_does_not_know_it() -> None:
+    kept: list[Losses] = []
+    recollection = Recollection(
+        30, keeping(kept), lambda adapter, request_id: request_id, lambda adapter: ["balance", "roaming"]
+    )
+    said = {"balance": 0.9, "complaint": 0.1}
+    recollection.answered("r1", Answer("c1", "nlu", "old", "balance", 0.9, 1.0, said), "text-classification")
+    recollection.paired(TRIAL, "r1", "balance", "roaming")
+    with pytest.raises(NotALabel) as refused:
+        recollection.feedback(["nlu"], "weather", request_id="r1")
+    assert refused.value.labels == ("balance", "complaint", "roaming")
+    found = recollection.feedback(["nlu"], "roaming", request_id="r1")
+    assert found and found["trials"] == [TRIAL.id]
+    assert [(each.incumbent, each.candidate) for each in kept] == [(1.0, 0.0)]
+
+
 def test_codes_which_nothing_scores_are_not_held() -> None:
     recollection = Recollection(30, keeping([]), lambda adapter, request_id: request_id)
     recollection.answered("r1", Answer("c1", "tts", "old", [[1, 2]], None, 1.0), "text-to-codes")
@@ -69,8 +85,9 @@ def test_feedback_on_what_nobody_answered_scores_what_is_on_trial_and_has_no_los
     by: str, early: bool
 ) -> None:
     kept: list[Losses] = []
-    recollection = Recollection(30, keeping(kept), lambda adapter, request_id: request_id)
-    recollection.unanswered("r1", "nlu", "c1", "text-classification", ["balance", "complaint"])
+    labels = {"nlu": ["balance", "complaint"]}
+    recollection = Recollection(30, keeping(kept), lambda adapter, request_id: request_id, labels.__getitem__)
+    recollection.unanswered("r1", "nlu", "c1", "text-classification")
     given = {by: {"request_id": "r1", "call_id": "c1"}[by]}
     if not early:
         recollection.paired(TRIAL, "r1", "complaint", "balance")

@@ -126,7 +126,7 @@ def test_a_caller_who_gives_up_on_a_version_in_staging_is_nobodys_error(world: W
     gateway, mirror, heard = staged(world, "hang")
     assert gateway.submit(TOPIC, "call", {"text": "hello"}).cancel()
     Staging.made[0].asked.pop().set_result(Said("staged", 0.9, 1.0))
-    assert (mirror.offered, heard.said) == ([], [(TOPIC, "v1", "timed_out")])
+    assert (mirror.offered, heard.said) == ([], [(TOPIC, "v2", "timed_out")])
 
 
 def test_a_version_in_staging_answers_nobody_while_pairs_can_not_be_kept(

@@ -21,6 +21,7 @@ import pytest
 from finetuning import tiny_bases
 from finetuning.version_builders import publish_version
 
+from data_foundry.client import _error as client_error
 from data_foundry.config import PROJECT_ROOT, Settings, load_settings
 from data_foundry.engines import ENGINES, AIEngine
 from data_foundry.errors import FoundryError
@@ -187,6 +188,14 @@ def test_two_replicas_answer_see_a_promotion_and_outlive_a_kill(
     # Feedback is scored whichever replica it reaches, and each can be asked by itself.
     wait_for(lambda: len(running(settings)) == REPLICAS)
     assert replicas.feedback() == (20, REPLICAS, REPLICAS)
+
+    # Ray adds an id of its own to the header: a client reads the gateway's, of an answer and of a call without one.
+    called = replicas.client.post("/v1/understand", json={"text": TEXT, "model": "nlu"})
+    assert called.headers["x-request-id"].partition(",")[0].strip() == called.json()["request_id"]
+    nobody = replicas.client.post("/v1/sentiment", json={"text": TEXT})
+    assert nobody.status_code == 404 and len(nobody.json()["error"]["request_id"]) == 36
+    assert nobody.headers["x-request-id"].partition(",")[0].strip() == nobody.json()["error"]["request_id"]
+    assert client_error(nobody, "").request_id == nobody.json()["error"]["request_id"]
     for address in running(settings):
         assert "data_foundry_calls_total" in httpx.get(f"{address}/metrics", timeout=60, trust_env=False).text
 

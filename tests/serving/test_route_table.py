@@ -8,10 +8,11 @@ import weakref
 from typing import Any
 
 import pytest
-from serving.gateway_world import TOPIC, Heard, Mirror, Staging, World, answers, ask, eventually, produce
+from serving.gateway_world import TOPIC, Heard, Mirror, Model, Staging, World, answers, ask, eventually, produce
 
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.serving import hosts
+from data_foundry.serving import hosts, placement
 from data_foundry.serving.calls import Failed, Overloaded, TimedOut
 from data_foundry.serving.service import Service
 from data_foundry.serving.trials.rollback import take_back
@@ -124,6 +125,61 @@ def test_a_base_that_can_not_be_opened_is_tried_once_and_its_predecessor_on_anot
     assert (bases.opened, ask(gateway).version, gateway.ready()) == (["v2", "v1", "v2"], "v2", [])
 
 
+def test_a_version_that_can_not_be_laid_over_its_base_is_not_tried_again_at_every_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce(world)
+    gateway = world.gateway()
+    tries: list[str] = []
+
+    def misfit(name: str, folder: Any) -> None:
+        tries.append(name)
+        raise FoundryError("It does not fit.", "Train it anew.")
+
+    monkeypatch.setattr(world.models[0], "add_adapter", misfit)
+    produce(world, "v2")
+    for _ in range(5):
+        gateway.look()
+        gateway.wait()
+    assert (len(tries), ask(gateway).version, len(gateway.ready())) == (1, "v1", 1)
+    gateway._table._look_again = 0.0
+    for _ in range(5):
+        gateway.look()
+        gateway.wait()
+    assert len(tries) == 2, "once more, when its time has come"
+
+
+def test_a_version_whose_adapter_does_not_load_keeps_no_other_off_the_same_base(
+    world: World, bases: Bases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misfit(*_: Any) -> None:
+        raise FoundryError("It does not fit.", "Train it anew.")
+
+    for name in ("v1", "v2"):
+        produce(world, name)
+    bases.shared = (TOPIC, "shared")
+    bases.broken.add("v2")
+    monkeypatch.setattr(Model, "add_adapter", misfit)
+    gateway = world.gateway()
+    assert (ask(gateway).version, bases.opened) == ("v1", ["v2", "v1"])
+    assert len(gateway.ready()) == 1 and "v2 can't be served" in gateway.ready()[0]
+
+
+def test_where_the_base_answers_the_version_before_takes_its_place_as_soon_as_it_can_be_loaded(
+    world: World, bases: Bases
+) -> None:
+    for name in ("v1", "v2"):
+        produce(world, name)
+    bases.broken |= {"v1", "v2"}
+    gateway = world.gateway()
+    assert gateway.routes()[TOPIC].incumbent == "base"
+    bases.broken.discard("v1")
+    gateway._table._look_again = 0.0
+    gateway.look()
+    gateway.wait()
+    assert ask(gateway).version == "v1" and len(gateway.ready()) == 1
+
+
 def test_a_gateway_is_not_ready_while_a_model_that_was_given_up_is_loaded_again(world: World, bases: Bases) -> None:
     world.change("serving", poll_seconds=0.02, request_timeout_seconds=0.3)
     produce(world)
@@ -188,6 +244,36 @@ def test_a_service_judges_while_it_loads_and_ends_without_waiting_for_what_it_lo
         lambda: not any("gateway-" in each.name or "host-" in each.name for each in threading.enumerate()), "end"
     )
     assert service.gateway.ready() == ["the gateway stops"] and service.gateway.state()["bases"] == 0
+
+
+def test_a_service_that_is_closed_while_it_first_looks_places_nothing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce(world)
+    world.publish("nlu", "n1")
+    world.move("nlu", "n1", Stage.PRODUCTION)
+    placed: list[str] = []
+    begun, go, place = threading.Event(), threading.Event(), placement.Placement.route
+
+    def slow(self: Any, wish: Any, old: Any) -> Any:
+        placed.append(wish.adapter)
+        begun.set()
+        assert go.wait(20)
+        return place(self, wish, old)
+
+    monkeypatch.setattr(placement.Placement, "route", slow)
+    service = Service(world.settings, only=BOTH)
+    starting = threading.Thread(target=service.start)
+    closing = threading.Thread(target=service.close, args=(0.1,))
+    starting.start()
+    assert begun.wait(20)
+    closing.start()
+    eventually(service.gateway._table._stopping.is_set, "it is told to stop, though it is still looking")
+    go.set()
+    for thread in (starting, closing):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(placed) == 1 and service.gateway.ready() == ["the gateway stops"]
 
 
 def test_a_service_that_was_closed_before_it_began_begins_nothing(world: World) -> None:

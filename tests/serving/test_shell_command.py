@@ -8,10 +8,11 @@ from data_foundry.config import PROJECT_ROOT, Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.lake import Lake
+from data_foundry.serving.admission import admit
 from data_foundry.serving.http.app import keys_of
 from data_foundry.serving.shell_command import shell_command
-from data_foundry.serving.trials.approval import goes_on
-from data_foundry.serving.trials.rollback import foreseen
+from data_foundry.serving.trials.approval import approve, goes_on
+from data_foundry.serving.trials.rollback import foreseen, meant_by
 from tests.serving.watch.calls import registered
 
 
@@ -27,6 +28,34 @@ def test_a_command_names_the_base_path_as_a_shell_reads_it(tmp_path):
 
 def test_a_command_names_no_base_path_where_it_is_the_projects_own():
     assert shell_command(Settings(base_path=PROJECT_ROOT), "serve") == "python -m data_foundry serve"
+
+
+def test_a_command_names_the_profile_that_was_chosen(tmp_path):
+    words = shlex.split(shell_command(Settings(base_path=tmp_path, profile="sample"), "models list"))
+    assert words == [
+        "python",
+        "-m",
+        "data_foundry",
+        "models",
+        "list",
+        "--profile",
+        "sample",
+        "--base-path",
+        str(tmp_path),
+    ]
+
+
+def test_hints_to_list_versions_name_the_base_path(settings, lake):
+    here, registry = str(settings.base_path), Registry(lake)
+    asks = (
+        lambda: meant_by(settings, registry, "nlu"),
+        lambda: approve(settings, "nlu", "v9", actor="asha", reason="heard it"),
+        lambda: admit(settings, "nlu", "v9", actor="asha", reason="heard it"),
+    )
+    for ask in asks:
+        with pytest.raises(FoundryError) as refused:
+            ask()
+        assert base_path_in(refused.value.hint.replace("`", " ")) == here
 
 
 def test_hints_to_roll_back_to_revoke_and_to_make_a_key_name_the_base_path(settings, lake):

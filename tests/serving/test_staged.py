@@ -25,6 +25,7 @@ class Line:
             TRIAL,
             lambda call, answer: self.became.append(("answered", answer.version, answer.output)),
             lambda staged, kind, own: self.became.append(("fell back", kind, own)),
+            lambda staged: self.became.append(("left", staged.trial.candidate)),
         )
         self.calls.add(self.staged, self.asked)
 
@@ -76,4 +77,18 @@ def test_what_a_version_fails_at_is_its_own_and_what_it_was_not_asked_is_not(lin
 def test_an_answer_that_its_caller_does_not_wait_for_is_told_as_such(line: Line) -> None:
     line.staged.call.future.cancel()
     line.asked.set_result(Said("text", 0.9, 1.0))
-    assert line.became == [("ended", None, "timed_out")]
+    assert line.became == [("left", "new")], "it is no failure of the incumbent's, which never had it"
+
+
+def test_a_call_whose_caller_left_while_it_waits_for_its_turn_is_not_computed(line: Line) -> None:
+    line.staged.call.future.cancel()
+    assert line.after(0.1) == [("left", "new")]
+    assert line.asked.cancelled()
+
+
+def test_a_caller_who_left_a_version_that_has_his_call_is_left_and_no_other_version_is_asked(line: Line) -> None:
+    line.staged.call.future.cancel()
+    assert line.after(9.0, had=8.0) == []
+    assert line.after(5.5, had=10.1) == [("left", "new")]
+    line.asked.set_exception(CandidateFailed("timed_out"))
+    assert len(line.became) == 1

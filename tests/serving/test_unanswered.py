@@ -75,6 +75,19 @@ def test_a_call_that_no_model_could_take_is_refused_as_the_others_are_and_is_not
     assert mirror.offered == []
 
 
+def test_a_call_that_nobody_answers_is_refused_as_such_though_what_hears_it_breaks_on_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway, mirror = unanswered(world)
+
+    def fail(*_: Any) -> None:
+        raise LookupError("a caller's words")
+
+    monkeypatch.setattr(gateway._standard, "row", fail)
+    refused(gateway)
+    assert mirror.offered == [] and "LookupError" in caplog.text and "words" not in caplog.text
+
+
 def test_a_version_in_staging_answers_nobody_where_nobody_stands_behind_it_and_goes_on_being_tried(
     world: World,
 ) -> None:
@@ -118,6 +131,20 @@ def test_feedback_on_what_nobody_answered_finds_the_request_by_either_id_and_kno
     refused(gateway, "call", request_id="r2")
     with pytest.raises(SeveralRequests):
         gateway.feedback([TOPIC], "sports", call_id="call")
+
+
+def test_what_any_version_on_trial_can_say_is_a_truth(world: World) -> None:
+    gateway, _ = unanswered(world, Stage.STAGING)
+    world.publish(TOPIC, "v2", probe=True)
+    world.move(TOPIC, "v2", Stage.SHADOW)
+    refresh(gateway)
+    first, second = list(gateway.routes()[TOPIC].mirrors.values())
+    first.labels, second.labels = ("sports",), ("business", "weather")
+    refused(gateway, request_id="r1")
+    with pytest.raises(NotALabel) as wrong:
+        gateway.feedback([TOPIC], "politics", request_id="r1")
+    assert {*wrong.value.labels} == {"sports", "business", "weather"}
+    assert gateway.feedback([TOPIC], "weather", request_id="r1")
 
 
 @pytest.mark.usefixtures("hearing")

@@ -122,7 +122,7 @@ class Predictor:
         with self._lock:
             try:
                 if isinstance(self.model, PeftModel):
-                    self.model.load_adapter(folder, adapter_name=name)
+                    self._load_beside(name, folder)
                 else:
                     self.model = PeftModel.from_pretrained(self.model, folder, adapter_name=name)
             except (OSError, ValueError, RuntimeError) as error:
@@ -132,6 +132,15 @@ class Predictor:
                 ) from None
             self.model.eval()
             self._adapters[name] = folder
+
+    def _load_beside(self, name: str, folder: Path) -> None:
+        try:
+            self.model.load_adapter(folder, adapter_name=name)
+        except Exception:
+            # It is there by name before its weights are read, and would stay in memory.
+            if name in self.model.peft_config:
+                self.model.delete_adapter(name)
+            raise
 
     def remove_adapter(self, name: str) -> None:
         """Let go of an adapter's weights."""

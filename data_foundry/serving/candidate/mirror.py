@@ -4,6 +4,10 @@ A call is offered when its caller has the answer. What is chosen waits in a boun
 answer it, in a process that gives way to everything else, in an order drawn by lot, and hands on the pair. What
 overload, a candidate that is down, or closing keeps from being heard is dropped and counted.
 
+The queue takes calls that end one after the other, from empty until it is full, and then none until it is empty again
+and as many more calls have passed as it holds. Were each place given to the next call to end, a time would be drawn and
+not a call: those that end after a pause, or apart from their batch because one of it failed, would be heard too often.
+
 In the shadow, where no caller depends on what is found, a pair is followed by a rest while callers keep their models
 busy: processors that give way still share caches and memory. What answers callers is watched at full speed, and the
 first calls after a promotion are all mirrored.
@@ -130,6 +134,7 @@ class Mirror:
             **options,
         )
         self._queue: deque[_Call] = deque()
+        self._to_pass = 0
         self._changed = threading.Condition()
         self._counts = Counts()
         self._closed = False
@@ -154,21 +159,25 @@ class Mirror:
         """Mirror a request, if its call is chosen, and say whether it is; never waits.
 
         To be told of every request to the adapter, those that failed too: which of them are chosen is the affair of
-        their call's hash, and of how many pairs there were before. `error` is the kind of failure where the candidate
-        should have answered the caller and did not.
+        their call's hash, and of how many pairs and calls in the queue there were before. `error` is the kind of
+        failure where the candidate should have answered the caller and did not.
         """
         chosen = is_chosen(call_id, self._key, self._shadow_share, "shadow") or is_chosen(
             call_id, self._key, self._staging_share, "staging"
         )
         with self._changed:
             self._counts.calls += 1
-            # That does not depend on how this call went, so the pairs are a fair sample all the same.
-            if not chosen and self._counts.mirrored >= self._watched_calls:
+            if len(self._queue) >= self._queue_size:
+                self._to_pass = self._queue_size + 1
+            elif self._to_pass and not self._queue:
+                self._to_pass -= 1
+            # Neither depends on how this call went, so the pairs are a fair sample all the same.
+            if not chosen and (self._to_pass or self._counts.mirrored >= self._watched_calls):
                 return False
             self._counts.chosen += 1
             if self._closed:
                 self._counts.dropped["closed"] += 1
-            elif len(self._queue) >= self._queue_size:
+            elif self._to_pass:
                 self._counts.dropped["queue_full" if self._process.ready else "candidate_down"] += 1
             else:
                 self._queue.append(_Call(request_id, dict(row), answer.version if answer else None, error))
@@ -248,14 +257,15 @@ class Mirror:
     def _pair(self, call: _Call) -> tuple[Pair, Mapping[str, Said]]:
         """Ask both versions and return how they did, and what they said. Raises _Dropped where that makes no pair.
 
-        Both are in one process, so where it ends, or is refused memory, while the incumbent is asked, either may have
+        Both are in one process, so where it ends, or is short of memory, while the incumbent is asked, either may have
         caused that. The incumbent is then asked once more, in a fresh process that has not heard the candidate. What it
         fails there is its own error. Where it answers, the first failure is the candidate's error; so it is where no
         fresh process can be had, or a candidate that lets nothing be loaded would go unpunished. In a process that has
         not heard the candidate, a failure is the incumbent's own at once.
 
         The candidate is not asked again: a failure of its own stands. So an end that neither of them caused counts
-        against it, and none ever for it.
+        against it, and none ever for it: of two versions alike that end their process at random, in a share p of the
+        calls, the candidate's errors are about 2p more. An error that a version raises by itself is charged alike.
         """
         trial = self.trial
         versions = (trial.incumbent, trial.candidate)

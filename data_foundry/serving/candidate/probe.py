@@ -20,9 +20,11 @@ def probe(process: CandidateProcess, version: str, rows: Sequence[Row], timeout_
         failure = process.failure
         return False, f"it is not loaded: {failure.reason if failure else process.state()['reason']}"
     for number, row in enumerate(rows, 1):
+        asked = process.submit(version, row)
         try:
-            process.submit(version, row).result(until - time.monotonic())
+            asked.result(until - time.monotonic())
         except (CandidateFailed, Late) as failed:
+            asked.cancel()
             why = str(failed) if isinstance(failed, CandidateFailed) else f"no answer in {timeout_seconds:g} s"
             return False, f"it failed call {number} of {len(rows)}: {why}"
     return True, f"it answered {len(rows)} of {len(rows)} calls"

@@ -20,6 +20,15 @@ def held_mib(pid: int) -> float | None:
     return sum(kib) / 1024 if kib else None
 
 
+def data_bytes() -> int | None:
+    """Return how much this process has of what RLIMIT_DATA limits, in bytes; None where nobody tells."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), None)
+
+
 @dataclass(frozen=True)
 class Schedule:
     """A thread's seconds on a processor and in the line for one; `runnable`: it runs or stands in that line."""

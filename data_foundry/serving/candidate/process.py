@@ -17,7 +17,7 @@ from typing import Any
 
 from data_foundry.serving.calls import InvalidAnswer, Row
 from data_foundry.serving.candidate.loading import Loading
-from data_foundry.serving.candidate.said import SPREADING, CandidateFailed, Said, said_in
+from data_foundry.serving.candidate.said import CandidateFailed, Said, said_in
 from data_foundry.serving.candidate.spawned import Ended, Spawned
 from data_foundry.training_config import Task
 
@@ -188,9 +188,9 @@ class CandidateProcess:
     def _run(self) -> None:
         while not self._closed:
             kind, reason = self._live()
-            if kind == RENEWED:
-                continue
-            self._fail_waiting("closed" if self._closed else "not_ready")
+            # Who waits for a process that is started anew is asked there.
+            if kind != RENEWED:
+                self._fail_waiting("closed" if self._closed else "not_ready")
             if not self._closed:
                 self._back_off(kind, reason)
         self._fail_waiting("closed")
@@ -276,7 +276,7 @@ class CandidateProcess:
         try:
             said = self._ask(spawned, job)
         except CandidateFailed as failed:
-            failed.doubtful = failed.kind in SPREADING and self._in_company(job)
+            failed.doubtful = failed.spreading and self._in_company(job)
             job.future.set_exception(failed)
         except _Unheard as unheard:
             job.future.set_exception(CandidateFailed("closed" if self._closed else "not_ready"))
@@ -329,9 +329,12 @@ class CandidateProcess:
                 job.future.set_exception(CandidateFailed(kind))
 
     def _back_off(self, kind: str, reason: str) -> None:
-        self._on_end = 1 if self._answered >= STEADY_CALLS else self._on_end + 1
+        steady = self._answered >= STEADY_CALLS
+        self._on_end = 1 if steady else self._on_end + 1
         first, most = self._backoff
         seconds = min(most, first * 2 ** min(self._on_end - 1, MAX_DOUBLINGS))
+        if kind == RENEWED and steady:
+            seconds = 0.0
         log.warning("The process of candidate %s ended (%s); it starts again in %.1f s.", self.name, reason, seconds)
         until = time.monotonic() + seconds
         with self._changed:

@@ -23,7 +23,8 @@ NOT_ITS_FAULT = frozenset({"not_ready", "queue_full", "closed", "lost"})
 """Failures that say nothing of the version that was asked."""
 SPREADING = frozenset({"MemoryError", "OutOfMemoryError", "NotEnoughMemory", "AcceleratorError"})
 """Errors that a version may meet because of another one in its process: memory that ran out, a graphics card that the
-other one's fault left unusable. An error of any other kind is that of the version that raised it."""
+other one's fault left unusable. Memory that runs out has other names too (a library's RuntimeError), so any error is
+one of these that comes where memory is `scarce`; all others are those of the version that raised them."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,18 @@ class CandidateFailed(Exception):
 
     `kind` is "timed_out", "died", "out_of_memory", "not_loaded", "InvalidAnswer" or the type of an exception; `dropped`
     is true where the version was not to blame: "not_ready", "queue_full", "closed", or "lost" by a fault of the
-    gateway's own. `where` is a line of code, if any. `doubtful`: another version was heard in that process before, and
-    may be to blame.
+    gateway's own. `where` is a line of code, if any. `scarce`: the process had taken much memory by then. `doubtful`:
+    another version was heard in that process before, and may be to blame.
     """
 
-    def __init__(self, kind: str, where: str = "", doubtful: bool = False) -> None:
+    def __init__(self, kind: str, where: str = "", *, scarce: bool = False, doubtful: bool = False) -> None:
         super().__init__(f"{kind} at {where}" if where else kind)
-        self.kind, self.where, self.doubtful = kind, where, doubtful
+        self.kind, self.where, self.scarce, self.doubtful = kind, where, scarce, doubtful
+
+    @property
+    def spreading(self) -> bool:
+        """Whether another version in the process can have caused this error."""
+        return self.scarce or self.kind in SPREADING
 
     @property
     def dropped(self) -> bool:
@@ -61,7 +67,8 @@ def said_in(message: Mapping[str, Any], task: Task, labels: Sequence[str] = ()) 
         kind, where = message["error"], message.get("where", "")
         named = isinstance(kind, str) and kind.isidentifier() and len(kind) <= MAX_FAILURE_CHARACTERS
         told = isinstance(where, str) and len(where) <= 2 * MAX_FAILURE_CHARACTERS
-        raise CandidateFailed(kind if named else InvalidAnswer.__name__, where if told else "")
+        scarce = message.get("scarce") is True
+        raise CandidateFailed(kind if named else InvalidAnswer.__name__, where if told else "", scarce=scarce)
     if not _is_output(message.get("output"), task):
         raise InvalidAnswer("not what this task answers")
     output, milliseconds = message["output"], message.get("milliseconds")

@@ -25,10 +25,12 @@ from typing import Any
 from data_foundry.errors import FoundryError
 from data_foundry.serving.candidate.frames import Frames, frame
 from data_foundry.serving.candidate.loading import Loaded
-from data_foundry.serving.candidate.proc import OwnWaiting
+from data_foundry.serving.candidate.proc import OwnWaiting, data_bytes
 
 PR_SET_PDEATHSIG = 1
 RECEIVE_BYTES = 2**20
+SCARCE_SHARE = 1 / 4
+"""Memory is scarce where the calls have taken so much of all that the process may have: an error may come of that."""
 
 
 def main(arguments: list[str]) -> None:
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> None:
         connection.sendall(frame(json.dumps(message).encode()))
 
     loaded = _loaded(pickle.loads(arrived.get()), tell)
-    waiting = OwnWaiting()
+    waiting, memory = OwnWaiting(), _Memory(memory_mib)
     while True:
         call = arrived.get()
         tell(begun=True)
@@ -53,7 +55,7 @@ def main(arguments: list[str]) -> None:
         except BaseException as error:
             # Whatever a candidate does, SystemExit too, is an answer that it did not give. The message of the error
             # stays here: it may quote the caller.
-            answer = {"error": type(error).__name__, "where": _where(error)}
+            answer = {"error": type(error).__name__, "where": _where(error), "scarce": memory.scarce}
         try:
             tell(**answer)
         except (TypeError, ValueError):
@@ -81,6 +83,21 @@ def _stand_back(parent: int, idle: bool, memory_mib: int) -> None:
             os.nice(19)
             if hasattr(os, "SCHED_IDLE"):
                 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class _Memory:
+    """What the process has taken since its versions were loaded, which is when this is made."""
+
+    def __init__(self, memory_mib: int) -> None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        self._most = 2 * memory_mib * 2**20 if limit == resource.RLIM_INFINITY else limit
+        self._loaded = data_bytes()
+
+    @property
+    def scarce(self) -> bool:
+        """Whether that is so much that who asks for more may be refused it; False where nobody tells."""
+        now = data_bytes()
+        return now is not None and self._loaded is not None and now - self._loaded > SCARCE_SHARE * self._most
 
 
 def _limit(which: int, most: int) -> None:

@@ -98,7 +98,8 @@ class ApiKeys:
             return [KeyEntry(**entry) for entry in json.loads(text)["keys"]]
         except (ValueError, KeyError, TypeError) as error:
             raise FoundryError(
-                f"{self.file} does not hold API keys: {error}.", f"Put it aside and make new ones: {CREATE}"
+                f"{self.file} does not hold API keys: {error}.",
+                f"Put it aside and make new ones, with the gateway's own flags: {CREATE}",
             ) from None
 
     def active(self) -> list[KeyEntry]:

@@ -14,7 +14,7 @@ _MEANINGS = {
     400: "The request, its text or its audio can't be used; the code says why.",
     401: "The API key is missing, unknown or revoked.",
     404: "Nothing is served under that name, or nothing is known of it. What is on trial under it hears a call all the "
-    "same; feedback on that goes by X-Request-Id.",
+    "same; feedback on that goes by the error's request_id.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is of another kind than this endpoint takes.",
@@ -24,7 +24,8 @@ _MEANINGS = {
 }
 _HEADERS = {
     "X-Call-Id": "the call's id, given or made",
-    "X-Request-Id": "the request's own id, which feedback goes by",
+    "X-Request-Id": "the request's own id, also in the body, which feedback goes by; on Ray another one may follow it, "
+    "after a comma",
     "X-Model-Version": "adapter/version of each model that answered",
     "X-Model-Milliseconds": "how long the models worked on the call",
 }

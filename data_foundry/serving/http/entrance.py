@@ -64,7 +64,7 @@ class Entrance:
             visit.admit(self._keys)
             body = await self._body(visit, receive)
         except Refused as refused:
-            await error_response(refused)(scope, receive, visit.send)
+            await error_response(refused, visit.request_id)(scope, receive, visit.send)
             return
         if body is None:
             return
@@ -74,7 +74,7 @@ class Entrance:
             log.error("a request failed: %s", where(error))
             if not visit.answering:
                 failed = Refused(500, "internal_error", "The gateway failed. The operator's log says where.")
-                await error_response(failed)(scope, receive, visit.send)
+                await error_response(failed, visit.request_id)(scope, receive, visit.send)
         finally:
             self._let_go(visit.caller, len(body))
 
@@ -145,6 +145,10 @@ class _Visit:
         """Who showed a key; empty for nobody."""
         return str(self._state["caller"])
 
+    @property
+    def request_id(self) -> str:
+        return str(self._state["request_id"])
+
     def check_head(self) -> None:
         """Refuse what two servers, one behind the other, could read as different requests, and a head that is too long.
 
@@ -177,7 +181,9 @@ class _Visit:
             # A browser asks for a password where it goes to a page, not where a page of ours fetches something.
             page = self.headers.get("sec-fetch-mode", "navigate") == "navigate"
             challenge = 'Basic realm="data foundry, the key is the password"' if page else "Bearer"
-            text = f"This gateway answers to API keys: Authorization: Bearer KEY. To make one: {CREATE}"
+            # Who shows no key is told no folder.
+            text = "This gateway answers to API keys: Authorization: Bearer KEY."
+            text += f" To make one, with the gateway's own flags: {CREATE}"
             raise Refused(401, "invalid_api_key", text, headers={"WWW-Authenticate": challenge})
         self._state["caller"] = caller
 

@@ -90,19 +90,18 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {places}"
 
 
-def error_body(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:
-    """Return an error in OpenAI's shape."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+def error_response(refused: HTTPException, request_id: str | None) -> JSONResponse:
+    """Return the answer for a refused call, or for what the router itself refuses, in OpenAI's shape.
 
-
-def error_response(refused: HTTPException) -> JSONResponse:
-    """Return the answer for a refused call, or for what the router itself refuses."""
+    The request's id is added, None where there is no request: a proxy may add one of its own to the header.
+    """
     status = refused.status_code
     code = refused.code if isinstance(refused, Refused) else _CODES.get(status, "bad_request")
     param = refused.param if isinstance(refused, Refused) else None
     message = str(refused.detail) if isinstance(refused, Refused) else _ROUTER.get(status, "The request is not valid.")
-    body = error_body(message, _TYPES.get(status, "invalid_request_error"), param, code)
-    return JSONResponse(body, status, headers=dict(refused.headers or {}))
+    kind = _TYPES.get(status, "invalid_request_error")
+    error = {"message": message, "type": kind, "param": param, "code": code, "request_id": request_id}
+    return JSONResponse({"error": error}, status, headers=dict(refused.headers or {}))
 
 
 _ROUTER = {
@@ -115,21 +114,25 @@ _ROUTER = {
 async def on_refused(request: Request, error: Exception) -> JSONResponse:
     """Handle Refused and the router's own exceptions."""
     assert isinstance(error, HTTPException)
-    return error_response(error)
+    return error_response(error, request.state.request_id)
 
 
 async def on_invalid(request: Request, error: Exception) -> JSONResponse:
     """Handle a body that does not fit its model; keys that the caller made up are not repeated."""
     assert isinstance(error, RequestValidationError)
+    return error_response(_refused_for(error), request.state.request_id)
+
+
+def _refused_for(error: RequestValidationError) -> Refused:
     mistakes = error.errors()
     if any(mistake["type"] == "json_invalid" for mistake in mistakes):
-        return error_response(Refused(400, "invalid_json", NOT_JSON))
+        return Refused(400, "invalid_json", NOT_JSON)
     if any(mistake["loc"] == ("body",) for mistake in mistakes):
         text = "The body must be a JSON object, sent as Content-Type: application/json."
-        return error_response(Refused(400, "invalid_body", text))
+        return Refused(400, "invalid_body", text)
     told = "; ".join(dict.fromkeys(_told(mistake) for mistake in mistakes))
     known = [name for mistake in mistakes if (name := _param(mistake)) is not None]
-    return error_response(Refused(400, "invalid_value", f"{told}.", known[0] if known else None))
+    return Refused(400, "invalid_value", f"{told}.", known[0] if known else None)
 
 
 def _param(mistake: Mapping[str, Any]) -> str | None:

@@ -16,11 +16,12 @@ from fastapi.responses import JSONResponse
 from data_foundry.errors import FoundryError
 from data_foundry.figures import counted
 from data_foundry.serving.agreement import COMPARISONS
+from data_foundry.serving.calls import Starting
 from data_foundry.serving.feedback import NotALabel, SeveralRequests
 from data_foundry.serving.http import schemas
 from data_foundry.serving.http.calling import Caller, CallService, adapters_of, checked_text
 from data_foundry.serving.http.documents import refusals
-from data_foundry.serving.http.errors import RETRY_AFTER, Refused
+from data_foundry.serving.http.errors import RETRY_AFTER, Refused, refused_by
 from data_foundry.serving.http.peer_feedback import ASKED_FOR
 from data_foundry.serving.route_table import NOT_STARTED
 
@@ -91,7 +92,8 @@ async def ready(request: Request) -> JSONResponse:
     lacking = service.gateway.ready()
     missing, routes = adapters_of(lacking), service.gateway.routes()
     awaited = NOT_STARTED in lacking or any(name not in routes for name in missing)
-    answers = any(True for _ in answering(service))
+    # A host whose threads died answers nobody until it is replaced.
+    answers = any(route.host is None or route.host.takes_calls for route in answering(service))
     state.started = state.started or (answers and not awaited)
     is_ready = answers and state.started
     return JSONResponse({"ready": is_ready, "missing": missing}, 200 if is_ready else 503)
@@ -121,7 +123,8 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
     One that nobody answered (404, not_served) is no other: what is on trial heard its share of them.
     Of requests made with the same key. Only the gateway that answered can score its answer: where that was another one
     on the same base path, it is asked, by the request's id. A call's id alone finds what this gateway answered: of one
-    call others may have answered more, and no truth is about all of them. A request's feedback counts once, the first
+    call others may have answered more, and no truth is about all of them. Where one that may have answered says nothing
+    in time, or what is asked about is being loaded, it is 429: come again. A request's feedback counts once, the first
     time.
     """
     caller = Caller.of(request)
@@ -134,10 +137,7 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
     name = TASKS[given.task] if given.task is not None else str(given.adapter)
     names = [name, *(each for each in routes if name in _ROUTED and each.startswith(f"{name}."))]
     known = [each for each in names if each in routes]
-    if not known:
-        text = "No such model is served. GET /v1/models lists those that are."
-        raise Refused(404, "model_not_found", text, "adapter" if given.adapter else "task")
-    if not COMPARISONS[routes[known[0]].task].has_reference:
+    if known and not COMPARISONS[routes[known[0]].task].has_reference:
         text = "No feedback can be scored for this model: nothing says which tokens would have been right."
         raise Refused(400, "not_scorable", text, "adapter")
     ids = {name: getattr(given, name) for name in ("request_id", "call_id")}
@@ -148,8 +148,10 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
     if asked_for not in (None, caller.name):
         # A key that two gateways know under two names would find the calls of somebody else.
         raise Refused(404, "call_not_found", NOT_REMEMBERED, param)
+    scored, unasked = None, ""
     try:
-        scored = await waiting.run(lambda: gateway.feedback(known, truth, **scoped))
+        if known:
+            scored = await waiting.run(lambda: gateway.feedback(known, truth, **scoped))
     except SeveralRequests:
         text = "Several requests were answered under this call_id. Give the request_id of the answer that is meant."
         raise Refused(400, "several_requests", text, "request_id") from None
@@ -157,9 +159,15 @@ async def feedback(request: Request, given: schemas.FeedbackRequest) -> JSONResp
         # Of the model that answered: another one of the same task may know other labels.
         text = f"truth: it must be one of the model's labels: {', '.join(error.labels)}."
         raise Refused(400, "invalid_value", text, "truth") from None
-    unasked = ""
+    # What is not loaded here yet, or never is, others may have answered.
     if scored is None and given.request_id is not None and asked_for is None:
         scored, unasked = await _ask_others(caller, given)
+    if scored is None and not known:
+        lacking = gateway.ready()
+        if asked_for is None and (not routes or NOT_STARTED in lacking or name in adapters_of(lacking)):
+            raise refused_by(Starting(NOT_STARTED, "Come again in a few seconds."))
+        text = "No such model is served. GET /v1/models lists those that are."
+        raise Refused(404, "model_not_found", text + unasked, "adapter" if given.adapter else "task")
     if scored is None:
         text = NOT_REMEMBERED
         if given.request_id is None:

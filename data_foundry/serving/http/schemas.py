@@ -161,6 +161,7 @@ class ErrorDetail(BaseModel):
     type: str
     param: str | None
     code: str | None
+    request_id: str | None = Field(description="the request's own id; null where what came was no request")
 
 
 class Error(BaseModel):

@@ -135,7 +135,7 @@ class _Protocol(H11Protocol):
         if self.conn.our_state is h11.IDLE and len(self.conn.trailing_data[0]) > HEAD_BYTES:
             refused = head_too_large()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = error_response(refused)
+            answer = error_response(refused, None)
             head = h11.Response(
                 status_code=answer.status_code, headers=[*answer.raw_headers, (b"connection", b"close")]
             )

@@ -81,13 +81,13 @@ async def _one(
     """Return an adapter's answer, or why it is not served; other failures are the whole call's. Raises Refused.
 
     Where another of those `served_too` answers, this one is not asked for what it does not serve, unless it is `heard`
-    by what is on trial: that is no failure.
+    by what is on trial: that is no failure, nor is it one where that can't take the call.
     """
     if served_too and adapter not in served_too and adapter not in heard:
         return refused_by(NotServed(f"{adapter} is not served."))
     try:
         return await caller.answer(adapter, lambda: {"text": text})
     except Refused as refused:
-        if refused.code != "not_served":
+        if refused.code != "not_served" and (not served_too or adapter in served_too):
             raise
         return refused

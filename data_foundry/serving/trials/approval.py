@@ -108,7 +108,7 @@ def latest_approval(settings: Settings, engine: str, version: str) -> Approval:
     where there is none, or it was revoked already.
     """
     registry = Registry(Lake(settings))
-    known = _registered(registry, engine, version)
+    known = _registered(settings, registry, engine, version)
     entries = registry.history(engine, version)
     given = next((entry for entry in reversed(entries) if APPROVED in entry.evidence), None)
     if given is None or revoked(entries, known):
@@ -194,7 +194,7 @@ def _until(entry: HistoryEntry, rollout: Rollout) -> datetime:
 def _proposed(
     settings: Settings, lake: Lake, registry: Registry, engine: str, version: str
 ) -> tuple[Version, dict[str, Any]]:
-    known = _registered(registry, engine, version)
+    known = _registered(settings, registry, engine, version)
     name = f"{engine}/{version}"
     if known.stage not in APPROVABLE:
         raise FoundryError(
@@ -202,7 +202,8 @@ def _proposed(
             f"It must be in {' or '.join(APPROVABLE)}.",
         )
     if fault := files_fault(lake, known):
-        raise FoundryError(f"{name} can't be approved: {fault}.", "Run `python -m data_foundry verify --layer models`.")
+        look = shell_command(settings, "verify --layer models")
+        raise FoundryError(f"{name} can't be approved: {fault}.", f"Run `{look}`.")
     model = lake.manifest(Layer.MODELS, name)
     if model is None:
         raise FoundryError(f"{name} can't be approved: its files are gone.", "Put them back from a backup.")
@@ -240,11 +241,12 @@ def _trials(settings: Settings, lake: Lake, registry: Registry, version: Version
     return [*([earned] if earned else []), *now_tried]
 
 
-def _registered(registry: Registry, engine: str, version: str) -> Version:
+def _registered(settings: Settings, registry: Registry, engine: str, version: str) -> Version:
     known = registry.version(engine, version)
     if known is None:
         raise FoundryError(
-            f"No version {engine}/{version} is registered.", "python -m data_foundry models list shows those that are."
+            f"No version {engine}/{version} is registered.",
+            f"{shell_command(settings, 'models list')} shows those that are.",
         )
     return known
 

@@ -102,7 +102,7 @@ def roll_back(settings: Settings, version: Version, *, actor: str, reason: str) 
     return take_back(settings, Registry(Lake(settings)), version, actor=actor, reason=said, evidence={"by_hand": True})
 
 
-def meant_by(registry: Registry, adapter: str) -> Version:
+def meant_by(settings: Settings, registry: Registry, adapter: str) -> Version:
     """Return the version of an adapter that is named without one: what answers callers, or else what comes nearest.
 
     Raises FoundryError where nothing of it answers or is heard.
@@ -112,7 +112,7 @@ def meant_by(registry: Registry, adapter: str) -> Version:
             return at_stage[-1]
     raise FoundryError(
         f"No version of {adapter} is in production, staging or shadow.",
-        "See `python -m data_foundry models list` for what there is.",
+        f"See `{shell_command(settings, 'models list')}` for what there is.",
     )
 
 

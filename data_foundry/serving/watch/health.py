@@ -18,7 +18,7 @@ from data_foundry.engines.adapters import adapters
 from data_foundry.engines.spec import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
-from data_foundry.finetuning.versions.registry_history import HistoryEntry
+from data_foundry.finetuning.versions.registry_history import RESTORED, HistoryEntry
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.routing import who_answers, wishes
 from data_foundry.serving.shell_command import shell_command
@@ -100,6 +100,7 @@ class Health:
             self._adapter(
                 name,
                 [version for version in versions if version.engine == name],
+                [entry for entry in history if entry.engine == name],
                 trials.get(name, []),
                 [((state.get("gateway_state") or {}).get("adapters") or {}).get(name) or {} for state in states],
                 traffic(name),
@@ -145,7 +146,10 @@ class Health:
     def reference_version(self, versions: list[Version]) -> Version | None:
         """Return whose training rows calls are held against: what answers, or is to, or did last; None for nothing."""
         by_stage = {version.stage: version for version in versions}
-        left = [version for version in versions if version.stage in LEFT]
+        answered = {
+            (entry.engine, entry.version) for entry in self._registered()[1] if entry.to_stage == Stage.PRODUCTION
+        }
+        left = [v for v in versions if v.stage in LEFT and (v.engine, v.version) in answered]
         last = max(left, key=lambda version: version.stage_since, default=None)
         return next((by_stage[stage] for stage in ACTIVE if stage in by_stage), last)
 
@@ -184,6 +188,7 @@ class Health:
         self,
         name: str,
         versions: list[Version],
+        history: list[HistoryEntry],
         trials: list[dict[str, Any]],
         states: list[Mapping[str, Any]],
         traffic: dict[str, Any],
@@ -208,7 +213,7 @@ class Health:
             "reason": latest.reason if latest else "nothing is registered",
             "since": latest.stage_since if latest else None,
             "not_served": None if answers else self._not_served(why, active),
-            "taken_back": _taken_back(versions),
+            "taken_back": _taken_back(versions, history),
             "error": next((state["error"] for state in reversed(states) if state.get("error")), None),
             "versions": [
                 {"version": v.version, "stage": v.stage.value, "since": v.stage_since, "reason": v.reason,
@@ -296,13 +301,20 @@ class Health:
         return kept, None if kept else why
 
 
-def _taken_back(versions: list[Version]) -> dict[str, Any] | None:
-    """Return the version that was taken back last, as long as nothing was tried anew since."""
-    taken = [version for version in versions if version.stage is Stage.ROLLED_BACK]
-    last = max(taken, key=lambda version: version.stage_since, default=None)
-    if last is None or any(v.stage in TRIED and v.stage_since >= last.stage_since for v in versions):
-        return None
-    return {"version": last.version, "since": last.stage_since, "reason": last.reason}
+def _taken_back(versions: list[Version], history: list[HistoryEntry]) -> dict[str, Any] | None:
+    """Return the version that was taken back last, as long as nothing was tried or promoted since.
+
+    What the rollback itself put back in its place is neither.
+    """
+    taken = {version.version: version for version in versions if version.stage is Stage.ROLLED_BACK}
+    for entry in reversed(history):
+        if entry.from_stage == entry.to_stage:
+            continue
+        if entry.to_stage == Stage.ROLLED_BACK and (last := taken.get(entry.version)):
+            return {"version": last.version, "since": last.stage_since, "reason": last.reason}
+        if entry.to_stage in ACTIVE and entry.event != RESTORED:
+            return None
+    return None
 
 
 def _latest(gateways: list[Heard], now: float) -> list[Heard]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,24 @@ def test_an_adapter_for_other_labels_is_refused(topics: Predictor, hub: Path, tm
     other = adapter_with(task, tmp_path / "sentiment", 0.0)
     with pytest.raises(FoundryError, match="knows negative, positive; the model in memory business"):
         topics.add_adapter("sentiment", other)
+
+
+@pytest.mark.parametrize("weights", ["of another rank", "no weights at all"])
+def test_an_adapter_that_can_not_be_loaded_leaves_nothing_beside_the_others(
+    topics: Predictor, tmp_path: Path, weights: str
+) -> None:
+    batch, bad = rows(AIEngine.NLU, 2), tmp_path / "bad"
+    shutil.copytree(tmp_path / "other", bad)
+    if weights == "of another rank":
+        file = bad / "adapter_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "r": 3}))
+    else:
+        (bad / "adapter_model.safetensors").write_bytes(b"no weights at all")
+    before = topics.predict(batch, "other"), sum(each.numel() for each in topics.model.parameters())
+    with pytest.raises(Exception, match=r"does not fit|deserializing"):
+        topics.add_adapter("bad", bad)
+    assert set(topics.model.peft_config) == {"same", "other"} == set(topics.adapters)
+    assert (topics.predict(batch, "other"), sum(each.numel() for each in topics.model.parameters())) == before
 
 
 def test_an_adapter_of_another_base_is_refused(hub: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import sys
@@ -109,6 +110,23 @@ def refused_where_leaked(row: Row) -> Any:
     return good(row)
 
 
+TAKEN: list[mmap.mmap] = []
+
+
+def take(row: Row) -> Any:
+    """Takes 200 MiB of what the process may have, once, which nothing holds: none of it is written to."""
+    if not TAKEN:
+        TAKEN.append(mmap.mmap(-1, 200 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    return good(row)
+
+
+def refused_where_taken(row: Row) -> Any:
+    """Meets the end of memory as libraries tell of it."""
+    if TAKEN:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    return good(row)
+
+
 def leak_and_die(row: Row) -> Any:
     LEAKED.append(row["text"])
     os.kill(os.getpid(), signal.SIGKILL)
@@ -145,6 +163,7 @@ def garbage(row: Row) -> Any:
 ACTS: dict[str, Callable[[Row], Any]] = {
     **{act.__name__: act for act in (garbage, good, hang, spin, slow, leave, fall, give_up, raise_error, eat, swallow)},
     **{act.__name__: act for act in (compute, hang_on_demand, die_on_demand, who, refuse)},
+    **{act.__name__: act for act in (take, refused_where_taken)},
     **{act.__name__: act for act in (leak, leak_and_die, killed_where_leaked, refused_where_leaked)},
 }
 

@@ -232,6 +232,15 @@ def test_what_a_candidate_leaks_is_its_error_where_the_incumbent_alone_meets_the
     assert len(found.told) == counts["answered"] and counts["examples"] == [kind]
 
 
+def test_a_candidate_that_takes_the_memory_answers_for_an_error_of_the_incumbents_by_any_name(world: Build) -> None:
+    found = world("take", old="refused_where_taken")
+    found.offer(*IDS[:8])
+    counts = found.settled(8)
+    assert counts["errors"].keys() == {"RuntimeError"} and counts["dropped"] == {}
+    assert {pair.incumbent.error for pair in found.pairs} == {None}
+    assert found.mirror.state()["process"]["deaths"]["renewed"] >= 1
+
+
 @pytest.mark.parametrize(
     ("old", "kind"), [("leave", "died"), ("eat", "out_of_memory"), ("swallow", "MemoryError"), ("hang", "timed_out")]
 )

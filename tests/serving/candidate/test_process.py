@@ -290,7 +290,20 @@ def test_a_version_that_is_asked_alone_is_asked_where_no_other_was_heard_and_who
     both = process.submit("new", CALL), process.submit("old", CALL, alone=True), process.submit("new", CALL)
     in_company, alone, waiting = map(pid, both)
     assert in_company == first != alone == waiting
-    assert (process.state()["restarts"], process.state()["deaths"]) == (1, {})
+    assert (process.state()["restarts"], process.state()["deaths"]) == (1, {"renewed": 1})
+
+
+@pytest.mark.parametrize(("steady", "waits"), [(100, ["0.1", "0.2"]), (1, ["0.0", "0.0"])])
+def test_a_process_that_is_started_anew_for_one_version_after_few_calls_is_so_ever_more_rarely(
+    candidate: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, steady: int, waits: list[str]
+) -> None:
+    monkeypatch.setattr("data_foundry.serving.candidate.process.STEADY_CALLS", steady)
+    process = candidate(old="good", backoff=(0.1, 60.0))
+    for _ in waits:
+        ask(process)
+        assert process.submit("old", CALL, alone=True).result(30).output == "heard call"
+    assert process.state()["deaths"] == {"renewed": 2}
+    assert [line.split("again in ")[1] for line in caplog.messages] == [f"{seconds} s." for seconds in waits]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +318,17 @@ def test_what_a_version_fails_at_may_be_anothers_doing_only_where_that_was_heard
     assert process.submit("old", CALL).exception(30).doubtful is doubtful
     assert process.wait_ready(30)
     assert process.submit("old", CALL, alone=True).exception(30).doubtful is False
+
+
+def test_an_error_of_any_name_may_be_anothers_doing_where_that_took_much_memory(candidate: Start) -> None:
+    process = candidate("take", old="raise_error", memory_mib=256)
+    assert process.wait_ready(30)
+    assert process.submit("old", CALL).exception(30).doubtful is False, "nothing is taken yet"
+    process.submit("new", CALL).result(30)
+    failed = process.submit("old", CALL).exception(30)
+    assert (failed.kind, failed.scarce, failed.doubtful) == ("RuntimeError", True, True)
+    alone = process.submit("old", CALL, alone=True).exception(30)
+    assert (alone.scarce, alone.doubtful) == (False, False)
 
 
 def test_how_long_a_version_has_had_a_call_is_told_and_of_one_that_waits_that_it_waits(candidate: Start) -> None:

@@ -12,6 +12,7 @@ from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.serving.candidate.said import CandidateFailed
 from data_foundry.serving.candidate.staging import StagingProcess
+from data_foundry.serving.host import Call
 from data_foundry.serving.staged import StagedCall, StagedCalls
 from data_foundry.serving.trials.trial import Trial
 
@@ -66,7 +67,8 @@ def test_calls_behind_one_that_hangs_are_not_its_failures_and_are_not_computed_f
     calls, ended = StagedCalls(0.2), []
     asked = [process.submit(ROW) for _ in range(4)]
     for each in asked:
-        calls.add(StagedCall(None, TRIAL, None, lambda staged, kind, own: ended.append(own)), each)
+        call = Call("c", "stt", {}, None, None, lambda *ended: None)
+        calls.add(StagedCall(call, TRIAL, None, lambda staged, kind, own: ended.append(own), None), each)
     wait_for(lambda: calls.give_up_overdue() or len(ended) == 4)
     assert sorted(ended) == [False, False, False, True]
     assert all(each.own_seconds is None for each in asked[1:])

@@ -10,6 +10,7 @@ import logging
 import struct
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -58,7 +59,8 @@ def client(application, service):
 def error_of(response, status, code):
     assert response.status_code == status, response.text
     error = response.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"}
+    assert set(error) == {"message", "type", "param", "code", "request_id"}
+    assert error["request_id"] == response.headers["x-request-id"]
     assert error["code"] == code
     assert response.headers["x-call-id"]
     return error["message"]
@@ -119,6 +121,27 @@ def test_a_topic_that_nobody_serves_leaves_the_intent(client, service):
     assert "/secret" not in response.text and response.json()["not_served"]["topic"]
     del service.gateway.table["nlu"]
     error_of(client.post("/v1/understand", json={"text": "ബാലൻസ് എത്ര"}), 404, "not_served")
+
+
+@pytest.mark.parametrize(
+    "refusal", [Starting("It starts.", "Come again."), Overloaded("Too many wait.", "Come again."), RuntimeError("x")]
+)
+def test_what_only_a_trial_hears_fails_no_caller_whom_the_other_half_answers(client, service, refusal):
+    service.gateway.table["nlu"].why = "nothing may answer"
+    service.gateway.table["nlu"].mirrors = {"a trial": "its mirror"}
+    submit = service.gateway.submit
+
+    def refusing(adapter, *given, **named):
+        if adapter == "nlu":
+            raise refusal
+        return submit(adapter, *given, **named)
+
+    service.gateway.submit = refusing
+    response = client.post("/v1/understand", json={"text": "ബാലൻസ് എത്ര"})
+    assert response.status_code == 200 and response.json()["topic"]["label"] == "sport"
+    assert response.json()["intent"] is None and response.json()["not_served"]["intent"]
+    service.gateway.table["nlu.topic"].why = "not trained"
+    assert client.post("/v1/understand", json={"text": "ബാലൻസ് എത്ര"}).status_code in (429, 500)
 
 
 def test_a_half_that_nobody_serves_is_no_failure_where_the_other_answers(client, service):
@@ -644,6 +667,16 @@ def test_feedback_that_waits_for_its_store_delays_no_call(tmp_path, monkeypatch)
     assert call.status_code == 200 and [each.status_code for each in kept] == [200, 200]
 
 
+def test_feedback_on_what_is_being_loaded_is_to_come_again(client, service):
+    del service.gateway.table["sentiment"]
+    given = {"request_id": "r1", "task": "sentiment", "truth": "positive"}
+    error_of(client.post("/v1/feedback", json=given), 404, "model_not_found")
+    service.gateway.missing = ["sentiment: 3fa9c0de11aa is being loaded"]
+    response = client.post("/v1/feedback", json=given)
+    error_of(response, 429, "starting")
+    assert response.headers["Retry-After"]
+
+
 def test_feedback_that_nothing_can_score_is_refused(client, service):
     spoken = client.post("/v1/audio/tokens", json={"input": "നന്ദി"}).json()
     given = {"request_id": spoken["request_id"], "adapter": "tts", "truth": "നന്ദി"}
@@ -682,7 +715,7 @@ def test_anothers_call_is_as_unknown_as_one_that_never_was(client, service):
         client.post("/v1/feedback", json={"call_id": name, "adapter": "sentiment", "truth": "positive"}, headers=theirs)
         for name in ("c1", "never", "ours:c1")
     ]
-    assert len({(answer.status_code, answer.text) for answer in answers}) == 1
+    assert len({(answer.status_code, answer.json()["error"]["message"]) for answer in answers}) == 1
     assert "not given to this key" in error_of(answers[0], 404, "call_not_found")
     error_of(
         client.post("/v1/feedback", json={"call_id": "ours/c1", "adapter": "stt", "truth": "x"}), 400, "invalid_value"
@@ -747,6 +780,15 @@ def test_a_gateway_is_not_ready_before_all_that_it_starts_with_is_loaded(client,
     assert (response.status_code, response.json()) == (200, {"ready": True, "missing": ["tts"]})
 
 
+def test_a_gateway_whose_hosts_died_is_not_ready(client, service):
+    assert client.get("/ready").status_code == 200
+    for each in service.gateway.table.values():
+        each.host = SimpleNamespace(takes_calls=False)
+    assert client.get("/ready").status_code == 503
+    service.gateway.table["nlu"].host.takes_calls = True
+    assert client.get("/ready").status_code == 200
+
+
 def test_what_is_added_later_is_loaded_while_the_gateway_stays_ready(client, service):
     assert client.get("/ready").status_code == 200
     service.gateway.missing = ["nlu.bank: 3fa9c0de11aa is being loaded"]
@@ -787,6 +829,7 @@ def test_the_document_speaks_of_every_endpoint_and_its_refusals(client):
         answers = document["paths"][path]["post"]["responses"]
         assert {"200", "400", "401", "404", "408", "413", "429"} <= set(answers) and "422" not in answers, path
     assert document["components"]["schemas"]["TextRequest"]["properties"]["text"]["maxLength"] == 50
+    assert "request_id" in document["components"]["schemas"]["ErrorDetail"]["properties"]
 
 
 # --- who may call

@@ -28,7 +28,10 @@ def asked(address, request_id, headers=OURS, **given):
     """Ask for feedback; return its status and what it says."""
     told = {"request_id": request_id, "task": "sentiment", "truth": "positive", **given}
     answer = httpx.post(f"{address}/v1/feedback", json=told, headers=headers, timeout=60, trust_env=False)
-    return answer.status_code, answer.json()
+    said = answer.json()
+    # Each request's own.
+    said.get("error", {}).pop("request_id", None)
+    return answer.status_code, said
 
 
 def answered(address, headers=OURS):
@@ -202,11 +205,10 @@ def test_gateways_that_are_gone_or_strange_are_left_out_and_counted(gateways, ca
             )
         ]  # fmt: skip
         closed = f"http://127.0.0.1:{dead.getsockname()[1]}"
-        there = (closed, *(address for address, _ in strange), addresses[1])
-        one.watch.others = Peers(there, beyond=1)
+        one.watch.others = Peers((closed, *(address for address, _ in strange), addresses[1]), beyond=1)
         assert asked(addresses[0], answered(addresses[1]))[0] == 200
         status, said = asked(addresses[0], "never")
-        assert status == 404 and f"{len(there)} other gateways could not be asked" in said["error"]["message"]
+        assert status == 404 and f"{len(strange) + 1} other gateways could not be asked" in said["error"]["message"]
         assert all(path == "/v1/feedback" for _, seen in strange for path in seen)
     assert two.gateway.truths
     assert "df-ours" not in caplog.text and "positive" not in caplog.text and closed in caplog.text
@@ -220,8 +222,56 @@ def test_a_gateway_that_hangs_delays_no_answer_and_is_given_up(gateways, monkeyp
         monkeypatch.setattr(subject, "ANSWER_SECONDS", 1000.0)
         assert asked(addresses[0], answered(addresses[1]))[0] == 200
         monkeypatch.setattr(subject, "ANSWER_SECONDS", 0.2)
-        status, said = asked(addresses[0], "never")
-        assert status == 404 and "1 other gateway could not be asked" in said["error"]["message"] and seen
+        assert code_of(asked(addresses[0], "never")) == (429, "overloaded") and seen
+
+
+def test_feedback_comes_again_where_a_gateway_that_may_know_it_stalls_and_not_where_one_is_gone(gateways, monkeypatch):
+    (one, _), addresses = gateways(2)
+    monkeypatch.setattr(subject, "ANSWER_SECONDS", 0.2)
+    given = {"json": {"request_id": "x", "task": "sentiment", "truth": "positive"}, "headers": OURS}
+    with stranger() as (hanging, _), listening_socket("127.0.0.1", 0) as dead:
+        one.watch.others = Peers((hanging,))
+        answer = httpx.post(f"{addresses[0]}/v1/feedback", **given, timeout=60, trust_env=False)
+        assert answer.status_code == 429 and answer.headers["Retry-After"]
+        one.watch.others = Peers((f"http://127.0.0.1:{dead.getsockname()[1]}",))
+        status, said = asked(addresses[0], "x")
+        assert status == 404 and "could not be asked" not in said["error"]["message"]
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_what_a_gateway_does_not_serve_the_others_are_asked_about(gateways, starts):
+    """While it starts, and for good where it serves other adapters alone."""
+    (one, two), addresses = gateways(2)
+    one.gateway.table = {} if starts else {"nlu": fakes.route("nlu")}
+    request = answered(addresses[1])
+    assert asked(addresses[0], request)[0] == 200 and two.gateway.truths
+    refusal = (429, "starting") if starts else (404, "model_not_found")
+    assert code_of(asked(addresses[0], "never")) == refusal
+    # One that asks is told that it did not answer: what it remembered went with its start.
+    assert code_of(asked(addresses[1], "never")) == (404, "call_not_found")
+
+
+def test_what_nothing_can_score_is_told_so_by_a_gateway_that_does_not_serve_it_too(gateways):
+    (one, _), addresses = gateways(2)
+    del one.gateway.table["tts"]
+    said = asked(addresses[0], "any", task=None, adapter="tts", truth="നന്ദി")
+    assert code_of(said) == (400, "not_scorable")
+
+
+def test_feedback_of_one_caller_leaves_room_for_that_of_others(gateways, monkeypatch):
+    monkeypatch.setattr(subject, "MOST_AT_ONCE", 4)
+    (one, _), addresses = gateways(2)
+    with stranger() as (hanging, seen):
+        one.watch.others = Peers((hanging,))
+        waiting = [threading.Thread(target=asked, args=(addresses[0], "never", THEIRS)) for _ in range(2)]
+        for each in waiting:
+            each.start()
+        wait_for(lambda: len(seen) == 2)
+        assert code_of(asked(addresses[0], "never", THEIRS)) == (429, "overloaded") and len(seen) == 2
+        one.watch.others = Peers((hanging, addresses[1]))
+        assert asked(addresses[0], answered(addresses[1]))[0] == 200
+    for each in waiting:
+        each.join()
 
 
 def test_feedback_that_waits_for_others_is_bounded(gateways, monkeypatch):

@@ -79,6 +79,36 @@ def test_what_was_taken_back_is_told_no_more_once_another_version_is_tried(setti
     assert told_of(settings, "nlu")["taken_back"] is None
 
 
+def test_what_was_taken_back_is_told_no_more_once_another_version_answers(settings, lake):
+    registered(lake, "nlu", "v1", Stage.STAGING)
+    roll_back(lake, "nlu", "v1")
+    registered(lake, "nlu", "v2", Stage.PRODUCTION)
+    assert told_of(settings, "nlu")["taken_back"] is None
+    roll_back(lake, "nlu", "v2")
+    assert told_of(settings, "nlu")["taken_back"]["version"] == "v2"
+
+
+def test_what_a_rollback_put_back_ends_no_word_of_it(settings, lake):
+    before = registered(lake, "nlu", "v1", Stage.PRODUCTION)
+    registry = Registry(lake)
+    registered(lake, "nlu", "v2", Stage.PRODUCTION)
+    known, before = registry.version("nlu", "v2"), registry.version("nlu", before.version)
+    registry.roll_back("nlu", "v2", actor="asha", reason="worse", evidence={}, restore=before, expected=known)
+    assert registry.version("nlu", "v1").stage is Stage.PRODUCTION
+    told = told_of(settings, "nlu")
+    assert told["taken_back"]["version"] == "v2" and told["answering"] != "v2"
+
+
+def test_calls_are_held_against_no_version_that_never_answered(settings, lake):
+    looking = Health(settings)
+    registered(lake, "nlu", "v1", Stage.SHADOW)
+    roll_back(lake, "nlu", "v1")
+    assert looking.reference_version(looking.versions()) is None
+    registered(lake, "nlu", "v2", Stage.PRODUCTION)
+    roll_back(lake, "nlu", "v2")
+    assert looking.reference_version(looking.versions()).version == "v2"
+
+
 def test_what_waits_for_a_person_comes_with_commands_that_name_the_base_path(tmp_path):
     settings = Settings(base_path=tmp_path / "line one")
     trial = {"candidate": "v2", "decision": "why", "reason": "", "act": "hold", "waits_for": APPROVAL}
