@@ -170,8 +170,9 @@ class Deployment(Section):
     `shadow_testing` false leaves a new version at stage none, mirrors nothing to what is in shadow, promotes nothing;
     what answers callers, in staging and production, goes on being compared and taken back. A candidate that needs
     longer than `shadow_timeout_seconds` for a call has failed it; `shadow_queue_size` calls may wait for it; from then
-    on calls are dropped until none waits and as many more have passed. `max_replay_calls`: how many held-out rows at
-    most are replayed as calls when an adapter enters shadow.
+    on calls are dropped until none waits and as many more have passed. Where fewer wait than eight times
+    `serving.max_batch`, calls that end apart from the others of their batch, as those that fail do, are heard too
+    often. `max_replay_calls`: how many held-out rows at most are replayed as calls when an adapter enters shadow.
     """
 
     shadow_testing: bool = True

@@ -61,18 +61,18 @@ class Rollout(Section):
     `staging_share` of the calls is answered by a version in staging. Each trial (one version against one incumbent at
     one stage) takes back a version that does no harm with a chance of at most a third of `alpha`, over all its looks:
     `alpha` for the three stages of a rollout, and a third more for every time that the incumbent becomes another. That
-    does not hold between versions alike that end their process, or run out of memory, at random: such an end may be the
-    candidate's doing at the incumbent's call, and counts against it. And each lets a version that is as bad as a limit
-    leave its stage upwards with a chance of at most `alpha`. Harm is: more calls that failed or stalled than the
-    incumbent's by over `max_error_increase` (a share; stalled: over four times `max_latency_ratio` as long as the other
-    version's), times over `max_latency_ratio` of the incumbent's (geometric mean of the same calls' ratios, each cut at
-    a quarter and at four times the limit), and a loss (error rate of a transcript, or share of wrong labels, in 0..1,
-    on the same calls) higher by over `max_quality_loss`. Tighter limits find less harm sooner, and let an equal version
-    wait longer. A stage is left upwards after `min_calls` pairs at least; the evidence that the limits ask for is more
-    than the default. An approval counts for `approval_days`. A version that does not answer `probe_calls` calls before
-    a stage does not enter it. In production a version is watched as in the shadow, by `deployment.shadow_share` of the
-    calls; before, every call is mirrored until `watched_calls` pairs are made (by each gateway, since its start), so
-    that what is harmful there is taken back before many callers meet it.
+    does not hold between versions alike that at random end their process, or fail where memory runs short: such an end
+    may be the candidate's doing at the incumbent's call, and counts against it. And each lets a version that is as bad
+    as a limit leave its stage upwards with a chance of at most `alpha`. Harm is: more calls that failed or stalled than
+    the incumbent's by over `max_error_increase` (a share; stalled: over four times `max_latency_ratio` as long as the
+    other version's), times over `max_latency_ratio` of the incumbent's (geometric mean of the same calls' ratios, each
+    cut at a quarter and at four times the limit), and a loss (error rate of a transcript, or share of wrong labels, in
+    0..1, on the same calls) higher by over `max_quality_loss`. Tighter limits find less harm sooner, and let an equal
+    version wait longer. A stage is left upwards after `min_calls` pairs at least; the evidence that the limits ask for
+    is more than the default. An approval counts for `approval_days`. A version that does not answer `probe_calls` calls
+    before a stage does not enter it. In production a version is watched as in the shadow, by `deployment.shadow_share`
+    of the calls; before, every call is mirrored until `watched_calls` pairs are made (by each gateway, since its
+    start), so that what is harmful there is taken back before many callers meet it.
 
     `feedback_minutes`: how long an answer is held in memory so that feedback on its call can be scored.
     `keep_content` true stores what callers said and what was answered for `content_days`, as text alone, personal data

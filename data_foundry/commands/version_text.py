@@ -22,7 +22,7 @@ def version_lines(record: VersionRecord) -> Iterator[str]:
     if registered:
         yield from _wrapped(registered.reason)
     if record.model is None:
-        yield "  its files are gone or can't be read: `python -m data_foundry verify --layer models` says what is there"
+        yield "  its files are gone or can't be read: `verify --layer models`, with the same flags, says what is there"
     if details:
         yield from _titled("gates", (_wrapped(f"{g['gate']}: {g['verdict']}: {g['reason']}") for g in details["gates"]))
         yield from _titled("figures", ([line] for line in _figures(details)))

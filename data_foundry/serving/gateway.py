@@ -231,14 +231,22 @@ class Gateway:
         if not is_chosen(call.call_id, self._key, self.settings.rollout.staging_share, "staging"):
             host.submit(call)
             return call.future
-        staged = StagedCall(call, trial, partial(self._answered, route), partial(self._fall_back, route), self._left)
+        staged = StagedCall(
+            call, trial, partial(self._answered, route), partial(self._fall_back, route), partial(self._left, route)
+        )
         self._staged.add(staged, process.submit(call.row))
         return call.future
 
-    def _left(self, staged: StagedCall) -> None:
-        """Tell of a call whose caller left while a version in staging had it: nobody's error."""
+    def _left(self, route: Route, staged: StagedCall) -> None:
+        """Tell of a call whose caller left while a version in staging had it: nobody's error.
+
+        It is mirrored as any other. Whether a caller leaves may hang on how slow that version is, so calls that were
+        left out of the pairs would be its slow ones.
+        """
         call = staged.call
         self._tell_failure(call.adapter, staged.trial.candidate, "timed_out", call.row, call.arrived)
+        for mirror in route.mirrors.values():
+            mirror.offer(call.call_id, call.request_id, call.row, None)
 
     def _fall_back(self, route: Route, staged: StagedCall, kind: str, own: bool) -> None:
         """Let the incumbent answer a call that a version in staging did not; `own`: that was the version's doing."""

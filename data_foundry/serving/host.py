@@ -202,6 +202,8 @@ class Host:
             # What its model comes to an end with at this very moment is answered.
             with suppress(InvalidStateError):
                 call.future.set_exception(Overloaded("The gateway stops.", "Ask another one, or later."))
+                call.begun = False
+                self._end(call, None, "overloaded")
         return not self._thread.is_alive()
 
     def abandon(self) -> None:
@@ -349,15 +351,9 @@ class Host:
             self._end(call, answer, "timed_out" if _gave_up(call.future) else None)
 
     def _said(self, call: Call, said: Prediction, milliseconds: float) -> Answer:
+        version, classes = call.resident.weights.version, said.classes
         return Answer(
-            call.call_id,
-            call.adapter,
-            call.resident.weights.version,
-            said.output,
-            said.confidence,
-            milliseconds,
-            said.classes,
-            call.fallback,
+            call.call_id, call.adapter, version, said.output, said.confidence, milliseconds, classes, call.fallback
         )
 
     def _fail(self, call: Call, error: BaseException) -> None:
@@ -395,5 +391,5 @@ def where(error: BaseException) -> str:
 
 
 def _gave_up(ended: Future[Answer]) -> bool:
-    """Return whether its caller, or who gave up its model, waited no longer for an answer that is done."""
-    return isinstance(ended.exception(), TimedOut)
+    """Return whether its caller, or who gave up its model or closed, waited no longer for an answer that is done."""
+    return isinstance(ended.exception(), TimedOut | Overloaded)

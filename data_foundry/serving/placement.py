@@ -10,7 +10,7 @@ from typing import Any
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Stage
-from data_foundry.lake import Lake
+from data_foundry.lake import Lake, Layer
 from data_foundry.serving.calls import NotServed
 from data_foundry.serving.candidate.mirror import Mirror
 from data_foundry.serving.candidate.staging import StagingProcess
@@ -111,7 +111,12 @@ class Placement:
             weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins, heads=self._stand_ins)
             return *self.hosts.resident(weights), "", _all(wrong)
         except NotServed as error:
-            return None, None, error.message, _all(wrong)
+            # What could not be read may have what is lacking: it is looked at again, and what answers goes on.
+            names = [f"{version.engine}/{version.version}" for version in wish.stand_ins]
+            wrong += [fault for name in names if (fault := self._lake.fault(Layer.MODELS, name))]
+            if not wrong or not usable or old is None or old.incumbent != BASE:
+                return None, None, error.message, _all(wrong)
+            return old.answering, old.host, "", _all(wrong)
         except Exception as error:
             if waits and isinstance(error, NotOpen):
                 raise

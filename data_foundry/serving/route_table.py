@@ -56,6 +56,7 @@ class RouteTable:
         self._closed = False
         self._stopping = threading.Event()
         self._wished: Mapping[str, Wish] = {}
+        self._unplaced: Mapping[str, str] = {}
         self._head: str | None = None
         self._look_again = 0.0
         self._fault: str | None = NOT_STARTED
@@ -83,6 +84,7 @@ class RouteTable:
     def missing(self) -> list[str]:
         """Return what is missing of what the registry says should be served; empty where nothing is."""
         faults = [self._fault] if self._fault else []
+        faults += [f"{name}: it can't be placed: {why}" for name, why in self._unplaced.items()]
         routes, to_open = self._now
         faults += [f"{name}: {e.weights.version} is being loaded" for name, e in to_open.items() if name not in routes]
         for name, route in routes.items():
@@ -176,12 +178,20 @@ class RouteTable:
         wish, (old, to_open) = self._wished.get(adapter), self._now
         if wish is None:
             return
-        route, missing = self._placement.route(wish, old.get(adapter))
+        unplaced = {name: why for name, why in self._unplaced.items() if name != adapter and name in self._wished}
+        try:
+            route, missing = self._placement.route(wish, old.get(adapter))
+        except Exception as error:
+            # What answers goes on, and so does the placing of the others.
+            route, missing = None, None
+            unplaced[adapter] = _said(error)
+            log.error("%s can't be placed: %s", adapter, unplaced[adapter])
+        self._unplaced = unplaced
         found = {**old, adapter: route} if route is not None else old
         lacking = {**to_open, adapter: missing}
         new = MappingProxyType({name: found[name] for name in self._wished if name in found})
         self._now = new, {name: each for name in self._wished if (each := lacking.get(name)) is not None}
-        wrong = any(route.error for route in new.values())
+        wrong = unplaced or any(route.error for route in new.values())
         self._look_again = time.monotonic() + RETRY_SECONDS if wrong else math.inf
         self._placement.let_go(old, new)
 

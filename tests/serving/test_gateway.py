@@ -15,6 +15,7 @@ from data_foundry.lake import Layer
 from data_foundry.records import Rejected
 from data_foundry.serving.calls import Answer, NotServed, Overloaded, Starting, TimedOut, give_up
 from data_foundry.serving.gateway import Gateway
+from data_foundry.serving.routing import Route, Wish
 
 
 def test_what_is_in_production_answers_and_says_which_version_it_is(world: World) -> None:
@@ -191,6 +192,52 @@ def test_one_adapter_that_can_not_be_loaded_keeps_no_other_from_being_served(wor
     assert ["sentiment: v1 can't be served: " in each for each in gateway.ready()] == [True]
     with pytest.raises(NotServed):
         gateway.submit("sentiment", "call", {"text": "hello"})
+
+
+def test_an_adapter_that_can_not_be_placed_keeps_what_answers_and_no_other_from_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce(world)
+    world.publish("sentiment", "v1")
+    world.move("sentiment", "v1", Stage.PRODUCTION)
+    gateway = world.gateway(only=(TOPIC, "sentiment"))
+    place = gateway._placement.route
+    broken = {TOPIC}
+
+    def route(wish: Wish, old: Route | None) -> Any:
+        if wish.adapter in broken:
+            raise KeyError("what nobody thought of")
+        return place(wish, old)
+
+    monkeypatch.setattr(gateway._placement, "route", route)
+    produce(world, "v2")
+    world.publish("sentiment", "v2")
+    world.move("sentiment", "v2", Stage.PRODUCTION)
+    refresh(gateway)
+    assert (ask(gateway).version, gateway.routes()["sentiment"].incumbent) == ("v1", "v2")
+    assert gateway.ready() == ["nlu.topic: it can't be placed: KeyError: 'what nobody thought of'"]
+    broken.clear()
+    gateway._table._look_again = 0.0
+    refresh(gateway)
+    assert (ask(gateway).version, gateway.ready()) == ("v2", [])
+
+
+def test_a_base_goes_on_answering_while_a_manifest_beside_it_can_not_be_read(world: World) -> None:
+    world.change("serving", stand_in_heads=True)
+    world.publish(TOPIC, "v1", probe=True)
+    world.move(TOPIC, "v1", Stage.SHADOW)
+    gateway = world.gateway()
+    assert ask(gateway).version == "base"
+    world.publish(TOPIC, "v2", probe=True)
+    manifest = world.lake.folder(Layer.MODELS, f"{TOPIC}/v1") / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"{")
+    refresh(gateway)
+    assert ask(gateway).version == "base" and len(gateway.ready()) == 1
+    manifest.write_bytes(whole)
+    gateway._table._look_again = 0.0
+    refresh(gateway)
+    assert (ask(gateway).version, gateway.ready()) == ("base", [])
 
 
 def test_a_base_that_is_another_than_the_version_was_trained_on_is_not_loaded(world: World) -> None:

@@ -122,11 +122,11 @@ def test_callers_of_a_version_in_staging_are_answered_when_the_gateway_closes_or
     assert mirror.offered == [("first", "v1", None)]
 
 
-def test_a_caller_who_gives_up_on_a_version_in_staging_is_nobodys_error(world: World) -> None:
+def test_a_call_whose_caller_gives_up_on_a_version_in_staging_is_nobodys_error_and_makes_a_pair(world: World) -> None:
     gateway, mirror, heard = staged(world, "hang")
     assert gateway.submit(TOPIC, "call", {"text": "hello"}).cancel()
     Staging.made[0].asked.pop().set_result(Said("staged", 0.9, 1.0))
-    assert (mirror.offered, heard.said) == ([], [(TOPIC, "v2", "timed_out")])
+    assert (mirror.offered, heard.said) == ([("call", None, None)], [(TOPIC, "v2", "timed_out")])
 
 
 def test_a_version_in_staging_answers_nobody_while_pairs_can_not_be_kept(

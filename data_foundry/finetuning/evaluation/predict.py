@@ -110,9 +110,7 @@ class Predictor:
         return tuple(self._adapters)
 
     def add_adapter(self, name: str, folder: Path) -> None:
-        """Load an adapter beside the others. Raises FoundryError when it does not fit the base."""
-        from peft import PeftModel
-
+        """Load an adapter beside the others. Raises FoundryError when it does not fit the base, which is as before."""
         labels = read_labels(folder)
         if labels and labels != self.task.labels:
             raise FoundryError(
@@ -121,10 +119,7 @@ class Predictor:
             )
         with self._lock:
             try:
-                if isinstance(self.model, PeftModel):
-                    self._load_beside(name, folder)
-                else:
-                    self.model = PeftModel.from_pretrained(self.model, folder, adapter_name=name)
+                self.model = self._with_adapter(name, folder)
             except (OSError, ValueError, RuntimeError) as error:
                 raise FoundryError(
                     f"The adapter in {folder} does not fit {self.task.config.base}: {error}",
@@ -133,14 +128,26 @@ class Predictor:
             self.model.eval()
             self._adapters[name] = folder
 
-    def _load_beside(self, name: str, folder: Path) -> None:
+    def _with_adapter(self, name: str, folder: Path) -> Any:
+        """Return the model with one more adapter. Where that fails, nothing of it is left in the model."""
+        from peft import MODEL_TYPE_TO_PEFT_MODEL_MAPPING, PeftConfig, PeftModel
+
+        model, first = self.model, not isinstance(self.model, PeftModel)
+        if first:
+            # As PeftModel.from_pretrained does, which hands out nothing to undo where it fails.
+            config = PeftConfig.from_pretrained(folder)
+            config.inference_mode = True
+            model = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)(model, config, name)
         try:
-            self.model.load_adapter(folder, adapter_name=name)
+            model.load_adapter(folder, adapter_name=name)
         except Exception:
-            # It is there by name before its weights are read, and would stay in memory.
-            if name in self.model.peft_config:
-                self.model.delete_adapter(name)
+            # Its layers are in the base before its weights are read, and what was read of them would answer with it.
+            if first:
+                model.unload()
+            elif name in model.peft_config:
+                model.delete_adapter(name)
             raise
+        return model
 
     def remove_adapter(self, name: str) -> None:
         """Let go of an adapter's weights."""

@@ -344,7 +344,10 @@ def _evidence_of(connection: sqlite3.Connection, known: Version) -> dict[str, An
 def _require(connection: sqlite3.Connection, engine: str, version: str) -> Version:
     found = _find(connection, engine, version)
     if found is None:
-        raise FoundryError(f"No version {engine}/{version} is registered.", "See `python -m data_foundry models list`.")
+        raise FoundryError(
+            f"No version {engine}/{version} is registered.",
+            "`models list`, with this command's flags, shows those that are.",
+        )
     return found
 
 

@@ -53,7 +53,8 @@ Paired = Callable[[Trial, str, Any, Any], None]
 class Counts:
     """Where every call went: chosen = mirrored + dropped + waiting, mirrored = answered + timed out + errors.
 
-    What the candidate did is counted; a pair whose incumbent failed is an answered one.
+    What the candidate did is counted; a pair whose incumbent failed is an answered one. Of the calls that are mirrored
+    only because they are the first after a promotion, those that found no room are not among the chosen.
     """
 
     calls: int = 0
@@ -265,7 +266,8 @@ class Mirror:
 
         The candidate is not asked again: a failure of its own stands. So an end that neither of them caused counts
         against it, and none ever for it: of two versions alike that end their process at random, in a share p of the
-        calls, the candidate's errors are about 2p more. An error that a version raises by itself is charged alike.
+        calls, the candidate's errors are about 2p more. What a version raises by itself is charged alike, but for a
+        RuntimeError or an OSError while the calls have taken half of the memory that the process may have.
         """
         trial = self.trial
         versions = (trial.incumbent, trial.candidate)

@@ -74,7 +74,8 @@ class CandidateProcess:
 
     `idle` gives way to everything else on the machine. `timeout_seconds` are of the process's own: those in which
     others had its processor don't count. At most `queue_size` calls wait; `memory_mib` is what it may hold. After an
-    end it starts again in `backoff` seconds (first, most), doubled with each end that follows soon.
+    end it starts again in `backoff` seconds (first, most), doubled with each end that follows soon; at once where a
+    call is to be asked in a fresh process and the last one had answered many.
     """
 
     def __init__(

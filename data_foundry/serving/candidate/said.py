@@ -23,8 +23,10 @@ NOT_ITS_FAULT = frozenset({"not_ready", "queue_full", "closed", "lost"})
 """Failures that say nothing of the version that was asked."""
 SPREADING = frozenset({"MemoryError", "OutOfMemoryError", "NotEnoughMemory", "AcceleratorError"})
 """Errors that a version may meet because of another one in its process: memory that ran out, a graphics card that the
-other one's fault left unusable. Memory that runs out has other names too (a library's RuntimeError), so any error is
-one of these that comes where memory is `scarce`; all others are those of the version that raised them."""
+other one's fault left unusable."""
+UNNAMED = frozenset({"RuntimeError", "OSError"})
+"""What libraries raise, too, where memory runs out. Where memory is `scarce` it counts as SPREADING; else, as any other
+error, it is that of the version that raised it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class CandidateFailed(Exception):
     @property
     def spreading(self) -> bool:
         """Whether another version in the process can have caused this error."""
-        return self.scarce or self.kind in SPREADING
+        return self.kind in SPREADING or (self.scarce and self.kind in UNNAMED)
 
     @property
     def dropped(self) -> bool:

@@ -29,8 +29,8 @@ from data_foundry.serving.candidate.proc import OwnWaiting, data_bytes
 
 PR_SET_PDEATHSIG = 1
 RECEIVE_BYTES = 2**20
-SCARCE_SHARE = 1 / 4
-"""Memory is scarce where the calls have taken so much of all that the process may have: an error may come of that."""
+SCARCE_SHARE = 1 / 2
+"""Memory is scarce where the calls have taken so much of all that the process may have: errors may come of that."""
 
 
 def main(arguments: list[str]) -> None:

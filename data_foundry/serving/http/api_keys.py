@@ -116,7 +116,7 @@ class ApiKeys:
             if any(entry.name == name and entry.revoked is None for entry in entries):
                 raise FoundryError(
                     f"There is a key named {name} already.",
-                    f"Choose another, or: python -m data_foundry keys revoke {name}",
+                    f"Choose another, or, with the gateway's own flags: python -m data_foundry keys revoke {name}",
                 )
             key = _PREFIX + secrets.token_urlsafe(32)
             entries.append(KeyEntry(name, _digest(key).hex(), _now()))
@@ -127,7 +127,10 @@ class ApiKeys:
         with self._writing() as entries:
             places = [at for at, entry in enumerate(entries) if entry.name == name and entry.revoked is None]
             if not places:
-                raise FoundryError(f"No active key is named {name}.", "python -m data_foundry keys list shows them.")
+                raise FoundryError(
+                    f"No active key is named {name}.",
+                    "python -m data_foundry keys list, with the gateway's own flags, shows them.",
+                )
             entries[places[0]] = KeyEntry(**{**asdict(entries[places[0]]), "revoked": _now()})
 
     def caller(self, key: str | None) -> str | None:

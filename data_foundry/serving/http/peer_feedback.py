@@ -2,7 +2,7 @@
 
 All at once, over connections of a moment, with the caller's own key, which each of them checks as it does any. Where
 one is slow or breaks off, and none remembers the request, its caller is to come again: that one may. Who is gone, or
-answers with anything but what a gateway says, is left out.
+answers in HTTP what no gateway says, is left out.
 """
 
 from __future__ import annotations

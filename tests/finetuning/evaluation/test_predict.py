@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from data_foundry.engines import ENGINES
 from data_foundry.errors import FoundryError
@@ -152,6 +153,25 @@ def test_an_adapter_that_can_not_be_loaded_leaves_nothing_beside_the_others(
         topics.add_adapter("bad", bad)
     assert set(topics.model.peft_config) == {"same", "other"} == set(topics.adapters)
     assert (topics.predict(batch, "other"), sum(each.numel() for each in topics.model.parameters())) == before
+
+
+def test_a_first_adapter_that_can_not_be_loaded_leaves_the_base_as_it_was(hub: Path, tmp_path: Path) -> None:
+    task, bad = task_for(hub, AIEngine.TRANSLATION), tmp_path / "bad"
+    good = adapter_with(task, tmp_path / "good", 0.5)
+    shutil.copytree(good, bad)
+    weights = load_file(bad / "adapter_model.safetensors")
+    last = sorted(weights)[-1]
+    # All but one fit, and are in the model by then.
+    save_file({**weights, last: weights[last][:, :1].contiguous()}, bad / "adapter_model.safetensors")
+    base = load_predictor(ENGINES[AIEngine.TRANSLATION], task.config, task.folder)
+    batch, names = rows(AIEngine.TRANSLATION, 2), list(base.model.state_dict())
+    before = base.predict(batch)
+    with pytest.raises(FoundryError, match="does not fit tiny/t5"):
+        base.add_adapter("bad", bad)
+    assert (base.predict(batch), list(base.model.state_dict()), base.adapters) == (before, names, ())
+    base.add_adapter("good", good)
+    assert base.predict(batch) == before
+    assert [one.output for one in base.predict(batch, "good")] != [one.output for one in before]
 
 
 def test_an_adapter_of_another_base_is_refused(hub: Path, tmp_path: Path) -> None:

@@ -114,10 +114,14 @@ TAKEN: list[mmap.mmap] = []
 
 
 def take(row: Row) -> Any:
-    """Takes 200 MiB of what the process may have, once, which nothing holds: none of it is written to."""
+    """Takes 300 MiB of what the process may have, once, which nothing holds: none of it is written to."""
     if not TAKEN:
-        TAKEN.append(mmap.mmap(-1, 200 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        TAKEN.append(mmap.mmap(-1, 300 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     return good(row)
+
+
+def raise_value_error(row: Row) -> Any:
+    raise ValueError("its own")
 
 
 def refused_where_taken(row: Row) -> Any:
@@ -163,7 +167,7 @@ def garbage(row: Row) -> Any:
 ACTS: dict[str, Callable[[Row], Any]] = {
     **{act.__name__: act for act in (garbage, good, hang, spin, slow, leave, fall, give_up, raise_error, eat, swallow)},
     **{act.__name__: act for act in (compute, hang_on_demand, die_on_demand, who, refuse)},
-    **{act.__name__: act for act in (take, refused_where_taken)},
+    **{act.__name__: act for act in (take, refused_where_taken, raise_value_error)},
     **{act.__name__: act for act in (leak, leak_and_die, killed_where_leaked, refused_where_leaked)},
 }
 

@@ -320,7 +320,7 @@ def test_what_a_version_fails_at_may_be_anothers_doing_only_where_that_was_heard
     assert process.submit("old", CALL, alone=True).exception(30).doubtful is False
 
 
-def test_an_error_of_any_name_may_be_anothers_doing_where_that_took_much_memory(candidate: Start) -> None:
+def test_what_libraries_raise_may_be_anothers_doing_where_that_took_much_memory(candidate: Start) -> None:
     process = candidate("take", old="raise_error", memory_mib=256)
     assert process.wait_ready(30)
     assert process.submit("old", CALL).exception(30).doubtful is False, "nothing is taken yet"
@@ -329,6 +329,14 @@ def test_an_error_of_any_name_may_be_anothers_doing_where_that_took_much_memory(
     assert (failed.kind, failed.scarce, failed.doubtful) == ("RuntimeError", True, True)
     alone = process.submit("old", CALL, alone=True).exception(30)
     assert (alone.scarce, alone.doubtful) == (False, False)
+
+
+def test_what_a_version_raises_of_its_own_is_nobody_elses_doing_wherever_memory_is_scarce(candidate: Start) -> None:
+    process = candidate("take", old="raise_value_error", memory_mib=256)
+    assert process.wait_ready(30)
+    process.submit("new", CALL).result(30)
+    failed = process.submit("old", CALL).exception(30)
+    assert (failed.kind, failed.scarce, failed.doubtful) == ("ValueError", True, False)
 
 
 def test_how_long_a_version_has_had_a_call_is_told_and_of_one_that_waits_that_it_waits(candidate: Start) -> None:
