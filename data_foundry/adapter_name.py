@@ -26,6 +26,14 @@ def engine_of(name: str) -> AIEngine:
         raise FoundryError(f"{name!r} names no adapter: {error}.", f"Engines: {', '.join(AIEngine)}.") from None
 
 
+def is_adapter(name: str) -> bool:
+    """Return whether a name can be an adapter's: a registry may hold those of another release."""
+    try:
+        return bool(_checked(name))
+    except ValueError:
+        return False
+
+
 def is_of(name: str, wished: str) -> bool:
     """Return whether an adapter is the one that is wished for, or a variant of the engine that is."""
     return name == wished or name.startswith(f"{wished}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -44,6 +46,8 @@ def copy_database(source: Path, target: Path) -> None:
     """Copy an SQLite database as of one moment, while others may use it. Raises FoundryError and OSError."""
     make_folder(target.parent)
     beside = target.with_name(f".{target.name}.part")
+    lock = os.open(target.parent, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     beside.unlink(missing_ok=True)
     try:
         with (
@@ -63,6 +67,7 @@ def copy_database(source: Path, target: Path) -> None:
     finally:
         for leftover in target.parent.glob(f"{beside.name}*"):
             leftover.unlink()
+        os.close(lock)
 
 
 def _holds(folder: Path, file: LakeFile) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -53,19 +54,42 @@ class Database:
         # An immutable file is read without its log: changes that still lie there would not be seen.
         logged = self.path.with_name(f"{self.path.name}-wal").exists()
         mode = "rw" if writable else "ro" if logged else "ro&immutable=1"
-        with self.clear_errors(self._log_hint() if mode == "ro" else self.hint), closing(self.connect(mode)) as found:
+        with self.clear_errors(self._log_hint() if mode == "ro" else self.hint), closing(self._reader(mode)) as found:
             found.execute("PRAGMA query_only = ON")
             found.execute("BEGIN")
             names = {row[0] for row in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             yield found if names.issuperset(self._tables) else None
             found.execute("COMMIT")
 
+    def _reader(self, mode: str) -> sqlite3.Connection:
+        """Return a connection that reads; a full disk has no room for what readers of a log share."""
+        found = self.connect(mode)
+        try:
+            found.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.OperationalError as error:
+            found.close()
+            log = self.path.with_name(f"{self.path.name}-wal")
+            full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+            if mode != "rw" or not full or (log.exists() and log.stat().st_size):
+                raise
+            found = self.connect("ro&immutable=1")
+        return found
+
     def open(self) -> sqlite3.Connection:
         """Return a connection that writes, each commit durable, after making what is missing; the caller closes it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = self.connect("rwc")
         try:
-            connection.execute(f"PRAGMA journal_mode = {self._journal}")
+            until = time.monotonic() + self._busy_seconds
+            while True:
+                try:
+                    connection.execute(f"PRAGMA journal_mode = {self._journal}")
+                    break
+                except sqlite3.OperationalError as error:
+                    # Who makes the file at the same time is not waited for by SQLite itself.
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                        raise
+                    time.sleep(0.01)
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(self._schema)
         except BaseException:

@@ -64,9 +64,9 @@ class Placement:
                 known = replace(old.wish, trials=tuple(mirrors))
                 return replace(old, wish=known, error=stopped or old.error, mirrors=mirrors, staging=staging), missing
             resident, host, why, error = self._answering(wish, None, waits=False)
+        task = task_of(wish, resident, self._settings)
         mirrors, staging, stopped = self._trials(wish, old, answered=resident is not None)
         told = "; ".join(each for each in (error, stopped) if each) or None
-        task = task_of(wish, resident, self._settings)
         return Route(wish.adapter, task, wish, resident, host, why, told, mirrors, staging), missing
 
     def let_go(self, old: Mapping[str, Route], new: Mapping[str, Route]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 from data_foundry.config import Settings
+from data_foundry.errors import FoundryError
 from data_foundry.finetuning.evaluation.calibration import calibrated
 from data_foundry.finetuning.evaluation.predict import load_predictor, load_task
 from data_foundry.finetuning.tasks.task import Features, Prediction
@@ -17,6 +19,7 @@ from data_foundry.serving.calls import InvalidAnswer, Row
 from data_foundry.serving.weights import Weights
 
 CODES = "text-to-codes"
+T = TypeVar("T")
 
 
 class Model(Protocol):
@@ -73,6 +76,22 @@ class Resident:
         return prediction
 
 
+def _no_panic(opens: Callable[..., T]) -> Callable[..., T]:
+    """Whatever a library does, a panic or SystemExit too, is its base's error and no thread's end."""
+
+    @wraps(opens)
+    def opened(*given: Any) -> T:
+        try:
+            return opens(*given)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise FoundryError(f"It ended with {type(error).__name__}: {error}.", "Put its files back.") from error
+
+    return opened
+
+
+@_no_panic
 def place_of(weights: Weights) -> tuple[Any, ...]:
     """Return what must be equal of two versions that share a base in memory. Raises FoundryError for an unfit base.
 
@@ -90,6 +109,7 @@ def place_of(weights: Weights) -> tuple[Any, ...]:
     )
 
 
+@_no_panic
 def open_base(settings: Settings, weights: Weights) -> Model:
     """Return a base in memory with the version's adapter on it. Raises FoundryError."""
     import torch

@@ -106,6 +106,9 @@ class RouteTable:
             changed = self._placement.hosts.changed
             try:
                 head = self._registry.head()
+                if self._head and not head:
+                    # A history only grows: one that is gone was moved away, or its disk was.
+                    raise FoundryError("its history is gone", "Put registry.sqlite back from a backup.")
                 again = head != self._head or time.monotonic() >= self._look_again
                 if not again and not changed.is_set():
                     self._fault = None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from data_foundry.adapter_name import is_adapter
 from data_foundry.config import Settings
 from data_foundry.engines.adapters import adapters, spec_of
 from data_foundry.engines.spec import Task
@@ -94,7 +95,8 @@ def wishes(
     """
     versions = registry.versions()
     trials = [trial for trial in standing_trials(registry, source) if _is_tried(trial, settings)]
-    names = dict.fromkeys([*adapters(settings.training), *sorted({version.engine for version in versions})])
+    engines = sorted({version.engine for version in versions if is_adapter(version.engine)})
+    names = dict.fromkeys([*adapters(settings.training), *engines])
     found = {}
     for name in names:
         if only and name not in only:

@@ -135,7 +135,7 @@ class Predictor:
         model, first = self.model, not isinstance(self.model, PeftModel)
         if first:
             # As PeftModel.from_pretrained does, which hands out nothing to undo where it fails.
-            config = PeftConfig.from_pretrained(folder)
+            config = PeftConfig.from_pretrained(str(folder))
             config.inference_mode = True
             model = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)(model, config, name)
         try:

@@ -227,6 +227,7 @@ class Registry:
         evidence: Mapping[str, Any] | None = None,
         restore: Version | None = None,
         expected: Stage | Version | None = None,
+        check: Check | None = None,
     ) -> tuple[Version, Version | None]:
         """Take a version back, and in the same transaction let `restore` answer again in its place; return both.
 
@@ -235,7 +236,7 @@ class Registry:
         the place of (any more), and FoundryError where it is not in shadow, staging or production.
         """
         with self._database.writing() as connection:
-            known = _as_expected(connection, engine, version, expected, None)
+            known = _as_expected(connection, engine, version, expected, check)
             _check_allowed(known, Stage.ROLLED_BACK)
             back = _replaced(connection, known) if restore else None
             if restore and (back is None or _identity(back) != _identity(restore)):

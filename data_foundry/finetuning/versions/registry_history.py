@@ -109,7 +109,9 @@ def read_entries(
     for row in connection.execute(f"SELECT * FROM history WHERE {where} ORDER BY sequence", wanted):
         try:
             evidence = json.loads(row["evidence"])
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
+            evidence = None
+        if not isinstance(evidence, dict):
             evidence = {"unreadable": row["evidence"]}
         yield HistoryEntry(**{**dict(row), "evidence": evidence})
 

@@ -40,6 +40,8 @@ MEASURES = {
     "quality": "mean loss more, on calls with feedback",
 }
 SHORTEST_MILLISECONDS = 1e-3
+STUCK = 100
+"""So many values on end that are the same to the last digit are no measurement."""
 STALE_GAPS = 10
 """A metric that has not been heard of for this many times its usual gap has stopped arriving."""
 LARGEST_E_VALUE = 1e300
@@ -112,14 +114,17 @@ class _Range:
 
     low: float = math.inf
     high: float = -math.inf
+    latest: float = math.nan
+    run: int = 0
 
     def note(self, value: float) -> None:
         self.low, self.high = min(self.low, value), max(self.high, value)
+        self.run, self.latest = self.run + 1 if value == self.latest else 1, value
 
     @property
     def one(self) -> bool:
         """Whether all are one and the same."""
-        return self.low == self.high
+        return self.low == self.high or self.run >= STUCK
 
 
 @dataclass(frozen=True)
@@ -304,13 +309,13 @@ class Judge:
             return f"stopped arriving: calls go on, the last of {metric.arrivals.count} values is old"
         if name == "latency":
             still = [
-                f"every time of the {side} is {times.low:g} ms" for side, times in self._times.items() if times.one
+                f"every time of the {side} is {times.latest:g} ms" for side, times in self._times.items() if times.one
             ]
             return f"a dead meter: {' and '.join(still)}" if still else None
-        if name == "quality" and self._losses.one and self._losses.low > 0:
-            if self._losses.low == 1:
+        if name == "quality" and self._losses.one and self._losses.latest > 0:
+            if self._losses.latest == 1:
                 return "feedback calls every answer of both versions wrong: it may not be about these calls"
-            return f"a dead meter: every loss of both versions is {self._losses.low:g}"
+            return f"a dead meter: every loss of both versions is {self._losses.latest:g}"
         return None
 
     def _shown(self, sample: Sample) -> dict[str, Any]:

@@ -3,13 +3,14 @@ do not refuse it, and nobody revoked its approval."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Registry, Stage, Version
+from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage, Version
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.finetuning.versions.versions import files_fault
 from data_foundry.lake import Lake, Layer
 from data_foundry.serving.admission import check_person
@@ -82,6 +83,11 @@ def take_back(
     plan = foreseen(settings, registry, version)
     hashes = {"artefact_hash": version.artefact_hash, "evaluation_hash": version.evaluation_hash}
     outcome = {"restored": plan.restored.version if plan.restored else None, "not_restored": plan.not_restored}
+
+    def check(entries: Sequence[HistoryEntry]) -> None:
+        if plan.restored and (word := revoked(entries, plan.restored)):
+            raise Conflict(f"{plan.restored.version} may not serve again: {word}", "Look again.")
+
     rolled_back, restored = registry.roll_back(
         version.engine,
         version.version,
@@ -90,6 +96,7 @@ def take_back(
         evidence={**evidence, **hashes, **outcome},
         restore=plan.restored,
         expected=version,
+        check=check,
     )
     back_up(registry)
     return replace(plan, version=rolled_back, restored=restored)
