@@ -86,7 +86,7 @@ class Rollout(Section):
     max_latency_ratio: Annotated[float, Field(gt=1, le=10)] = 1.5
     max_quality_loss: Annotated[float, Field(ge=0, lt=1)] = 0.05
     min_calls: Annotated[int, Field(ge=1)] = 200
-    approval_days: Annotated[float, Field(gt=0)] = 14.0
+    approval_days: Annotated[float, Field(gt=0, le=3650)] = 14.0
     probe_calls: Annotated[int, Field(ge=1)] = 3
     watched_calls: Annotated[int, Field(ge=0)] = 500
     feedback_minutes: Annotated[float, Field(gt=0)] = 30.0

@@ -6,7 +6,8 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from data_foundry.errors import FoundryError
@@ -46,9 +47,27 @@ def copy_database(source: Path, target: Path) -> None:
     """Copy an SQLite database as of one moment, while others may use it. Raises FoundryError and OSError."""
     make_folder(target.parent)
     beside = target.with_name(f".{target.name}.part")
-    lock = os.open(target.parent, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    beside.unlink(missing_ok=True)
+    with _alone(target.parent):
+        beside.unlink(missing_ok=True)
+        _copy_database(source, beside, target)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time copy into a folder, or an older copy could take the place of a newer one.
+
+    A file system that locks no folders (some network ones) leaves that to luck.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _copy_database(source: Path, beside: Path, target: Path) -> None:
     try:
         with (
             closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True)) as original,
@@ -67,7 +86,6 @@ def copy_database(source: Path, target: Path) -> None:
     finally:
         for leftover in target.parent.glob(f"{beside.name}*"):
             leftover.unlink()
-        os.close(lock)
 
 
 def _holds(folder: Path, file: LakeFile) -> bool:

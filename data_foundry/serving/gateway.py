@@ -343,7 +343,8 @@ def _encoded(resident: Resident, row: Row) -> Features:
         return resident.encode(row)
     except Rejected:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A tokenizer's panic is no Exception, and this version's failure all the same.
         adapter, version, kind = resident.weights.adapter, resident.weights.version, type(error).__name__
         log.error("%s/%s failed to encode a call: %s%s", adapter, version, kind, where(error))
         raise Failed(adapter, version, kind) from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.finetuning.versions.registry import Stage, Version
 from data_foundry.lake import Lake, Layer
 from data_foundry.serving.calls import NotServed
 from data_foundry.serving.candidate.mirror import Mirror
@@ -94,19 +94,23 @@ class Placement:
 
         `waits`: raise NotOpen for what is not in memory, rather than have what comes after it answer.
         """
-        usable = old is not None and old.host is not None and old.host.takes_calls
-        if usable and old is not None and not old.error and old.wish.known == wish.known:
-            return old.answering, old.host, "", None
+        now = old if old is not None and old.host is not None and old.host.takes_calls else None
+        if now is not None and not now.error and now.wish.known == wish.known:
+            return now.answering, now.host, "", None
         wrong: list[str] = []
         for version in wish.answering:
-            if usable and old is not None and _is(old.answering, version.version, version.artefact_hash):
-                return old.answering, old.host, "", _all(wrong)
+            # One that was evaluated again may be calibrated otherwise.
+            kept = now if now is not None and _is(now.answering, version) else None
+            if kept is not None and _is_evaluated(kept.answering, version):
+                return kept.answering, kept.host, "", _all(wrong)
             try:
                 return *self.hosts.resident(version_weights(self._settings, self._lake, version)), "", _all(wrong)
             except Exception as error:
                 if waits and isinstance(error, NotOpen):
                     raise
                 wrong.append(_failure(wish.adapter, version.version, error))
+                if kept is not None:
+                    return kept.answering, kept.host, "", _all(wrong)
         try:
             weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins, heads=self._stand_ins)
             return *self.hosts.resident(weights), "", _all(wrong)
@@ -114,15 +118,15 @@ class Placement:
             # What could not be read may have what is lacking: it is looked at again, and what answers goes on.
             names = [f"{version.engine}/{version.version}" for version in wish.stand_ins]
             wrong += [fault for name in names if (fault := self._lake.fault(Layer.MODELS, name))]
-            if not wrong or not usable or old is None or old.incumbent != BASE:
+            if not wrong or now is None or now.incumbent != BASE:
                 return None, None, error.message, _all(wrong)
-            return old.answering, old.host, "", _all(wrong)
+            return now.answering, now.host, "", _all(wrong)
         except Exception as error:
             if waits and isinstance(error, NotOpen):
                 raise
             wrong.append(_failure(wish.adapter, BASE, error))
-        if usable and old is not None and old.incumbent == BASE:
-            return old.answering, old.host, "", _all(wrong)
+        if now is not None and now.incumbent == BASE:
+            return now.answering, now.host, "", _all(wrong)
         return None, None, wrong[-1], _all(wrong)
 
     def _trials(
@@ -169,9 +173,13 @@ def _was_rolled_back(wish: Wish, version: str) -> bool:
     return any(v.version == version and v.stage is Stage.ROLLED_BACK for v in wish.stand_ins)
 
 
-def _is(resident: Resident | None, version: str, artefact_hash: str) -> bool:
+def _is(resident: Resident | None, version: Version) -> bool:
     known = resident.weights if resident is not None else None
-    return known is not None and (known.version, known.artefact_hash) == (version, artefact_hash)
+    return known is not None and (known.version, known.artefact_hash) == (version.version, version.artefact_hash)
+
+
+def _is_evaluated(resident: Resident | None, version: Version) -> bool:
+    return resident is not None and resident.weights.evaluation_hash == version.evaluation_hash
 
 
 def _all(wrong: list[str]) -> str | None:

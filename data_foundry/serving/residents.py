@@ -77,16 +77,18 @@ class Resident:
 
 
 def _no_panic(opens: Callable[..., T]) -> Callable[..., T]:
-    """Whatever a library does, a panic or SystemExit too, is its base's error and no thread's end."""
+    """Let whatever a library ends with, a panic of Rust or SystemExit too, be an error of what is opened."""
 
     @wraps(opens)
     def opened(*given: Any) -> T:
         try:
             return opens(*given)
-        except Exception:
+        except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise FoundryError(f"It ended with {type(error).__name__}: {error}.", "Put its files back.") from error
+            raise FoundryError(
+                f"It can't be read: {type(error).__name__}: {error}.", "Put its files back from where they came."
+            ) from error
 
     return opened
 

@@ -30,7 +30,7 @@ class Weights:
     `folder` None is the base as it was published; `version` is "base" for that and for the head that training fitted
     on the frozen base. `config` is what the version was trained with. `temperature` calibrates its confidence.
     `artefact_hash` is the registered hash of the adapter's files, which they were checked against, `head_hash` that of
-    a head's in their place.
+    a head's in their place; `evaluation_hash` that of the evaluation, and the calibration with it.
     """
 
     adapter: str
@@ -44,6 +44,7 @@ class Weights:
     temperature: float | None = None
     artefact_hash: str | None = None
     head_hash: str | None = None
+    evaluation_hash: str | None = None
 
     @property
     def spec(self) -> EngineSpec:
@@ -176,6 +177,7 @@ def _weights(
         labels=read_labels(folder) if folder else (),
         temperature=temperature,
         artefact_hash=version.artefact_hash if name != BASE else None,
+        evaluation_hash=version.evaluation_hash if name != BASE else None,
         head_hash=fingerprint(_files(manifest, PROBE)) if name == BASE and folder else None,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -87,3 +88,21 @@ def test_a_damaged_database_does_not_replace_its_last_copy(backed_up):
 def test_no_database_is_copied_where_no_backup_is_asked_for(lake):
     lake.back_up_database(lake.base_path / "models" / "registry.sqlite")
     assert not (lake.base_path / "backup").exists()
+
+
+def test_copies_that_are_made_at_the_same_time_leave_a_whole_one_that_is_no_older_than_any(backed_up):
+    path = backed_up.base_path / "models" / "registry.sqlite"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as user:
+        user.execute("CREATE TABLE t (x)")
+
+    def move_on(number):
+        with closing(sqlite3.connect(path, timeout=20)) as user:
+            user.execute("INSERT INTO t VALUES (?)", (number,))
+            user.commit()
+        backed_up.back_up_database(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(move_on, range(60))] == [None] * 60
+    with closing(sqlite3.connect(backed_up.base_path / "backup" / "models" / "registry.sqlite")) as copy:
+        assert copy.execute("SELECT count(*) FROM t").fetchone() == (60,)

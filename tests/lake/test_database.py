@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -56,4 +59,37 @@ def test_a_reader_can_not_write_and_sees_what_is_committed_while_another_writes(
     with pytest.raises(FoundryError, match="readonly"), database.reading() as reader:
         assert reader is not None
         reader.execute("INSERT INTO words VALUES ('three')")
+    assert words(database) == ["one", "two"]
+
+
+def test_who_opens_a_file_that_another_one_is_making_waits_for_that(database: Database) -> None:
+    database.path.parent.mkdir()
+    with closing(sqlite3.connect(database.path, check_same_thread=False)) as maker:
+        maker.execute("CREATE TABLE words (word TEXT NOT NULL UNIQUE)")
+        maker.execute("BEGIN EXCLUSIVE")
+        done = threading.Timer(0.3, maker.rollback)
+        done.start()
+        with database.writing() as connection:
+            connection.execute("INSERT INTO words VALUES ('one')")
+        done.join()
+    assert words(database) == ["one"]
+
+
+def test_what_is_whole_is_read_where_the_disk_has_no_room_for_what_readers_share(
+    disk: Callable[[int], Path],
+) -> None:
+    base = disk(256)
+    schema = "CREATE TABLE IF NOT EXISTS words (word TEXT NOT NULL UNIQUE);"
+    database = Database(base / "words.sqlite", "The list of words", schema, ("words",), Storage())
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('one')")
+    with suppress(OSError), (base / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 1024)
+    assert words(database) == ["one"]
+    with pytest.raises(FoundryError, match="can't be used"), database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('two')")
+    (base / "filler").unlink()
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('two')")
     assert words(database) == ["one", "two"]

@@ -146,10 +146,14 @@ class FakeGateway:
 class FakeWatch:
     def __init__(self) -> None:
         self.refused: list[tuple[str, str]] = []
+        self.codes: list[str] = []
         self.others = Peers()
 
     def failed(self, adapter: str, version: str | None, kind: str, row: Any, seconds: float) -> None:
         self.refused.append((adapter, kind))
+
+    def answered_error(self, code: str) -> None:
+        self.codes.append(code)
 
     def peers(self) -> Peers:
         return self.others

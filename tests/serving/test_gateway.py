@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from concurrent.futures import Future
+from contextlib import closing
 from typing import Any
 
 import pytest
-from serving.gateway_world import TOPIC, Heard, World, answers, ask, eventually, produce, refresh
+from serving.gateway_world import TOPIC, Heard, Mirror, Model, World, answers, ask, eventually, produce, refresh
 
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
 from data_foundry.records import Rejected
-from data_foundry.serving.calls import Answer, NotServed, Overloaded, Starting, TimedOut, give_up
+from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, Starting, TimedOut, give_up
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.routing import Route, Wish
 
@@ -220,6 +222,66 @@ def test_an_adapter_that_can_not_be_placed_keeps_what_answers_and_no_other_from_
     gateway._table._look_again = 0.0
     refresh(gateway)
     assert (ask(gateway).version, gateway.ready()) == ("v2", [])
+
+
+def test_a_registry_that_vanishes_leaves_what_is_served(world: World) -> None:
+    produce(world)
+    gateway = world.gateway()
+    there, away = world.registry.path, world.registry.path.with_name("away")
+    there.rename(away)
+    for left in (None, b""):
+        if left is not None:
+            there.write_bytes(left)
+        refresh(gateway)
+        assert ask(gateway).version == "v1"
+        assert "the registry can't be read: its history is gone" in gateway.ready()
+    away.replace(there)
+    produce(world, "v2")
+    refresh(gateway)
+    assert (ask(gateway).version, gateway.ready()) == ("v2", [])
+
+
+def test_a_version_of_an_engine_that_is_not_known_is_left_alone(world: World) -> None:
+    produce(world)
+    with closing(sqlite3.connect(world.registry.path)) as connection:
+        row = "SELECT 'astrology', version, artefact_hash, evaluation_hash, base, base_revision, 'shadow', reason"
+        connection.execute(f"INSERT INTO versions {row}, registered_at, stage_since FROM versions")
+        connection.commit()
+    gateway = world.gateway(only=())
+    assert (ask(gateway).version, "astrology" in gateway.routes()) == ("v1", False)
+    assert {mirror.trial.adapter for mirror in Mirror.made} == {TOPIC}
+
+
+def test_a_tokenizer_that_panics_at_a_call_is_its_versions_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        """What a library written in Rust ends with."""
+
+    def panic(*_: Any) -> None:
+        raise Panic
+
+    produce(world)
+    gateway = world.gateway(observers=(heard := Heard(),))
+    monkeypatch.setattr(Model, "encode", panic)
+    with pytest.raises(Failed):
+        ask(gateway)
+    assert heard.said == [(TOPIC, "v1", "Panic")]
+
+
+def test_a_version_that_was_evaluated_again_is_calibrated_as_that_says(world: World) -> None:
+    def temperature(gateway: Gateway) -> float | None:
+        answering = gateway.routes()[TOPIC].answering
+        return answering.weights.temperature if answering else None
+
+    world.publish(TOPIC, "v1", temperature=2.0)
+    world.move(TOPIC, "v1", Stage.PRODUCTION)
+    gateway = world.gateway()
+    assert temperature(gateway) == 2.0
+    world.publish(TOPIC, "v1", temperature=5.0)
+    assert temperature(gateway) == 2.0, "nobody has looked yet"
+    refresh(gateway)
+    assert (temperature(gateway), temperature(world.gateway()), ask(gateway).version) == (5.0, 5.0, "v1")
 
 
 def test_a_base_goes_on_answering_while_a_manifest_beside_it_can_not_be_read(world: World) -> None:

@@ -16,6 +16,7 @@ from data_foundry.finetuning.evaluation.predict import load_task
 from data_foundry.finetuning.training.train import save_adapter, with_lora
 from data_foundry.lake import Lake
 from data_foundry.records import Rejected
+from data_foundry.serving import residents
 from data_foundry.serving.calls import InvalidAnswer
 from data_foundry.serving.host import Host
 from data_foundry.serving.hosts import Hosts, NotOpen
@@ -193,3 +194,22 @@ def test_an_adapter_of_another_base_is_refused(settings: Settings, bases: Path) 
     other = Weights(**{**vars(wrong), "base_folder": bases / "whisper"})
     with pytest.raises(FoundryError):
         open_residents(settings, [other])
+
+
+class Panic(BaseException):
+    """What a library written in Rust ends with."""
+
+
+@pytest.mark.parametrize("opens", ["load_task", "load_predictor"])
+def test_a_library_that_panics_over_a_file_is_an_error_of_what_is_opened(
+    settings: Settings, bases: Path, monkeypatch: pytest.MonkeyPatch, opens: str
+) -> None:
+    wanted = version(bases, "bert", "nlu.topic", "v8")
+
+    def panic(*_: Any, **__: Any) -> None:
+        raise Panic("no such normalizer")
+
+    monkeypatch.setattr(residents, opens, panic)
+    with pytest.raises(FoundryError, match="It can't be read: Panic: no such normalizer"):
+        residents.place_of(wanted)
+        residents.open_base(settings, wanted)

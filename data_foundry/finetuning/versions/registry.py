@@ -139,9 +139,11 @@ class Registry:
             event = "registered" if known is None else "evaluated again" if same_weights else "weights changed"
             stage = known.stage if known and same_weights else Stage.NONE
             hashes = {"artefact_hash": artefact_hash, "evaluation_hash": evaluation_hash}
-            recorded = {**(evidence or {}), **hashes, "base": base, "base_revision": base_revision}
+            made_of = {**hashes, "base": base, "base_revision": base_revision}
             start = known.stage if known else None
-            at = append(connection, event, engine, version, start, stage, actor, reason, recorded)
+            at = append(
+                connection, event, engine, version, start, stage, actor, reason, {**(evidence or {}), **made_of}
+            )
             connection.execute(
                 "INSERT INTO versions VALUES (:engine, :version, :artefact_hash, :evaluation_hash, :base,"
                 " :base_revision, :stage, :reason, :at, :at) ON CONFLICT (engine, version) DO UPDATE SET"
@@ -149,16 +151,7 @@ class Registry:
                 " base_revision = :base_revision, stage = :stage,"
                 " reason = CASE WHEN stage = :stage AND stage <> 'none' THEN reason ELSE :reason END,"
                 " stage_since = CASE WHEN stage = :stage THEN stage_since ELSE :at END",
-                {
-                    "engine": engine,
-                    "version": version,
-                    **hashes,
-                    "base": base,
-                    "base_revision": base_revision,
-                    "stage": stage.value,
-                    "reason": reason,
-                    "at": at,
-                },
+                {"engine": engine, "version": version, **made_of, "stage": stage.value, "reason": reason, "at": at},
             )
             return _require(connection, engine, version)
 
@@ -329,7 +322,10 @@ def _select(connection: sqlite3.Connection, where: str, values: tuple[Any, ...])
     )
     query = f"SELECT *, coalesce(({came}), 0) stage_entry FROM versions WHERE {where} ORDER BY engine, version"
     rows = connection.execute(query, values)
-    return [Version(**{**dict(row), "stage": Stage(row["stage"])}) for row in rows]
+    try:
+        return [Version(**{**dict(row), "stage": Stage(row["stage"])}) for row in rows]
+    except ValueError as error:
+        raise FoundryError(f"The registry holds {error}.", "Use the release of this program that wrote it.") from None
 
 
 def _find(connection: sqlite3.Connection, engine: str, version: str) -> Version | None:

@@ -36,7 +36,7 @@ def create_app(service: CallService, keys: Keys | None = None) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(HTTPException, on_refused)
     app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_middleware(Entrance, settings=settings, keys=keys or keys_of(settings))
+    app.add_middleware(Entrance, settings=settings, keys=keys or keys_of(settings), told=service.watch.answered_error)
     app.openapi = lambda: documents.describe(app, settings.serving.max_text_characters)  # type: ignore[method-assign]
     return app
 

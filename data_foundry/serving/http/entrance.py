@@ -14,6 +14,7 @@ import logging
 import re
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from data_foundry.config import Settings
 from data_foundry.serving.calls import new_request_id
 from data_foundry.serving.http.api_keys import CREATE, Everybody, Keys, is_loopback
-from data_foundry.serving.http.errors import RETRY_AFTER, Refused, error_response, where
+from data_foundry.serving.http.errors import RETRY_AFTER, Refused, counted_as, error_response, where
 
 log = logging.getLogger("data_foundry")
 
@@ -41,11 +42,14 @@ _UPLOADS_AT_ONCE = 16
 
 
 class Entrance:
-    """ASGI middleware before all endpoints; it sets `call_id`, `request_id` and `caller` in the request's state."""
+    """ASGI middleware before all endpoints; it sets `call_id`, `request_id` and `caller` in the request's state.
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys) -> None:
+    `told` hears the code of every error that is answered here.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys, told: Callable[[str], None]) -> None:
         serving = settings.serving
-        self._app, self._keys = app, keys
+        self._app, self._keys, self._told = app, keys, told
         self._seconds = serving.request_timeout_seconds
         # A form has headers and other fields beside its file.
         self._upload = int(serving.max_upload_mib * _MIB) + _REST_OF_A_BODY
@@ -64,6 +68,7 @@ class Entrance:
             visit.admit(self._keys)
             body = await self._body(visit, receive)
         except Refused as refused:
+            self._told(counted_as(refused))
             await error_response(refused, visit.request_id)(scope, receive, visit.send)
             return
         if body is None:
@@ -74,6 +79,7 @@ class Entrance:
             log.error("a request failed: %s", where(error))
             if not visit.answering:
                 failed = Refused(500, "internal_error", "The gateway failed. The operator's log says where.")
+                self._told(counted_as(failed))
                 await error_response(failed, visit.request_id)(scope, receive, visit.send)
         finally:
             self._let_go(visit.caller, len(body))

@@ -39,6 +39,17 @@ _REFUSALS: dict[str, tuple[str, str]] = {
     "other_direction": ("The model translates the other direction alone.", "Send a text in the other language."),
     "too_many_tokens": ("The text is too long for the model", "Send it in shorter pieces."),
 }
+CODES = frozenset(
+    {
+        *_REFUSALS, *_CODES.values(), "bad_request", "call_not_found", "caller_gone", "head_too_large",
+        "internal_error", "invalid_api_key", "invalid_body", "invalid_call_id", "invalid_form", "invalid_host",
+        "invalid_http", "invalid_text", "invalid_value", "missing_file", "model_error", "model_not_found", "no_codec",
+        "no_speech", "no_text", "not_scorable", "not_served", "overloaded", "request_timeout", "several_requests",
+        "starting", "text_too_long", "timed_out", "too_large", "undecodable_audio", "unknown_parameter",
+        "unsupported_language", "unsupported_media_type", "unsupported_parameter",
+    }
+)  # fmt: skip
+"""What errors are counted by; any other, which a model may come to have, is counted as "other"."""
 # The details that are figures, or names of formats, alone.
 _TOLD = ("audio_unsupported", "audio_too_long", "too_short", "audio_silent", "longer_than_base_window")
 
@@ -90,13 +101,24 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {places}"
 
 
+def code_of(refused: HTTPException) -> str:
+    """Return the code by which a caller, and who counts, knows why there is no answer."""
+    return refused.code if isinstance(refused, Refused) else _CODES.get(refused.status_code, "bad_request")
+
+
+def counted_as(refused: HTTPException) -> str:
+    """Return the code that an error is counted by: one of CODES, or "other"."""
+    code = code_of(refused)
+    return code if code in CODES else "other"
+
+
 def error_response(refused: HTTPException, request_id: str | None) -> JSONResponse:
     """Return the answer for a refused call, or for what the router itself refuses, in OpenAI's shape.
 
     The request's id is added, None where there is no request: a proxy may add one of its own to the header.
     """
     status = refused.status_code
-    code = refused.code if isinstance(refused, Refused) else _CODES.get(status, "bad_request")
+    code = code_of(refused)
     param = refused.param if isinstance(refused, Refused) else None
     message = str(refused.detail) if isinstance(refused, Refused) else _ROUTER.get(status, "The request is not valid.")
     kind = _TYPES.get(status, "invalid_request_error")
@@ -114,13 +136,18 @@ _ROUTER = {
 async def on_refused(request: Request, error: Exception) -> JSONResponse:
     """Handle Refused and the router's own exceptions."""
     assert isinstance(error, HTTPException)
-    return error_response(error, request.state.request_id)
+    return _told_of(error, request)
 
 
 async def on_invalid(request: Request, error: Exception) -> JSONResponse:
     """Handle a body that does not fit its model; keys that the caller made up are not repeated."""
     assert isinstance(error, RequestValidationError)
-    return error_response(_refused_for(error), request.state.request_id)
+    return _told_of(_refused_for(error), request)
+
+
+def _told_of(refused: HTTPException, request: Request) -> JSONResponse:
+    request.app.state.service.watch.answered_error(counted_as(refused))
+    return error_response(refused, request.state.request_id)
 
 
 def _refused_for(error: RequestValidationError) -> Refused:

@@ -21,7 +21,7 @@ from data_foundry.serving.http.api_keys import Keys
 from data_foundry.serving.http.app import create_app
 from data_foundry.serving.http.calling import CallService
 from data_foundry.serving.http.entrance import HEAD_BYTES, head_too_large
-from data_foundry.serving.http.errors import Refused, error_response
+from data_foundry.serving.http.errors import Refused, counted_as, error_response
 
 HEAD_SECONDS = 10.0
 """How long a request line and its headers may take to arrive."""
@@ -118,6 +118,10 @@ class _Protocol(H11Protocol):
 
     _waiting: asyncio.TimerHandle | None = None
 
+    def _told(self, code: str) -> None:
+        app: Any = self.app
+        app.state.service.watch.answered_error(code)
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._waiting = self.loop.call_later(HEAD_SECONDS, self._give_up)
@@ -136,6 +140,7 @@ class _Protocol(H11Protocol):
             refused = head_too_large()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = error_response(refused, None)
+            self._told(counted_as(refused))
             head = h11.Response(
                 status_code=answer.status_code, headers=[*answer.raw_headers, (b"connection", b"close")]
             )

@@ -32,6 +32,7 @@ UNTIL = "until"
 # Events after which an approval of before counts no more, and how they are told.
 CHANGED = {"evaluated again": "it was evaluated again", "weights changed": "its weights changed"}
 APPROVABLE = (Stage.SHADOW, Stage.STAGING)
+CLOCKS_DIFFER = timedelta(hours=1)
 STILL_ANSWERS = {Stage.STAGING: "a share of the callers", Stage.PRODUCTION: "every caller"}
 
 
@@ -85,10 +86,13 @@ def approve(
     # What was looked at is what is approved: if it changed meanwhile, nothing is.
     registry.note(engine, version, actor=actor, reason=said, evidence=evidence, expected=known)
     back_up(registry)
-    given, why = approval_of(registry.history(engine, version), known, settings.rollout)
+    entries = registry.history(engine, version)
+    given, why = approval_of(entries, known, settings.rollout)
     if given is None:
         raise Conflict(f"{engine}/{version} was approved, and the approval does not stand: {why}.", "Look again.")
-    return given, given_on
+    # Somebody else may have approved it since.
+    own = next(entry for entry in reversed(entries) if APPROVED in entry.evidence and entry.actor == actor)
+    return _recorded(own, settings.rollout), given_on
 
 
 def proposal(settings: Settings, engine: str, version: str) -> dict[str, Any]:
@@ -172,8 +176,10 @@ def _standing(entry: HistoryEntry, version: Version, rollout: Rollout) -> tuple[
     ):
         if was != is_now:
             return None, f"{entry.actor} approved other {what} of {version.version} ({was[:12]}, not {is_now[:12]})"
-    found, until = _recorded(entry, rollout), _until(entry, rollout)
-    if datetime.now(UTC) >= until:
+    found, until, now = _recorded(entry, rollout), _until(entry, rollout), datetime.now(UTC)
+    if datetime.fromisoformat(entry.at) > now + CLOCKS_DIFFER:
+        return None, f"{entry.actor} approved it at {entry.at}, which is still to come: a clock was wrong"
+    if now >= until:
         return None, f"the approval by {entry.actor} expired at {found.until}"
     return found, f"{entry.actor} approved it until {found.until}"
 
@@ -197,9 +203,11 @@ def _proposed(
     known = _registered(settings, registry, engine, version)
     name = f"{engine}/{version}"
     if known.stage not in APPROVABLE:
+        admit = shell_command(settings, f"models admit {name}")
         raise FoundryError(
             f"{name} is in {known.stage}: an approval is for what is on its way to production.",
-            f"It must be in {' or '.join(APPROVABLE)}.",
+            f"It must be in {' or '.join(APPROVABLE)}."
+            + ("" if known.stage is Stage.PRODUCTION else f" `{admit}` lets it enter the shadow, on a person's word."),
         )
     if fault := files_fault(lake, known):
         look = shell_command(settings, "verify --layer models")

@@ -57,7 +57,7 @@ def unscorable(adapter: str) -> str | None:
 
 @dataclass
 class Arrivals:
-    """When values of one kind came (Unix seconds), which need not be in order."""
+    """When values of one kind came (Unix seconds), by the clocks of those who kept them; `last` is the latest kept."""
 
     count: int = 0
     first: float = math.inf
@@ -65,12 +65,16 @@ class Arrivals:
 
     def note(self, at: float) -> None:
         """Count one in."""
-        self.count, self.first, self.last = self.count + 1, min(self.first, at), max(self.last, at)
+        self.count, self.first, self.last = self.count + 1, min(self.first, at), at
 
     def silent(self, until: float, patience: float) -> bool:
-        """Whether none came for `patience` seconds, and for much longer than usual, before `until`."""
+        """Whether none came for `patience` seconds, and for much longer than usual, before `until`.
+
+        One that is so far ahead of `until` is of a wrong clock, and shows no more that values come.
+        """
         usual = (self.last - self.first) / (self.count - 1) if self.count > 1 else 0.0
-        return until - self.last > max(patience, STALE_GAPS * usual)
+        ahead = self.last - until
+        return ahead > patience or -ahead > max(patience, STALE_GAPS * usual)
 
 
 _MEASURED = ("measure", "calls", "mean", "lower", "upper", "margin", "unit")
@@ -110,7 +114,7 @@ class MetricJudgement:
 
 @dataclass
 class _Range:
-    """The least and the greatest of the values so far."""
+    """The least and the greatest of the values so far, and how many are the same on end."""
 
     low: float = math.inf
     high: float = -math.inf
@@ -123,7 +127,7 @@ class _Range:
 
     @property
     def one(self) -> bool:
-        """Whether all are one and the same."""
+        """Whether all are one and the same, or the last STUCK."""
         return self.low == self.high or self.run >= STUCK
 
 
@@ -204,7 +208,7 @@ class Judge:
         """Count in one call that both versions heard."""
         self._own(pair)
         failed, before = pair.candidate.error is not None, pair.incumbent.error is not None
-        self._last_pair = max(self._last_pair, pair.at)
+        self._last_pair = pair.at
         took, took_before = _milliseconds(pair.candidate), _milliseconds(pair.incumbent)
         stalled = 0
         if took is not None and took_before is not None:
@@ -309,7 +313,9 @@ class Judge:
             return f"stopped arriving: calls go on, the last of {metric.arrivals.count} values is old"
         if name == "latency":
             still = [
-                f"every time of the {side} is {times.latest:g} ms" for side, times in self._times.items() if times.one
+                f"the times of the {side} are {times.latest:g} ms all along"
+                for side, times in self._times.items()
+                if times.one
             ]
             return f"a dead meter: {' and '.join(still)}" if still else None
         if name == "quality" and self._losses.one and self._losses.latest > 0:

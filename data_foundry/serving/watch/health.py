@@ -7,7 +7,6 @@ each with the time. A gateway need not run: then what is told is old, and says s
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,15 +17,19 @@ from data_foundry.engines.adapters import adapters
 from data_foundry.engines.spec import EngineSpec
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry, Stage, Version
-from data_foundry.finetuning.versions.registry_history import RESTORED, HistoryEntry
+from data_foundry.finetuning.versions.registry_history import HistoryEntry
 from data_foundry.lake import Lake, Layer, Manifest
 from data_foundry.serving.routing import who_answers, wishes
 from data_foundry.serving.shell_command import shell_command
 from data_foundry.serving.standings import score_of
+from data_foundry.serving.trials.approval import APPROVABLE, approval_of
 from data_foundry.serving.trials.trial import BASE, Trial
 from data_foundry.serving.watch.drift import WINDOW_HOURS, drift, worst
+from data_foundry.serving.watch.mirrors import mirrors_of
 from data_foundry.serving.watch.reference import reference_key, why_none
-from data_foundry.serving.watch.tallies import SILENT_SECONDS, Heard, TallyReader
+from data_foundry.serving.watch.rules import differing, rules_of, under
+from data_foundry.serving.watch.taken_back import taken_back
+from data_foundry.serving.watch.tallies import NO_ADAPTER, SILENT_SECONDS, Heard, TallyReader
 from data_foundry.serving.watch.traffic import Traffic
 from data_foundry.serving.watch.trials_seen import trials_seen
 from data_foundry.serving.watch.waiting import waiting
@@ -35,8 +38,6 @@ SCHEMA = 1
 HISTORY = 60
 OTHER_VERSIONS = 5
 """So many versions of an adapter that nobody hears are told of, the latest."""
-MIRRORED = ("chosen", "mirrored", "answered", "timed_out", "errors", "dropped", "waiting", "restarts")
-"""What a gateway counts of the calls that a candidate was to hear."""
 LATEST_GATEWAYS = 8
 """So many gateways are told of whether they run or not."""
 REFERENCE_SECONDS = 5.0
@@ -68,6 +69,8 @@ class Health:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # With the rules of the gateways that run in place of its own, see `rules`.
+        self.followed = settings
         self.lake = Lake(settings)
         self.registry = Registry(self.lake)
         self.reader = TallyReader(self.lake)
@@ -82,7 +85,6 @@ class Health:
 
         `running` False: nobody answers just now, and what is told of who does is what would be.
         """
-        versions, history, standing, answering = self._registered()
         faults = []
         try:
             gateways = self.gateways(now)
@@ -94,6 +96,10 @@ class Health:
         states = [heard.state for heard in _latest(gateways, now)]
         if own is not None:
             states = [state for state in states if state.get("gateway") != own["gateway"]] + [own]
+        told_rules = [state["rules"] for state in states if state.get("rules")] if running else []
+        rules = {**rules_of(self.settings), **(told_rules[-1] if told_rules else {})}
+        self.followed = under(self.settings, rules)
+        versions, history, standing, answering = self._registered()
         trials = trials_seen(standing, [state.get("rollout") or {} for state in states])
         names = dict.fromkeys([*self._specs, *sorted({version.engine for version in versions})])
         told = [
@@ -110,7 +116,7 @@ class Health:
             )
             for name in names
         ]
-        deployment, rollout = self.settings.deployment, self.settings.rollout
+        at_the_door = traffic(NO_ADAPTER)
         return {
             "schema": SCHEMA,
             "program": __version__,
@@ -118,19 +124,14 @@ class Health:
             "gateways": [_gateway(heard, now) for heard in gateways],
             "last_heard": _iso(max((heard.heard for heard in gateways), default=None)),
             "running": running and (own is not None or any(heard.running(now) for heard in gateways)),
-            "deployment": {
-                "shadow_testing": deployment.shadow_testing,
-                "shadow_share": deployment.shadow_share,
-                "staging_share": rollout.staging_share,
-                "rollback_enabled": deployment.rollback_enabled,
-                "alpha": rollout.alpha,
-                "min_calls": rollout.min_calls,
-            },
+            "deployment": rules,
             "serve": shell_command(self.settings, "serve"),
             "waiting": waiting(self.settings, told),
             "adapters": told,
             "history": [_entry(entry) for entry in reversed(history[-HISTORY:])],
+            "error_answers": {span: at_the_door[span]["failures"] for span in ("hour", "day")},
             "errors": faults
+            + differing(told_rules)
             + [error for state in states for error in (state.get("rollout") or {}).get("errors") or ()],
         }
 
@@ -165,11 +166,11 @@ class Health:
         return self._registered()[0]
 
     def _registered(self) -> tuple[list[Version], list[HistoryEntry], list[Trial], Answering]:
-        stamp = self._stamp()
+        stamp = self._stamp(), rules_of(self.followed)
         if self._stages is None or self._stages[0] != stamp:
-            wished = wishes(self.settings, self.registry)
+            wished = wishes(self.followed, self.registry)
             trials = [trial for wish in wished.values() for trial in wish.trials]
-            answering = {name: who_answers(self.settings, self.lake, wish) for name, wish in wished.items()}
+            answering = {name: who_answers(self.followed, self.lake, wish) for name, wish in wished.items()}
             self._stages = (stamp, self.registry.versions(), self.registry.history(), trials, answering)
         return self._stages[1:]
 
@@ -213,11 +214,11 @@ class Health:
             "reason": latest.reason if latest else "nothing is registered",
             "since": latest.stage_since if latest else None,
             "not_served": None if answers else self._not_served(why, active),
-            "taken_back": _taken_back(versions, history),
+            "taken_back": taken_back(versions, history),
             "error": next((state["error"] for state in reversed(states) if state.get("error")), None),
             "versions": [
                 {"version": v.version, "stage": v.stage.value, "since": v.stage_since, "reason": v.reason,
-                 "score": score_of(self.model(v))}
+                 "score": score_of(self.model(v)), "approval": self._approval(v, history)}
                 for v in [*active, *others]
             ],
             "shares": self._shares(answers, active, traffic),
@@ -229,9 +230,17 @@ class Health:
             "drift": self._drift(name, spec, versions, answering, answers is not None, shapes),
         }  # fmt: skip
 
+    def _approval(self, version: Version, history: list[HistoryEntry]) -> dict[str, Any] | None:
+        """Return a person's word on a version that is on its way up, or why there is none; None for any other."""
+        if version.stage not in APPROVABLE:
+            return None
+        given, said = approval_of(history, version, self.followed.rollout)
+        found = {name: getattr(given, name, None) for name in ("approver", "at", "until", "reason")}
+        return {**found, "told": f"{said}: {given.reason}" if given else said}
+
     def _not_served(self, why: str, active: list[Version]) -> str:
         """Return why nobody answers, and what hears the calls all the same."""
-        stages = TRIED if self.settings.deployment.shadow_testing else (Stage.STAGING,)
+        stages = TRIED if self.followed.deployment.shadow_testing else (Stage.STAGING,)
         tried = [version.version for version in active if version.stage in stages]
         heard = f"{' and '.join(tried)} {'hears' if len(tried) == 1 else 'hear'} a share of the calls all the same"
         return f"{why.rstrip('.')}; {heard}" if tried else why
@@ -243,8 +252,8 @@ class Health:
         """
         staging = next((version for version in active if version.stage is Stage.STAGING), None)
         shadow = next((version for version in active if version.stage is Stage.SHADOW), None)
-        mirrors = self.settings.deployment.shadow_testing
-        share, hears = self.settings.rollout.staging_share, self.settings.deployment.shadow_share
+        mirrors = self.followed.deployment.shadow_testing
+        share, hears = self.followed.rollout.staging_share, self.followed.deployment.shadow_share
         asked = share if staging and answers else 0.0
         main = {"version": answers or BASE, "share": round(1 - asked, 6) if answers else 0.0, "hears": 1.0}
         found = [{**main, "role": BASE if answers in (None, BASE) else "production"}]
@@ -301,22 +310,6 @@ class Health:
         return kept, None if kept else why
 
 
-def _taken_back(versions: list[Version], history: list[HistoryEntry]) -> dict[str, Any] | None:
-    """Return the version that was taken back last, as long as nothing was tried or promoted since.
-
-    What the rollback itself put back in its place is neither.
-    """
-    taken = {version.version: version for version in versions if version.stage is Stage.ROLLED_BACK}
-    for entry in reversed(history):
-        if entry.from_stage == entry.to_stage:
-            continue
-        if entry.to_stage == Stage.ROLLED_BACK and (last := taken.get(entry.version)):
-            return {"version": last.version, "since": last.stage_since, "reason": last.reason}
-        if entry.to_stage in ACTIVE and entry.event != RESTORED:
-            return None
-    return None
-
-
 def _latest(gateways: list[Heard], now: float) -> list[Heard]:
     """Return the gateways that run, or the one that ran last."""
     return [heard for heard in gateways if heard.running(now)] or gateways[-1:]
@@ -335,38 +328,6 @@ def _gateway(heard: Heard, now: float) -> dict[str, Any]:
         "missing": list((heard.state.get("gateway_state") or {}).get("missing") or ()),
         "watch": heard.state.get("watch") or {},
     }
-
-
-def shown(gateway_state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a gateway's state here, and so kept on the disk."""
-    told = {}
-    for name, state in (gateway_state.get("adapters") or {}).items():
-        mirrors = [
-            {
-                **{key: mirror.get(key) for key in ("trial", "candidate", "stage", *MIRRORED)},
-                "process": {key: (mirror.get("process") or {}).get(key) for key in ("state", "reason")},
-            }
-            for mirror in state.get("trials") or ()
-        ]
-        told[name] = {**{key: state.get(key) for key in ("in_flight", "waiting", "why", "error")}, "trials": mirrors}
-    return {"adapters": told, "missing": list(gateway_state.get("missing") or ())}
-
-
-def mirrors_of(states: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what became of the calls that candidates were to hear, all gateways together."""
-    found: dict[str, dict[str, Any]] = {}
-    for state in states:
-        for mirror in state.get("trials") or ():
-            into = found.setdefault(mirror["trial"], {name: mirror[name] for name in ("trial", "candidate", "stage")})
-            process = mirror.get("process") or {}
-            into |= {"process": process.get("state"), "why": process.get("reason")}
-            for name in MIRRORED:
-                value = mirror.get(name)
-                if isinstance(value, Mapping):
-                    into[name] = dict(Counter(into.get(name) or {}) + Counter(value))
-                else:
-                    into[name] = into.get(name, 0) + (value or 0)
-    return list(found.values())
 
 
 def _entry(entry: HistoryEntry) -> dict[str, Any]:

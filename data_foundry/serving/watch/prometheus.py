@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 OTHER = "other"
-MOST_VALUES = {"version": 500, "kind": 64}
+MOST_VALUES = {"version": 500, "kind": 64, "code": 64}
 """Of one label; what comes after these is "other"."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGES = ("none", "shadow", "staging", "production", "retired", "rolled_back")
@@ -69,7 +69,7 @@ class Metrics:
 
         self.registry = CollectorRegistry()
         self._adapters, self._readings = adapters, readings
-        self._seen: dict[str, set[str]] = {"version": set(), "kind": set()}
+        self._seen: dict[str, set[str]] = {label: set() for label in MOST_VALUES}
         of_version = ("adapter", "version")
         self._calls = Counter(
             "data_foundry_calls", "calls that were answered", of_version, registry=self.registry
@@ -79,6 +79,9 @@ class Metrics:
         )
         self._fallbacks = Counter(
             "data_foundry_fallbacks", "answers in place of the version named", of_version, registry=self.registry
+        )
+        self._errors = Counter(
+            "data_foundry_error_answers", "requests that were answered with an error", ("code",), registry=self.registry
         )
         self._seconds = Histogram(
             "data_foundry_call_seconds", "from a call's arrival to its answer", of_version, buckets=SECONDS,
@@ -103,6 +106,10 @@ class Metrics:
         """Count a call without an answer."""
         self._failures.labels(self.adapter(adapter), self.version(version), self.kind(kind)).inc()
 
+    def answered_error(self, code: str) -> None:
+        """Count a request that was answered with an error."""
+        self._errors.labels(self.code(code)).inc()
+
     def text(self) -> tuple[bytes, str]:
         """Return the exposition and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -120,6 +127,10 @@ class Metrics:
     def kind(self, name: str) -> str:
         """Return a failure's label: a short word from the program, never a sentence."""
         return self._of("kind", name if _WORD.fullmatch(name) else OTHER)
+
+    def code(self, name: str) -> str:
+        """Return an error's label: a short word from the program, as a failure's is."""
+        return self._of("code", name if _WORD.fullmatch(name) else OTHER)
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is read at a scrape; prometheus_client calls this."""

@@ -32,6 +32,8 @@ KEEP_MINUTES = 48 * 60
 KEEP_HOURS = 400 * 24
 KEEP_SHAPE_HOURS = KEEP_GATEWAY_HOURS = 30 * 24
 FOLDED = "folded"
+NO_ADAPTER = "none"
+"""Stands for the adapter where requests are counted by the error that they were answered with, whatever they asked."""
 BUSY_SECONDS = 5.0
 
 _SCHEMA = """

@@ -13,17 +13,17 @@ MINUTES = 60
 """How far back the minutes themselves are told."""
 
 Tallies = Mapping[tuple[str, str, int], Tally]
-NOT_THE_MODELS = ("rejected", "overloaded", "not_served", "starting")
-"""Failures of calls that no model heard: what was sent could not be taken, too many came, or nothing answers (yet)."""
+REFUSED = "rejected"
+"""The kind of calls that brought nothing an answer could be given to; any other that has none is the gateway's."""
 
 
 def figures(tally: Tally) -> dict[str, Any]:
     """Return a stretch's figures: rates are shares of all calls, None without any.
 
-    "failed" are calls that should have been answered; what was refused at the door is counted apart, as "refused",
-    and is in no rate.
+    "failed" are calls that should have been answered, also where too many came, or nothing answers (yet). Broken input
+    is counted apart, as "refused", and is in no rate.
     """
-    refused = sum(count for kind, count in tally.failures.items() if kind.partition(":")[0] in NOT_THE_MODELS)
+    refused = sum(count for kind, count in tally.failures.items() if kind.partition(":")[0] == REFUSED)
     failed = tally.failed - refused
     total = tally.calls + failed
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from data_foundry.serving.trials.trial import Trial
@@ -26,6 +27,14 @@ def trials_seen(standing: Iterable[Trial], states: Iterable[Mapping[str, Any]]) 
     return found
 
 
+def seen_in(evidence: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the trial that a move rested on, by the evidence that the history holds of it; None where it was none."""
+    if not evidence or not evidence.get("judgement"):
+        return None
+    trial = Trial(**{field.name: evidence[field.name] for field in fields(Trial) if field.name in evidence})
+    return _seen(trial, {"judgement": evidence["judgement"]})
+
+
 def _seen(trial: Trial, told: Mapping[str, Any]) -> dict[str, Any]:
     judgement = told.get("judgement") or {}
     shown = (judgement.get("shown") or {}).get("disagreement") or {}
@@ -33,7 +42,7 @@ def _seen(trial: Trial, told: Mapping[str, Any]) -> dict[str, Any]:
         "trial": trial.id,
         "candidate": trial.candidate,
         "incumbent": trial.incumbent,
-        "stage": trial.stage.value,
+        "stage": str(trial.stage),
         "since": trial.since,
         "pairs": judgement.get("calls"),
         "alpha": judgement.get("alpha"),

@@ -28,10 +28,12 @@ from data_foundry.serving.trials.trial import Source
 from data_foundry.serving.watch.content import SWEEP_SECONDS, Kept, KeptContent
 from data_foundry.serving.watch.drift import CLIPS_A_SECOND
 from data_foundry.serving.watch.features import LABELS, features_of, of_sound, of_text, said
-from data_foundry.serving.watch.health import Health, mirrors_of, shown
+from data_foundry.serving.watch.health import Health
+from data_foundry.serving.watch.mirrors import mirrors_of, shown
 from data_foundry.serving.watch.prometheus import OTHER, Metrics, Reading, readings_of
 from data_foundry.serving.watch.reference import Reference, reference_key, sampled, why_none
-from data_foundry.serving.watch.tallies import FLUSH_SECONDS, TallyReader, TallyWriter
+from data_foundry.serving.watch.rules import rules_of
+from data_foundry.serving.watch.tallies import FLUSH_SECONDS, NO_ADAPTER, TallyReader, TallyWriter
 
 QUEUED_CALLS, QUEUED_CLIPS = 5_000, 8
 TICK_SECONDS = 0.25
@@ -134,6 +136,10 @@ class Watcher:
         """Hear of a call without an answer, by a kind that the program names. Never waits."""
         self._hear(_Call(time.time(), adapter, version or NOBODY, seconds, failure=kind))
 
+    def answered_error(self, code: str) -> None:
+        """Hear of a request that was answered with an error, by a code that the program names. Never waits."""
+        self._hear(_Call(time.time(), NO_ADAPTER, NOBODY, 0.0, failure=code))
+
     def status(self) -> dict[str, Any]:
         """Return how everything stands, made at most once a second. Raises FoundryError for unreadable files."""
         with self._looking:
@@ -232,6 +238,11 @@ class Watcher:
             call = self._calls.popleft()
             if call.clip is not None:
                 self._clips.release()
+            if call.adapter == NO_ADAPTER:
+                code = str(call.failure)
+                self._metrics.answered_error(code)
+                self._writer.failed(NO_ADAPTER, NOBODY, call.at, self._metrics.code(code))
+                continue
             if call.failure is not None:
                 self._metrics.failed(call.adapter, call.version, call.failure)
                 kind = self._metrics.kind(call.failure)
@@ -326,6 +337,7 @@ class Watcher:
         return {
             "gateway": self.gateway,
             "address": self.address,
+            "rules": rules_of(self.settings),
             "gateway_state": shown(told["gateway_state"]),
             "rollout": told["rollout"],
             "watch": {"dropped": dict(self.dropped), "tallies_fault": self._writer.fault, "faults": faults},

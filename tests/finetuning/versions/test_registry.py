@@ -648,3 +648,25 @@ def test_a_registry_on_shared_storage_keeps_no_write_ahead_log(with_settings, tm
     connection = sqlite3.connect(registry.path)
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
     connection.close()
+
+
+@pytest.mark.parametrize("written", ["[1, 2]", '"a word"', "null", "[" * 100_000])
+def test_evidence_that_is_no_object_is_told_as_unreadable(registry: Registry, written: str) -> None:
+    register(registry)
+    connection = sqlite3.connect(registry.path)
+    connection.execute("DROP TRIGGER history_is_not_edited")
+    connection.execute("UPDATE history SET evidence = ?", (written,))
+    connection.commit()
+    connection.close()
+    assert [entry.evidence for entry in registry.history()] == [{"unreadable": written}]
+    assert registry.verify_history()
+
+
+def test_a_stage_of_another_release_is_a_clear_error(registry: Registry) -> None:
+    register(registry)
+    connection = sqlite3.connect(registry.path)
+    connection.execute("UPDATE versions SET stage = 'quarantined'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(FoundryError, match="The registry holds 'quarantined'"):
+        registry.versions()

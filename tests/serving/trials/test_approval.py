@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 from finetuning.version_builders import publish_version, register_version
 from trial_builders import UP, Line
@@ -228,3 +231,31 @@ def test_what_changed_while_it_was_looked_at_is_not_approved(
     with pytest.raises(Conflict, match="stands elsewhere by now: rolled_back"):
         approve(line.settings, "nlu", version.version, **WHO)
     assert [entry for entry in line.registry.history() if "approved" in entry.evidence] == []
+
+
+def test_an_approval_of_a_time_that_is_to_come_does_not_count(
+    line: Line, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data_foundry.finetuning.versions import registry_history
+
+    ahead = (datetime.now(UTC) + timedelta(days=400)).isoformat()
+    with monkeypatch.context() as clock:
+        clock.setattr(registry_history, "now", lambda: ahead)
+        with pytest.raises(Conflict, match="a clock was wrong"):
+            approve(line.settings, "nlu", version.version, **WHO)
+    assert "which is still to come" in stands(line, version)[1]
+    given, _ = approve(line.settings, "nlu", version.version, **WHO)
+    assert stands(line, version)[0] == given
+
+
+def test_of_two_who_approve_at_once_each_is_told_of_the_own_word(
+    line: Line, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody_else(registry: Any) -> None:
+        monkeypatch.undo()
+        approve(line.settings, "nlu", version.version, actor="Binu", reason="heard it, too")
+
+    monkeypatch.setattr(module, "back_up", somebody_else)
+    assert approve(line.settings, "nlu", version.version, **WHO)[0].approver == "Asha"
+    found, _ = stands(line, version)
+    assert found is not None and found.approver == "Binu"

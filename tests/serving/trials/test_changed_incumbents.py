@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 from trial_builders import UP, FakeGateway, Line, simulated
 
 from data_foundry.config import Settings
 from data_foundry.errors import FoundryError
-from data_foundry.finetuning.versions.registry import Stage
+from data_foundry.finetuning.versions.registry import Conflict, Registry, Stage
 from data_foundry.lake import Layer
 from data_foundry.serving.admission import GATEWAY, taken_back
 from data_foundry.serving.trials.approval import approve, proposal, revoke
@@ -252,3 +253,24 @@ def test_who_approves_speech_is_told_that_it_can_not_come_to_production(settings
     assert shown["unscorable"] == "no feedback can be scored for speech: it stays in shadow"
     speech.controller.tick()
     assert speech.now(version).stage is Stage.SHADOW
+
+
+def test_what_is_revoked_while_a_rollback_is_on_its_way_is_not_brought_back(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = line.version("first", *UP[:2])
+    approve(line.settings, "nlu", first.version, **WHO)
+    line.call(first, ENOUGH)
+    line.controller.tick()
+    second, write = line.version("second", *UP), Registry.roll_back
+
+    def revoked_before(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Registry, "roll_back", write)
+        revoke(line.settings, "nlu", first.version, actor="Ravi", reason="unsafe answers")
+        return write(*given, **named)
+
+    monkeypatch.setattr(Registry, "roll_back", revoked_before)
+    with pytest.raises(Conflict, match="may not serve again"):
+        roll_back(line.settings, second, **AGAINST)
+    assert roll_back(line.settings, line.now(second), **AGAINST).serves == BASE
+    assert line.now(first).stage is Stage.RETIRED

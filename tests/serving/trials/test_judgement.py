@@ -147,9 +147,30 @@ def test_a_clock_that_stands_still_for_either_version_holds(milliseconds, stands
     latency = judged(stuck, rollout=Rollout(max_latency_ratio=10)).metrics["latency"]
     assert latency.verdict != "pass"
     if latency.verdict == "hold":
-        assert latency.reason.startswith("a dead meter: every time of the ") and latency.reason.count(" is ") == len(
+        assert latency.reason.startswith("a dead meter: the times of the ") and latency.reason.count(" are ") == len(
             stands
         )
+
+
+def test_a_meter_that_dies_holds_until_it_lives_again():
+    good = list(calls(700))
+    dead = [replace(e, candidate=Side(0.0), incumbent=Side(0.0)) if isinstance(e, Pair) else e for e in good[100:]]
+    assert judged(good).verdict == "pass"
+    latency = judged(good[:100], dead).metrics["latency"]
+    assert (latency.verdict, latency.reason.startswith("a dead meter")) == ("hold", True)
+    assert judged(good[:100], dead, calls(5, first=700)).metrics["latency"].verdict != "hold"
+    wrong = [replace(e, incumbent=1.0, candidate=1.0) if isinstance(e, Losses) else e for e in good[100:]]
+    assert judged(good[:100], wrong).metrics["quality"].reason.startswith("feedback calls every answer")
+
+
+@pytest.mark.parametrize("kind", [Pair, Losses])
+def test_a_clock_that_was_wrong_once_neither_hides_that_nothing_comes_nor_holds_for_good(kind):
+    good = list(calls(600))
+    at = max(place for place, each in enumerate(good) if isinstance(each, kind))
+    ahead = [replace(each, at=each.at + 3e7) if place == at else each for place, each in enumerate(good)]
+    silent = list(calls(700, first=600, feedback=0.0))
+    assert judged(ahead, silent).metrics["quality"].reason.startswith("stopped arriving")
+    assert judged(ahead, calls(5, first=600)).verdict == "pass"
 
 
 @pytest.mark.parametrize("loss", [0.5, 1.0])

@@ -14,7 +14,7 @@ from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.watch.reference import reference_key
 from data_foundry.serving.watch.tallies import TallyReader
-from data_foundry.serving.watch.traffic import NOT_THE_MODELS
+from data_foundry.serving.watch.traffic import REFUSED
 from data_foundry.serving.watch.watcher import Watcher
 from tests.serving.watch.calls import answer, gold, registered, trained
 
@@ -54,6 +54,7 @@ def exposed(settings, lake):
             answer(output="ab"[n % 2], version="base", fallback="v1" if n == 0 else None), {"text": "x"}, 1
         )
     watcher.failed("nlu", "base", "timed_out", None, 1.0)
+    watcher.answered_error("invalid_api_key")
     until = time.monotonic() + 20
     while watcher._calls or TallyReader(lake).reference(reference_key("nlu", model)) is None:
         assert time.monotonic() < until
@@ -88,10 +89,11 @@ def query_of(title):
     return next(panel for panel in panels if panel["title"] == title)["targets"][0]["expr"]
 
 
-def test_the_share_of_failed_calls_leaves_out_exactly_what_is_not_the_models():
+def test_the_share_of_failed_calls_leaves_out_broken_input_alone():
     (left_out,) = set(re.findall(r'kind!~"([^"]*)"', query_of("Failed calls, share")))
-    assert all(re.fullmatch(left_out, kind) for kind in (*NOT_THE_MODELS, "rejected:too_long"))
-    assert not any(re.fullmatch(left_out, kind) for kind in ("timed_out", "RuntimeError", "starting_over"))
+    assert all(re.fullmatch(left_out, kind) for kind in (REFUSED, "rejected:too_long"))
+    gateways = ("timed_out", "RuntimeError", "overloaded", "starting", "not_served")
+    assert not any(re.fullmatch(left_out, kind) for kind in gateways)
 
 
 SERIES = {
@@ -106,7 +108,7 @@ SERIES = {
     'data_foundry_traffic_share{adapter="both", version="base"}': "1+0x40",
     'data_foundry_calls_total{adapter="both", version="base"}': "0+6x40",
     'data_foundry_failures_total{adapter="both", version="base", kind="timed_out"}': "0+2x40",
-    'data_foundry_failures_total{adapter="both", version="base", kind="starting"}': "0+9x40",
+    'data_foundry_failures_total{adapter="both", version="base", kind="starting"}': "0+4x40",
     'data_foundry_failures_total{adapter="both", version="none", kind="rejected:too_long"}': "0+9x40",
 }
 """By the minute: adapters that nobody calls, that only fail, that only answer, and that do both and refuse callers."""
@@ -115,7 +117,7 @@ SERIES = {
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, of Prometheus, is not installed")
 def test_prometheus_reads_a_whole_failure_as_all_and_no_failure_as_none(tmp_path):
     query = query_of("Failed calls, share").replace("$adapter", ".*").replace("$__rate_interval", "5m")
-    wanted = {"fails": 1.0, "answers": 0.0, "both": 0.25}
+    wanted = {"fails": 1.0, "answers": 0.0, "both": 0.5}
     expected = [{"labels": f'{{adapter="{name}"}}', "value": share} for name, share in wanted.items()]
     test = {
         "rule_files": [],
@@ -152,6 +154,7 @@ def test_prometheus_own_linter_finds_no_fault_with_the_metrics(settings):
     watcher = Watcher(settings)
     watcher._metrics.answered("nlu", "base", 0.1, 0.1, None)
     watcher._metrics.failed("nlu", "base", "timed_out")
+    watcher._metrics.answered_error("invalid_api_key")
     done = subprocess.run(["promtool", "check", "metrics"], input=watcher.metrics()[0], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
