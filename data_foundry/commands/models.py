@@ -150,6 +150,7 @@ def _export_to_mlflow(arguments: argparse.Namespace, lake: Lake, record: Any) ->
 
 def _admit(arguments: argparse.Namespace, settings: Settings) -> int:
     from data_foundry.serving.admission import admit
+    from data_foundry.serving.shell_command import phase4_command
 
     if arguments.dry_run:
         raise FoundryError("models admit has no preview: it asks nothing and trains nothing.", "Leave out --dry-run.")
@@ -158,7 +159,8 @@ def _admit(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         print(json.dumps(version_entry(version_record(Lake(settings), record.name)), ensure_ascii=False, indent=1))
     else:
-        print(f"{record.name}: {version.reason}; run phase 4, and it is heard in the shadow")
+        print(f"{record.name}: {version.reason}; the next phase 4 lets it hear calls in the shadow:")
+        print(f"  {phase4_command(settings)}")
     return 0
 
 

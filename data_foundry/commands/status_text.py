@@ -21,6 +21,8 @@ def overview(
 ) -> Iterator[Line]:  # fmt: skip
     """Yield the whole: gateways, one line an adapter, what is tried, what waits for a person, the lake."""
     yield from _wrapped(_gateways(told), width, "gateway ")
+    for off in _switched_off(told["deployment"]):
+        yield from _wrapped(off, width, "        ")
     for error in told["errors"]:
         yield from _wrapped(str(error), width, "error ")
     replayed = {entry["engine"]: entry for entry in standing}
@@ -31,13 +33,15 @@ def overview(
         yield from _columns(*_table(shown), width)
     for entry in shown:
         yield from _taken_back(entry, width)
+    if errors := told["error_answers"]["hour"]:
+        yield from _wrapped(_counts(errors), width, "  requests answered with an error: ", hang=4)
     if idle:
         yield from _wrapped(", ".join(idle), width, "  nothing registered: ")
-    trials = [(entry["adapter"], trial) for entry in shown for trial in entry["trials"]]
+    trials = [(entry, trial) for entry in shown for trial in entry["trials"]]
     if trials:
         yield "\ntrials"
-        for adapter, trial in trials:
-            yield from _trial(adapter, trial, width)
+        for entry, trial in trials:
+            yield from _trial(entry, trial, width)
     if told["waiting"]:
         yield "\nwaits for a person"
         for each in told["waiting"]:
@@ -61,6 +65,8 @@ def adapter_text(
     """Yield everything about one adapter."""
     yield f"{entry['adapter']}: {entry['title'] or 'no longer in the settings'}"
     yield from _wrapped(_gateways(told), width, "  gateway ")
+    for off in _switched_off(told["deployment"]):
+        yield from _wrapped(off, width, "          ")
     for name in ("not_served", "error"):
         if entry[name]:
             yield from _wrapped(entry[name], width, f"  {name.replace('_', ' ')}: ")
@@ -76,14 +82,13 @@ def adapter_text(
         spans.append(("replayed", entry["traffic"]["replayed"]))
     yield from _columns(heads, [_span(name, figures) for name, figures in spans], width, left=1, indent=4)
     if entry["traffic"]["hour"]["failures"]:
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in entry["traffic"]["hour"]["failures"].items())
-        yield from _wrapped(kinds, width, "    not answered, last hour: ")
+        yield from _wrapped(_counts(entry["traffic"]["hour"]["failures"]), width, "    not answered, last hour: ")
     for mirror in entry["mirrors"]:
         yield from _mirror(mirror, width)
     if entry["trials"]:
         yield "\n  trials"
         for trial in entry["trials"]:
-            yield from _trial(entry["adapter"], trial, width, every=True)
+            yield from _trial(entry, trial, width, every=True)
     yield from _drift(entry["drift"], width)
     yield "\n  versions" if entry["versions"] else "\n  versions: none"
     for version in entry["versions"]:
@@ -149,6 +154,10 @@ def _bounds(bounds: Mapping[str, float | None] | None) -> str:
     return f"over {_number(above)}" if at_most is None else f"{_number(above)}-{_number(at_most)}"
 
 
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {count:,}" for what, count in counts.items())
+
+
 def _number(value: float | None) -> str:
     value = value or 0.0
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
@@ -172,12 +181,27 @@ def _gateways(told: Mapping[str, Any]) -> str:
     return f"none was ever heard of here ({told['serve']})"
 
 
-def _trial(adapter: str, trial: Mapping[str, Any], width: int, every: bool = False) -> Iterator[Line]:
+def _switched_off(rules: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield what the settings switch off of what gateways do else."""
+    if not rules["shadow_testing"]:
+        yield "shadow testing is off (deployment.shadow_testing): no shadow hears calls, and nothing is promoted"
+    if not rules["rollback_enabled"]:
+        yield "rollback is off (deployment.rollback_enabled): harm is told, and nothing is taken back"
+
+
+def _trial(entry: Mapping[str, Any], trial: Mapping[str, Any], width: int, every: bool = False) -> Iterator[Line]:
     indent = "  " + "  " * every
     pairs = "no calls" if not trial["pairs"] else counted(trial["pairs"], "call")
-    head = f"{indent}{adapter}/{trial['candidate']} in {trial['stage']} against {trial['incumbent']}: "
+    head = f"{indent}{entry['adapter']}/{trial['candidate']} in {trial['stage']} against {trial['incumbent']}: "
     said = trial["error"] or trial["decision"] or trial["reason"]
     yield from _wrapped(f"{trial['verdict']}, {pairs}; {said}", width, head, hang=len(indent) + 4)
+    version = next((each for each in entry["versions"] if each["version"] == trial["candidate"]), None)
+    if version and version["approval"]:
+        yield from _wrapped(version["approval"]["told"], width, f"{indent}    ", hang=len(indent) + 8)
+    yield from _metrics(trial, width, indent, every)
+
+
+def _metrics(trial: Mapping[str, Any], width: int, indent: str, every: bool = False) -> Iterator[Line]:
     for metric in trial["metrics"] if trial["pairs"] else ():
         name = f"{indent}    {metric['metric']:<8} {metric['verdict']:<5} "
         yield from _wrapped(_metric(metric), width, name, hang=len(name))
@@ -205,7 +229,10 @@ def _taken_back(entry: Mapping[str, Any], width: int) -> Iterator[Line]:
     if taken:
         head = f"  {entry['adapter']}/{taken['version']} was rolled back at {taken['since']}: "
         reason, answers = taken["reason"].rstrip("."), entry["answering"] or "nobody"
-        yield from _wrapped(f"{reason}; {answers} answers", width, head, hang=4)
+        admitted = f"; {taken['admitted']}; the next phase 4 lets it hear calls" if taken["admitted"] else ""
+        yield from _wrapped(f"{reason}; {answers} answers{admitted}", width, head, hang=4)
+        if taken["trial"]:
+            yield from _metrics(taken["trial"], width, "  ")
 
 
 def _mirror(mirror: Mapping[str, Any], width: int) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from typing import Any
 from data_foundry.commands.tables import WIDTH
 from data_foundry.figures import readable_size
 from data_foundry.finetuning.versions.card_figures import left_out
+from data_foundry.finetuning.versions.version_files import ADAPTER, CALIBRATION, EVALUATION, version_hashes
 from data_foundry.finetuning.versions.versions import UNREGISTERED, VersionRecord
 
 HASH_SHOWN = 12
@@ -33,6 +34,9 @@ def version_lines(record: VersionRecord) -> Iterator[str]:
     if record.model:
         files = (f"  {file.path}  {readable_size(file.bytes)}  sha256 {file.sha256}" for file in record.model.files)
         yield from _titled("files", ([line] for line in files))
+        weights, evaluation = (each[:HASH_SHOWN] for each in version_hashes(record.model))
+        yield f"  {ADAPTER}/ as a whole is weights {weights}, {EVALUATION} and {CALIBRATION} evaluation {evaluation}:"
+        yield "  on these two an approval is given"
     yield from _titled("history", (_wrapped(_entry(entry)) for entry in record.history))
 
 

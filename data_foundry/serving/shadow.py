@@ -130,12 +130,21 @@ def shadow_figures(report: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "shadow_mirrored": f"{report['mirrored']} of {report['calls']}",
         "shadow_answered": report["candidate_answered"],
-        "shadow_agreement": None if agreement["value"] is None else f"{agreement['metric']} {agreement['value']:.3f}",
+        "shadow_agreement": _agreement(agreement["metric"], agreement["value"]),
         "shadow_quality": candidate["quality"]["value"],
         "shadow_incumbent_quality": incumbent["quality"]["value"],
         "shadow_ms": candidate["milliseconds"]["p50"],
         "shadow_incumbent_ms": incumbent["milliseconds"]["p50"],
     }
+
+
+def _agreement(metric: str, value: float | None) -> str | None:
+    """Return how far both versions' answers agree: by its metric's name alone it reads as how right one of them is."""
+    if value is None:
+        return None
+    if metric == COMPARISONS["text-classification"].metric:
+        return f"agree {100 * value:.0f} %"
+    return f"{metric} between both {value:.3f}"
 
 
 def _failures(counts: Mapping[str, Any]) -> str:

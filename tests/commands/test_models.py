@@ -60,8 +60,9 @@ def test_an_empty_registry_lists_nothing_and_writes_nothing(models: Command, lak
 
 def test_show_tells_everything_of_one_version(models: Command, nlu: str, lake: Lake) -> None:
     text = models("show", "nlu")
+    weights, evaluation = version_hashes(find_version(lake, nlu).model)
     for part in (
-        "minimum_score: pass", "score: 0.4000 [0.3600, 0.4400] -> 0.9000", "district കൊല്ലം (40 rows, 3 speakers)",
+        f"weights {weights[:12]}", f"evaluation {evaluation[:12]}", "minimum_score: pass", "score: 0.4000 [0.3600, 0.4400] -> 0.9000", "district കൊല്ലം (40 rows, 3 speakers)",
         "owner/news@beef (cc-by-4.0): 850 rows", "lora_rank 8", "gold: aaaaaaaaaaaa", "libraries: torch 2",
         "adapter/adapter_model.safetensors", "1 ", "registered (new -> none) by phase4", "moved (none -> shadow)",
     ):  # fmt: skip
@@ -103,7 +104,10 @@ def test_export_writes_a_folder_once_and_a_preview_writes_none(models: Command, 
 def test_a_person_admits_what_the_gates_left_open(models: Command, lake: Lake) -> None:
     name = make_version(lake, "nlu", "c", verdict="inconclusive")
     who = ("--actor", "Asha", "--reason", "listened to 20 calls")
-    assert "Asha admitted it: listened to 20 calls" in models("admit", name, *who)
+    said = models("admit", name, *who)
+    assert "Asha admitted it: listened to 20 calls" in said
+    phase4 = f"python phase4-finetuning/train_deploy_models.py --base-path {lake.base_path}"
+    assert said.splitlines()[-1].strip() == phase4, "for pasting, on a line of its own"
     entry = Registry(lake).history()[-1]
     assert (entry.actor, entry.to_stage) == ("Asha", "none")
     assert "passed its gates" in models("admit", make_version(lake, "nlu", "d"), *who, code=2)

@@ -140,10 +140,11 @@ def test_calls_that_were_refused_show_where_there_are_any(status, busy, lake):
     head = next(line for line in status(columns=120).splitlines() if line.lstrip().startswith("adapter "))
     assert "refused" in head.split()
     tallies, now = TallyWriter(lake, "new", "live", time.time()), time.time()
-    tallies.failed("translation", "none", now, "starting")
+    for kind in ("starting", "overloaded", "rejected:empty_text"):
+        tallies.failed("translation", "none", now, kind)
     tallies.close(now)
     line = next(line for line in status(columns=120).splitlines() if line.startswith("  translation "))
-    assert line.split()[3:6] == ["0", "-", "1"]
+    assert line.split()[3:7] == ["2", "100.0", "%", "1"]
 
 
 def test_the_gateways_that_run_are_named_with_where_each_is_reached(status, lake):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,17 +62,27 @@ def test_a_reader_can_not_write_and_sees_what_is_committed_while_another_writes(
     assert words(database) == ["one", "two"]
 
 
-def test_who_opens_a_file_that_another_one_is_making_waits_for_that(database: Database) -> None:
-    database.path.parent.mkdir()
-    with closing(sqlite3.connect(database.path, check_same_thread=False)) as maker:
-        maker.execute("CREATE TABLE words (word TEXT NOT NULL UNIQUE)")
-        maker.execute("BEGIN EXCLUSIVE")
-        done = threading.Timer(0.3, maker.rollback)
-        done.start()
-        with database.writing() as connection:
-            connection.execute("INSERT INTO words VALUES ('one')")
-        done.join()
-    assert words(database) == ["one"]
+def test_who_makes_a_file_together_with_others_tries_again_where_sqlite_waits_for_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    class Busy(sqlite3.Connection):
+        """Two that switch a file to a log at once: SQLite refuses the one without waiting, lest both wait for ever."""
+
+        def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+            if sql.startswith("PRAGMA journal_mode") and len(tries) < 3:
+                tries.append(sql)
+                refused = sqlite3.OperationalError("database is locked")
+                refused.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise refused
+            return super().execute(sql, *given)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=Busy))
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('one')")
+    assert (words(database), len(tries)) == (["one"], 3)
 
 
 def test_what_is_whole_is_read_where_the_disk_has_no_room_for_what_readers_share(

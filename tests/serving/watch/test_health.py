@@ -32,17 +32,18 @@ def roll_back(lake, adapter, version, reason="it answers billing to everything")
     registry.roll_back(adapter, version, actor="asha", reason=reason, evidence={}, restore=None, expected=known)
 
 
-def test_a_minute_tells_refused_calls_apart_and_its_calls_add_up_to_those_of_the_hour(settings, tallies):
+def test_a_minute_tells_broken_input_apart_and_its_calls_add_up_to_those_of_the_hour(settings, tallies):
     now = time.time()
     for n in range(42):
         tallies.answered("nlu", "base", now - 60 * (n % 3), 10, False)
     tallies.failed("nlu", "base", now, "timed_out")
-    for kind in ("not_served", "rejected:too_long", "starting", "overloaded"):
+    for kind in ("not_served", "rejected:too_long", "starting", "overloaded", "rejected:audio_empty"):
         tallies.failed("nlu", "none", now, kind)
     tallies.flush(now)
     traffic = told_of(settings, "nlu")["traffic"]
-    for name, count in {"calls": 43, "failed": 1, "refused": 4}.items():
+    for name, count in {"calls": 46, "failed": 4, "refused": 2}.items():
         assert sum(minute[name] for minute in traffic["minutes"]) == traffic["hour"][name] == count
+    assert traffic["hour"]["success_rate"] == round(42 / 46, 6), "who is told to come again was not answered"
 
 
 def test_what_was_taken_back_is_told_with_why_and_who_answers_and_its_training_rows_stay_the_reference(
