@@ -276,10 +276,11 @@ def hub_source(settings: Settings) -> str:
     return str(source.relative_to(PROJECT_ROOT)) if source.is_relative_to(PROJECT_ROOT) else str(source)
 
 
-def check_hub_source(settings: Settings) -> None:
+def check_hub_source(settings: Settings, *, mirrors: bool = False) -> None:
     """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all.
 
-    A lake that a failed run left empty, or that holds bundled datasets alone, may change its Hub. Raises FoundryError.
+    A lake that a failed run left empty, or that holds bundled datasets alone, may change its Hub; where nothing is
+    added to it, `mirrors` lets one address stand for another. Raises FoundryError.
     """
     base = settings.base_path
     stamp = base / "storage" / "hub_source.json"
@@ -292,6 +293,7 @@ def check_hub_source(settings: Settings) -> None:
     source = hub_source(settings)
     # Earlier versions wrote "hub" for the Hub at any address.
     same = known == source or (known == "hub" and settings.hub.source is None)
+    same = same or (mirrors and "://" in str(known) and "://" in source)
     bundled = {entry.repo_id for entry in DATASET_REGISTRY.values() if entry.bundled}
     if not same and any(set(Lake(settings).names(layer)) - bundled for layer in Layer):
         raise FoundryError(
@@ -312,7 +314,9 @@ def _way_back(source: str) -> str:
     """Say how to read from where the lake's data came from."""
     if source == "hub":
         return "leave out the profile or the hub.source that names a folder"
-    return f"set HF_ENDPOINT={source}" if "://" in source else f"set hub.source to {source}"
+    if "://" in source:
+        return f"set HF_ENDPOINT={source}"
+    return f"set hub.source to {source}" + (", as --profile sample does" if Path(source).name == "sample-hub" else "")
 
 
 def stamp_hub_source(settings: Settings) -> None:

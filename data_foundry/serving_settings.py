@@ -23,8 +23,9 @@ class Serving(Section):
     together. A call that is not answered within `request_timeout_seconds` is given up. The registry is looked at every
     `poll_seconds`. `dialect_adapters` names, for a dialect, the adapter that hears its speakers once it is in
     production and the dialect's answer was at least `min_dialect_confidence` sure. `stand_in_heads` true lets the head
-    that training fitted on a frozen base answer callers, where that base can't do the task by itself and no version is
-    in production: no person approves such a head, so by default nothing answers there. `codec` names the codec model of
+    that training fitted on a frozen base answer callers, where that base can't do the task by itself, no version is in
+    production and one with such a head hears calls or has heard them: no person approves such a head, so by default
+    nothing answers there. `codec` names the codec model of
     the Hub that makes sound of TTS tokens; None: tokens only. `threads`: threads of one model's arithmetic.
 
     `peer_url`: where other gateways on the same base path reach this one, to ask for feedback on what it answered, with

@@ -42,11 +42,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     settings = _with_flags(settings, arguments)
     if arguments.dry_run:
         return _preview(settings, as_json=arguments.json)
+    from data_foundry.cli import check_hub_source, start_log
     from data_foundry.serving.http.app import keys_of
+    from data_foundry.serving.http.voice import check_codec
 
+    check_hub_source(settings, mirrors=True)
     keys = keys_of(settings)
     _check_wishes(settings)
-    from data_foundry.cli import start_log
+    check_codec(settings)
 
     if settings.serving.engine == "ray":
         from data_foundry.serving.ray_app import run as run_on_ray

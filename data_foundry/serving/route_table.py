@@ -190,6 +190,8 @@ class RouteTable:
             unplaced[adapter] = _said(error)
             log.error("%s can't be placed: %s", adapter, unplaced[adapter])
         self._unplaced = unplaced
+        if route is not None and (was := old.get(adapter)) is not None and route.incumbent != was.incumbent:
+            log.info("%s: %s takes over from %s", adapter, _who(route), _who(was))
         found = {**old, adapter: route} if route is not None else old
         lacking = {**to_open, adapter: missing}
         new = MappingProxyType({name: found[name] for name in self._wished if name in found})
@@ -214,6 +216,10 @@ class RouteTable:
 def being_loaded_again(adapter: str) -> Overloaded:
     """Return what callers are told whose model ended, or was given up."""
     return Overloaded(f"The model of {adapter} has ended and is loaded again.", "Come again in a few seconds.")
+
+
+def _who(route: Route) -> str:
+    return "nobody" if route.answering is None else route.incumbent
 
 
 def _said(error: Exception) -> str:

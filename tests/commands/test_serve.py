@@ -49,6 +49,30 @@ def test_nothing_to_serve_is_said(serve, lake):
     assert "phase 4" in serve(code=2)
 
 
+@pytest.mark.parametrize(
+    "name, why", [("data-foundry/no-such-codec", "there is no"), ("data-foundry/tiny-t5-ml-en", "t5")]
+)
+def test_a_codec_that_is_none_is_said_before_a_caller_waits_for_it(serve, registered, lake, monkeypatch, name, why):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    monkeypatch.setenv("DATA_FOUNDRY_HUB__SOURCE", str(PROJECT_ROOT / "storage" / "sample-hub"))
+    monkeypatch.setenv("DATA_FOUNDRY_SERVING__CODEC", name)
+    said = serve(code=2)
+    assert f"serving.codec names {name}" in said and why in said and "encodec" in said
+
+
+def test_versions_of_the_sample_are_not_served_from_bases_of_the_network(serve, registered, lake):
+    ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
+    stamp = lake.base_path / "storage" / "hub_source.json"
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text('{"hub_source": "storage/sample-hub"}')
+    assert "set hub.source to storage/sample-hub, as --profile sample does" in serve(code=2)
+    # A mirror of what they were trained on will do.
+    stamp.write_text('{"hub_source": "https://mirror.example"}')
+    with listening_socket("127.0.0.1", 0) as taken:
+        taken.listen()
+        assert "--port" in serve("--port", str(taken.getsockname()[1]), code=2)
+
+
 def test_a_port_in_use_is_said(serve, registered, lake):
     ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")
     with listening_socket("127.0.0.1", 0) as taken:

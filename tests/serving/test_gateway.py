@@ -122,6 +122,18 @@ def test_a_new_version_takes_over_and_a_call_on_its_way_ends_on_the_old_one(worl
     eventually(lambda: len(model.loaded) == 1, "the old weights went")
 
 
+def test_who_takes_over_from_whom_is_logged_whoever_moved_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "data_foundry")
+    produce(world)
+    gateway = world.gateway()
+    produce(world, "v2")
+    refresh(gateway)
+    world.registry.roll_back(TOPIC, "v2", actor="Asha", reason="not that one")
+    refresh(gateway)
+    told = [message for message in caplog.messages if "takes over" in message]
+    assert told == ["nlu.topic: v2 takes over from v1", "nlu.topic: base takes over from v2"]
+
+
 def test_a_swap_under_load_fails_no_call(world: World) -> None:
     produce(world)
     gateway = world.gateway()
