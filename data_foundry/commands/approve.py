@@ -63,7 +63,7 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
     start = f"{shown['name']} is approved by {done['approver']}" if done else f"would approve {shown['name']}"
     yield f"{start} until {shown['until']}; it is in {shown['stage']}, and {shown['verdict']}"
     hashes = f"weights {shown['artefact_hash'][:12]}, evaluation {shown['evaluation_hash'][:12]}"
-    yield f"  {hashes}: models show {shown['name']} says of which files"
+    yield f"  {hashes} (`models show` says of which files)"
     if not done:
         yield f"  {shown['approval']}"
     yield from (f"  gate {gate['gate']}: {gate['verdict']}: {gate['reason']}" for gate in shown["gates"])

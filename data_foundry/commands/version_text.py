@@ -35,8 +35,8 @@ def version_lines(record: VersionRecord) -> Iterator[str]:
         files = (f"  {file.path}  {readable_size(file.bytes)}  sha256 {file.sha256}" for file in record.model.files)
         yield from _titled("files", ([line] for line in files))
         weights, evaluation = (each[:HASH_SHOWN] for each in version_hashes(record.model))
-        yield f"  {ADAPTER}/ as a whole is weights {weights}, {EVALUATION} and {CALIBRATION} evaluation {evaluation}:"
-        yield "  on these two an approval is given"
+        yield f"  an approval is bound to weights {weights} (all of {ADAPTER}/)"
+        yield f"  and to evaluation {evaluation} ({EVALUATION} and {CALIBRATION})"
     yield from _titled("history", (_wrapped(_entry(entry)) for entry in record.history))
 
 

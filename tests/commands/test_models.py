@@ -13,6 +13,7 @@ from finetuning.version_builders import make_version
 
 from data_foundry import __main__ as command
 from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.finetuning.versions.version_files import version_hashes
 from data_foundry.finetuning.versions.versions import find_version
 from data_foundry.lake import Lake, Layer
 
@@ -62,7 +63,8 @@ def test_show_tells_everything_of_one_version(models: Command, nlu: str, lake: L
     text = models("show", "nlu")
     weights, evaluation = version_hashes(find_version(lake, nlu).model)
     for part in (
-        f"weights {weights[:12]}", f"evaluation {evaluation[:12]}", "minimum_score: pass", "score: 0.4000 [0.3600, 0.4400] -> 0.9000", "district കൊല്ലം (40 rows, 3 speakers)",
+        f"weights {weights[:12]}", f"evaluation {evaluation[:12]}",
+        "minimum_score: pass", "score: 0.4000 [0.3600, 0.4400] -> 0.9000", "district കൊല്ലം (40 rows, 3 speakers)",
         "owner/news@beef (cc-by-4.0): 850 rows", "lora_rank 8", "gold: aaaaaaaaaaaa", "libraries: torch 2",
         "adapter/adapter_model.safetensors", "1 ", "registered (new -> none) by phase4", "moved (none -> shadow)",
     ):  # fmt: skip

@@ -50,7 +50,7 @@ def test_nothing_to_serve_is_said(serve, lake):
 
 
 @pytest.mark.parametrize(
-    "name, why", [("data-foundry/no-such-codec", "there is no"), ("data-foundry/tiny-t5-ml-en", "t5")]
+    "name, why", [("data-foundry/no-such-codec", "is missing"), ("data-foundry/tiny-t5-ml-en", "t5")]
 )
 def test_a_codec_that_is_none_is_said_before_a_caller_waits_for_it(serve, registered, lake, monkeypatch, name, why):
     ApiKeys(lake.base_path / "serving" / "api_keys.json").create("ivr")

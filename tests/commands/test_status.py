@@ -7,11 +7,13 @@ import time
 import pytest
 
 from data_foundry import __main__ as command
+from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
 from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.trials.store import TrialStore
 from data_foundry.serving.trials.trial import Pair, Side
-from data_foundry.serving.watch.tallies import TallyWriter
+from data_foundry.serving.watch.rules import rules_of
+from data_foundry.serving.watch.tallies import NO_ADAPTER, TallyWriter
 from tests.finetuning.version_builders import make_version
 from tests.serving.watch.calls import gold, registered, trained
 
@@ -86,6 +88,20 @@ def test_details_tell_everything_of_the_adapters_that_are_named_and_nothing_of_o
     text = " ".join(status("--engines", "nlu").split())
     assert "not answered, last hour: rejected:too_long 1, timed_out 1" in text
     assert "77aa88bb99cc shadow hears 10 %" in text and "drift, last 24 h: no reference: a gateway computes it" in text
+
+
+def test_what_a_running_gateway_does_not_do_and_whom_it_turned_away_is_said(status, lake):
+    registered(lake, "nlu", "v1", Stage.STAGING)
+    writer, now = TallyWriter(lake, "g", "live", time.time()), time.time()
+    writer.failed(NO_ADAPTER, "none", now, "invalid_api_key")
+    rules = rules_of(Settings())
+    writer.flush(now, {"gateway": "g", "rules": {**rules, "shadow_testing": False, "rollback_enabled": False}})
+    for text in (" ".join(status().split()), " ".join(status("--engines", "nlu").split())):
+        assert "shadow testing is off (deployment.shadow_testing)" in text and "rollback is off" in text
+        assert "nobody has approved nlu/v1" in text
+    assert "requests answered with an error: invalid_api_key 1" in " ".join(status().split())
+    writer.close(now)
+    assert "is off" not in status()
 
 
 def test_json_holds_the_same_whole_that_the_page_gets(status, busy):

@@ -38,6 +38,33 @@ _FORMATS: dict[str, tuple[str, str, str, Hertz]] = {
 router = APIRouter(responses=refusals(400, 404, 429, 500))
 
 
+def check_codec(settings: Settings) -> None:
+    """Look that the model which `serving.codec` names is there and is a codec that can be opened; loads no weights.
+
+    Of a Hub that can't be reached nothing is known: that is logged, as nothing but speech waits for it. Whether its
+    codebooks are those of the tokens shows when it is opened. Raises FoundryError.
+    """
+    from data_foundry.finetuning.evaluation.heard_speech import DECODERS
+    from data_foundry.finetuning.tasks.task import read_base_config
+    from data_foundry.hub import model_folder, open_hub
+
+    name = settings.serving.codec
+    if name is None:
+        return
+    hint = f"Name the codec that the tokens were made with (kinds known here: {', '.join(DECODERS)}), or none."
+    try:
+        kind = read_base_config(model_folder(settings, name)).model_type
+    except FoundryError as error:
+        try:
+            open_hub(settings, patient=False).reach()
+        except FoundryError as unreachable:
+            log.warning("whether serving.codec names a codec can't be looked up now: %s", unreachable.message)
+            return
+        raise FoundryError(f"serving.codec names {name}: {error.message}", hint) from None
+    if kind not in DECODERS:
+        raise FoundryError(f"serving.codec names {name}, which is a {kind} model, no codec known here.", hint)
+
+
 class Codec:
     """The codec that `serving.codec` names, opened when it is first needed."""
 

@@ -203,11 +203,11 @@ def _proposed(
     known = _registered(settings, registry, engine, version)
     name = f"{engine}/{version}"
     if known.stage not in APPROVABLE:
-        admit = shell_command(settings, f"models admit {name}")
+        look = shell_command(settings, f"models show {name}")
         raise FoundryError(
-            f"{name} is in {known.stage}: an approval is for what is on its way to production.",
-            f"It must be in {' or '.join(APPROVABLE)}."
-            + ("" if known.stage is Stage.PRODUCTION else f" `{admit}` lets it enter the shadow, on a person's word."),
+            f"{name} is at stage {known.stage}: an approval is for what is on its way to production. Why it is there: "
+            f"{known.reason}.",
+            f"It must be in {' or '.join(APPROVABLE)}; `{look}` says what it lacks.",
         )
     if fault := files_fault(lake, known):
         look = shell_command(settings, "verify --layer models")

@@ -575,7 +575,7 @@ def test_requests_of_one_server_state_stay_apart(service):
     async def nothing():
         return {"type": "http.request", "body": b""}
 
-    entrance = Entrance(app, service.settings, fakes.Gate())
+    entrance = Entrance(app, service.settings, fakes.Gate(), service.watch.answered_error)
     for _ in range(2):
         headers = [(b"authorization", b"Bearer df-ours")]
         scope = {"type": "http", "path": "/v1/models", "headers": headers, "state": shared}
@@ -588,7 +588,7 @@ def test_stalled_uploads_of_one_key_shut_out_nobody_else(service):
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    entrance = Entrance(app, service.settings, fakes.Gate())
+    entrance = Entrance(app, service.settings, fakes.Gate(), service.watch.answered_error)
 
     async def visit(key, kind, body, *, stalls=False):
         statuses, parts = [], [{"type": "http.request", "body": body, "more_body": stalls}]

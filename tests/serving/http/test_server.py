@@ -25,7 +25,7 @@ from tests.serving import fakes
 def gateway(tmp_path_factory):
     service = fakes.FakeService(fakes.settings(tmp_path_factory.mktemp("base"), request_timeout_seconds=1.0))
     with fakes.running(service) as address:
-        yield service.gateway, address
+        yield service.gateway, address, service.watch
 
 
 @pytest.fixture
@@ -154,10 +154,12 @@ def test_a_head_that_is_too_long_is_refused_however_it_arrives(connection, sent)
     assert b"connection: close" in answer.lower()
 
 
-def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal(connection):
+def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal_and_counted_as_it(gateway, connection):
+    gateway[2].codes.clear()
     connection.sendall(b"\x16\x03\x01 a handshake of TLS\r\n\r\n")
     answer = read_all(connection)
     assert answer.startswith(b"HTTP/1.1 400 ") and b'"code":"invalid_http"' in answer
+    assert gateway[2].codes == ["invalid_http"]
 
 
 def test_what_is_answered_leaves_at_once(gateway, monkeypatch):

@@ -32,6 +32,9 @@ def client(settings, lake):
         watcher.answered(answer(), {"text": "ബിൽ"}, 0.1)
         for _ in range(7):
             watcher.failed("translation", None, "not_served", None, 0.0)
+        for _ in range(3):
+            watcher.failed("translation", None, "rejected:empty_text", None, 0.0)
+            watcher.answered_error("invalid_api_key")
     application = FastAPI()
     application.include_router(router(watcher))
     with TestClient(application) as found:
@@ -139,7 +142,10 @@ def test_a_browser_draws_the_page_and_shows_a_nasty_reason_as_text(client, tmp_p
         server.should_exit = True
         thread.join()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in done.stdout and done.stdout.count("<script") == 3
-    assert "7 refused" in done.stdout and "grey: refused" in done.stdout, "calls that nobody answers were calls"
+    assert "3 refused" in done.stdout and "grey: refused" in done.stdout, "broken input was a call"
+    assert "7 failed" in done.stdout and "0.00 % answered" in done.stdout, "calls that nobody answers were calls"
+    assert "answered with an error this hour: invalid_api_key 3" in done.stdout
+    assert "Nobody has approved nlu/v1" in done.stdout
     assert "was rolled back" in done.stdout and "it called all of it praise" in done.stdout
     assert "<img" not in done.stdout and "staging, hears" in done.stdout and "gateway" in done.stdout
     assert "CONSOLE" not in done.stderr and "Content Security Policy" not in done.stderr, done.stderr

@@ -2,15 +2,22 @@
 
 import shlex
 import time
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.serving.admission import ADMITTED
+from data_foundry.serving.trials.approval import APPROVED, UNTIL
 from data_foundry.serving.trials.decision import AFTER_HARM, APPROVAL
+from data_foundry.serving.trials.followed import TRIAL
+from data_foundry.serving.trials.standing import standing_trials
 from data_foundry.serving.watch.health import Health, health
 from data_foundry.serving.watch.reference import reference_key, sampled
-from data_foundry.serving.watch.tallies import TallyWriter
+from data_foundry.serving.watch.rules import rules_of
+from data_foundry.serving.watch.tallies import NO_ADAPTER, TallyWriter
 from data_foundry.serving.watch.waiting import waiting
 from tests.serving.watch.calls import gold, registered, trained
 
@@ -44,6 +51,103 @@ def test_a_minute_tells_broken_input_apart_and_its_calls_add_up_to_those_of_the_
     for name, count in {"calls": 46, "failed": 4, "refused": 2}.items():
         assert sum(minute[name] for minute in traffic["minutes"]) == traffic["hour"][name] == count
     assert traffic["hour"]["success_rate"] == round(42 / 46, 6), "who is told to come again was not answered"
+
+
+def told_by(tallies, **rules):
+    """Let a gateway that runs say which settings it goes by."""
+    tallies.flush(time.time(), {"gateway": tallies.gateway, "rules": {**rules_of(Settings()), **rules}})
+
+
+def test_what_is_told_goes_by_the_settings_of_the_gateway_that_runs(settings, lake, tallies):
+    registered(lake, "nlu", "v1", Stage.SHADOW)
+    registered(lake, "stt", "v1", Stage.STAGING)
+    told_by(tallies, shadow_share=1.0, staging_share=0.5, rollback_enabled=False)
+    told = health(settings)
+    assert (told["deployment"]["shadow_share"], told["deployment"]["rollback_enabled"]) == (1.0, False)
+    assert [(share["role"], share["hears"]) for share in told_of(settings, "nlu")["shares"]][-1] == ("shadow", 1.0)
+    assert told_of(settings, "stt")["shares"][-1]["share"] == 0.5 and told_of(settings, "nlu")["trials"]
+    told_by(tallies, shadow_testing=False)
+    entry = told_of(settings, "nlu")
+    assert not entry["trials"] and [share["role"] for share in entry["shares"]] == ["base"]
+    tallies.close(time.time(), {"gateway": tallies.gateway, "rules": {"shadow_testing": False}})
+    assert told_of(settings, "nlu")["trials"], "it runs no more, and the next one goes by the settings"
+
+
+def test_one_look_after_another_follows_settings_that_changed_beside_an_unchanged_registry(settings, lake, tallies):
+    registered(lake, "nlu", "v1", Stage.SHADOW)
+    looking, found = Health(settings), []
+    for shadow_testing in (True, False, True):
+        told_by(tallies, shadow_testing=shadow_testing)
+        entries = looking.look(time.time())["adapters"]
+        found.append(bool(next(entry for entry in entries if entry["adapter"] == "nlu")["trials"]))
+    assert found == [True, False, True]
+
+
+def test_gateways_that_go_by_different_settings_are_told_of(settings, lake, tallies):
+    told_by(tallies, rollback_enabled=True)
+    other = TallyWriter(lake, "b", "live", time.time())
+    told_by(other, rollback_enabled=False)
+    (error,) = health(settings)["errors"]
+    assert "deployment.rollback_enabled: " in error and "true" in error and "false" in error
+    other.close(time.time())
+    assert not health(settings)["errors"]
+
+
+def approved(lake, adapter, version, *, days=5.0, weights="a" * 64):
+    until = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    evidence = {APPROVED: [weights, "b" * 64], UNTIL: until, "reason": "I heard 50 calls"}
+    Registry(lake).note(adapter, version, actor="asha", reason="asha approved it for production", evidence=evidence)
+    return until
+
+
+def test_a_persons_word_on_a_version_is_told_with_who_why_and_until_when_and_so_is_that_it_counts_no_more(
+    settings, lake
+):
+    registered(lake, "nlu", "v1", Stage.SHADOW)
+    registered(lake, "stt", "v1", Stage.PRODUCTION)
+
+    def word(adapter):
+        return told_of(settings, adapter)["versions"][0]["approval"]
+
+    assert word("nlu")["told"] == "nobody has approved nlu/v1" and word("nlu")["approver"] is None
+    until = approved(lake, "nlu", "v1")
+    given = word("nlu")
+    assert (given["approver"], given["until"], given["reason"]) == ("asha", until, "I heard 50 calls")
+    assert given["told"] == f"asha approved it until {until}: I heard 50 calls"
+    approved(lake, "nlu", "v1", days=-1)
+    assert word("nlu")["approver"] is None and "expired" in word("nlu")["told"]
+    approved(lake, "nlu", "v1", weights="c" * 64)
+    assert word("nlu")["approver"] is None and "other weights" in word("nlu")["told"]
+    assert word("stt") is None, "what answers every caller is on its way no more"
+
+
+def test_why_a_version_was_taken_back_and_its_figures_stay_when_a_person_admits_it_anew(settings, lake):
+    registered(lake, "nlu", "v1", Stage.STAGING)
+    trial = next(each for each in standing_trials(Registry(lake)) if each.adapter == "nlu")
+    metric = {"calls": 9, "mean": 0.5, "lower": 0.2, "upper": 0.9, "margin": 0.01, "unit": "share", "verdict": "fail"}
+    judgement = {"verdict": "fail", "reason": "it failed", "calls": 9, "metrics": {"errors": metric}}
+    evidence = {TRIAL: {"trial": trial.id, **asdict(trial), "pairs": 9, "judgement": judgement}}
+    known = Registry(lake).version("nlu", "v1")
+    why = "rolled back: it did harm in staging"
+    Registry(lake).roll_back("nlu", "v1", actor="gateway", reason=why, evidence=evidence, restore=None, expected=known)
+    taken = told_of(settings, "nlu")["taken_back"]
+    assert (taken["reason"], taken["by"], taken["admitted"]) == ("it did harm in staging", "gateway", None)
+    assert (taken["trial"]["pairs"], taken["trial"]["incumbent"], taken["trial"]["stage"]) == (9, "base", "staging")
+    assert [(each["metric"], each["mean"]) for each in taken["trial"]["metrics"]] == [("errors", 0.5)]
+    said = "binu admitted it after it was taken back: mended"
+    Registry(lake).note("nlu", "v1", actor="binu", reason=said, evidence={ADMITTED: ["a" * 64, "b" * 64]})
+    again = told_of(settings, "nlu")["taken_back"]
+    assert again == {**taken, "admitted": said}
+
+
+def test_requests_that_were_answered_with_an_error_are_told_by_code_and_are_no_adapters(settings, tallies):
+    now = time.time()
+    for code in ("invalid_api_key", "invalid_api_key", "model_not_found"):
+        tallies.failed(NO_ADAPTER, "none", now, code)
+    tallies.flush(now)
+    told = health(settings)
+    assert told["error_answers"]["hour"] == {"invalid_api_key": 2, "model_not_found": 1} == told["error_answers"]["day"]
+    assert NO_ADAPTER not in [entry["adapter"] for entry in told["adapters"]]
 
 
 def test_what_was_taken_back_is_told_with_why_and_who_answers_and_its_training_rows_stay_the_reference(

@@ -64,6 +64,31 @@ def test_nothing_that_a_caller_sends_becomes_a_label_or_lies_on_the_disk(setting
     assert SECRET not in str(status) and "other" not in [entry["adapter"] for entry in status["adapters"]]
 
 
+def test_requests_that_were_answered_with_an_error_are_counted_by_code_and_durable(settings, lake):
+    with Watcher(settings) as watcher:
+        for _ in range(5):
+            watcher.answered_error("invalid_api_key")
+        watcher.answered_error(f"a sentence with {SECRET}")
+    found = samples(watcher)
+    assert value(found, "data_foundry_error_answers_total", code="invalid_api_key") == 5
+    assert value(found, "data_foundry_error_answers_total", code="other") == 1
+    assert not [name for name, *_ in found if name == "data_foundry_failures_total"], "they are no adapter's"
+    assert health(settings)["error_answers"]["hour"] == {"invalid_api_key": 5, "other": 1}
+
+
+def test_who_asks_with_other_settings_is_told_by_which_the_gateway_goes(settings, lake):
+    own = settings.deployment.model_copy(update={"shadow_share": 1.0, "rollback_enabled": False})
+    with Watcher(settings.model_copy(update={"deployment": own})) as watcher:
+        until = time.monotonic() + 20
+        while not TallyReader(lake).gateways():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        told = health(settings)["deployment"]
+        assert (told["shadow_share"], told["rollback_enabled"]) == (1.0, False)
+        assert watcher.status()["deployment"] == told
+    assert health(settings)["deployment"]["shadow_share"] == settings.deployment.shadow_share
+
+
 def test_a_caller_never_waits_for_a_watcher_that_is_stuck(settings, monkeypatch):
     monkeypatch.setattr(watching, "QUEUED_CALLS", 100)
     stuck = threading.Event()

@@ -39,10 +39,14 @@ function card(entry) {
 }
 
 function takenBack(entry) {
-  const { version: name, since: at, reason } = entry.taken_back;
-  return el("p", { class: "notice warn" }, version(name), ` was rolled back ${since(at)}: ${reason.replace(/\.$/, "")}. `,
-    el("strong", {}, entry.answering ? `${entry.answering} answers callers.` : "Nobody answers callers."),
-    " It is heard again only when a person admits it anew.");
+  const { version: name, since: at, reason, admitted, trial } = entry.taken_back;
+  const again = admitted ? `${admitted.replace(/\.$/, "")}; the next phase 4 lets it hear calls.` : "It is heard again only when a person admits it anew.";
+  const told = el("p", { class: "notice warn" }, version(name), ` was rolled back ${since(at)}: ${reason.replace(/\.$/, "")}. `,
+    el("strong", {}, entry.answering ? `${entry.answering} answers callers.` : "Nobody answers callers."), ` ${again}`);
+  if (!trial || !trial.pairs) return told;
+  return [told, el("details", { class: "block", "data-key": `taken-${entry.adapter}` },
+    el("summary", {}, `What ${whole(trial.pairs)} calls heard by both said of it, in ${trial.stage} against ${trial.incumbent}`),
+    el("div", { class: "metrics" }, trial.metrics.map((metric) => metricRow(trial, metric))))];
 }
 
 // Trials beside the rest, where there are some; drift takes their place otherwise.
@@ -78,7 +82,7 @@ function traffic(entry) {
     svg("share", 1000, 12, `Share of callers: ${said}`, bars),
     el("table", {},
       el("thead", {}, el("tr", {}, ["last hour", "calls", "failed", "p50", "p95", "p99"].map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, rows, earlier(entry))),
+      el("tbody", {}, rows, earlier(entry), turnedAway(entry.traffic.versions.none))),
     came(hour) > 0 && minutes(entry.traffic.minutes),
     el("p", { class: "muted" }, counts(entry)));
 }
@@ -91,6 +95,9 @@ function earlier(entry) {
   const gone = Object.entries(entry.traffic.versions).filter(([name, figures]) => figures.answered > 0 && !entry.shares.some((share) => share.version === name));
   return gone.map(([name, figures]) => el("tr", {}, el("td", {}, el("span", { class: "who" }, el("span", { class: "key", "aria-hidden": "true" }), version(name), el("span", { class: "muted" }, `answered ${whole(figures.answered)} before, answers no more`))), cells(figures)));
 }
+
+// Calls that failed before a version was to answer them: too many came, or nothing answers (yet).
+const turnedAway = (figures) => figures && figures.failed > 0 && el("tr", {}, el("td", {}, el("span", { class: "who" }, el("span", { class: "key", "aria-hidden": "true" }), el("span", { class: "muted" }, "turned away, by no version"))), cells(figures));
 
 function counts(entry) {
   const { hour, day } = entry.traffic;
@@ -115,7 +122,7 @@ function minutes(told) {
     const said = `${new Date(60000 * minute.minute).toLocaleTimeString("en-GB", { timeStyle: "short" })}: ${whole(minute.calls)} calls, ${whole(minute.failed)} failed, ${whole(minute.refused)} refused`;
     return titled(said, rect(x, 44 - height, 8, height, "bar"), rect(x, 44 - failed, 8, failed, "fill-bad"), rect(x, 44 - height - refused, 8, refused, "fill-line"));
   });
-  const key = [`Each of the last 60 minutes, at most ${whole(most)} calls`, sum("failed") && "at the foot: failed", sum("refused") && "grey: refused"].filter(Boolean).join("; ");
+  const key = [`Each of the last 60 minutes, at most ${whole(most)} calls`, sum("failed") && "at the foot: failed", sum("refused") && "grey: refused, broken input"].filter(Boolean).join("; ");
   return [svg("minutes", 600, 44, key, bars), el("p", { class: "legend" }, key)];
 }
 
@@ -129,7 +136,17 @@ function trialBlock(entry, trial) {
     el("p", { class: "muted" }, `${pairs}${differ}; since ${when(trial.since)}`),
     mirrored(entry.mirrors.find((mirror) => mirror.trial === trial.trial)),
     trial.error && el("p", { class: "notice bad" }, trial.error),
+    approval(entry, trial),
     metrics(trial));
+}
+
+// A person's word on what is on its way up, or why there is none that counts.
+function approval(entry, trial) {
+  const on = entry.versions.find((each) => each.version === trial.candidate);
+  if (!on || !on.approval) return null;
+  const { approver, until, reason, told } = on.approval;
+  if (!approver) return el("p", { class: "muted" }, `${told[0].toUpperCase()}${told.slice(1)}.`);
+  return el("p", {}, el("span", { class: "badge good" }, "approved"), ` by ${approver} until ${when(until)}: ${reason}`);
 }
 
 // What became of the calls that the candidate was to hear in this gateway's time.
@@ -248,6 +265,9 @@ function render(status) {
   byId("adapters").hidden = false;
   byId("idle").hidden = !idle.length;
   byId("idle").textContent = `Nothing registered, no calls: ${idle.join(", ")}.`;
+  const errors = Object.entries(status.error_answers.hour);
+  byId("errors").hidden = !errors.length;
+  byId("errors").textContent = `Requests answered with an error this hour: ${errors.map(([code, count]) => `${code} ${whole(count)}`).join(", ")}.`;
   byId("waiting").hidden = !status.waiting.length;
   draw("waiting", document.querySelector("#waiting ul"), status.waiting, () => status.waiting.map(({ name, why, commands }) =>
     el("li", {}, el("p", { class: "clip" }, el("strong", {}, name), " ", why), commands.map((command) => el("div", {}, el("code", {}, command))))));
@@ -305,7 +325,8 @@ async function poll() {
   notices(status, failure);
   const count = status ? status.gateways.filter((gateway) => gateway.running).length : 0;
   byId("state").textContent = status ? `${status.running ? `${Math.max(1, count)} gateway${count > 1 ? "s" : ""} running` : "not running"}, as of ${new Date(answered).toLocaleTimeString("en-GB")}` : failure;
-  timer = setTimeout(poll, document.hidden ? 5 * EVERY : EVERY);
+  // Who has no key is turned away each time, and that is counted: the next look is the one with a key.
+  if (byId("key").hidden) timer = setTimeout(poll, document.hidden ? 5 * EVERY : EVERY);
 }
 
 byId("key").addEventListener("submit", (event) => {
@@ -314,5 +335,5 @@ byId("key").addEventListener("submit", (event) => {
   byId("key-input").value = "";
   poll();
 });
-document.addEventListener("visibilitychange", () => document.hidden || poll());
+document.addEventListener("visibilitychange", () => document.hidden || !byId("key").hidden || poll());
 poll();

@@ -1,0 +1,42 @@
+"""The codec of the settings is looked for before anybody waits for its sound."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from data_foundry.config import load_settings
+from data_foundry.errors import FoundryError
+from data_foundry.serving.http.voice import check_codec
+
+
+def settings_of(tmp_path, codec):
+    hub = tmp_path / "hub"
+    hub.mkdir(exist_ok=True)
+    return load_settings(flags={"base_path": tmp_path, "hub": {"source": hub}, "serving": {"codec": codec}})
+
+
+@pytest.mark.parametrize(("kind", "fits"), [("encodec", True), ("bert", False)])
+def test_a_model_that_is_no_codec_is_told_from_one(tmp_path, kind, fits):
+    from transformers import AutoConfig
+
+    AutoConfig.for_model(kind).save_pretrained(tmp_path / "hub" / "models" / "owner" / "codec")
+    settings = settings_of(tmp_path, "owner/codec")
+    if fits:
+        check_codec(settings)
+        return
+    with pytest.raises(FoundryError, match=r"serving\.codec names owner/codec, which is a bert model"):
+        check_codec(settings)
+
+
+def test_without_a_codec_nothing_is_looked_for(tmp_path):
+    check_codec(settings_of(tmp_path, None))
+
+
+def test_a_hub_that_can_not_be_reached_keeps_no_gateway_from_starting(tmp_path, caplog):
+    settings = settings_of(tmp_path, "owner/codec")
+    (tmp_path / "hub").rmdir()
+    with caplog.at_level(logging.WARNING):
+        check_codec(settings)
+    assert "can't be looked up now" in caplog.text
