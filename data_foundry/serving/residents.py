@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
@@ -37,6 +37,8 @@ class Model(Protocol):
     def add_adapter(self, name: str, folder: Any) -> None: ...
 
     def remove_adapter(self, name: str) -> None: ...
+
+    def bare(self) -> Model: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +129,11 @@ def open_base(settings: Settings, weights: Weights) -> Model:
     )
 
 
-def open_residents(settings: Settings, wanted: Iterable[Weights]) -> list[Resident]:
+def open_residents(settings: Settings, wanted: Iterable[Weights], *, apart: bool = False) -> list[Resident]:
     """Return versions in memory, in order, on as few bases as they can share. Raises FoundryError.
 
-    Each is opened before the next one is asked for.
+    Each is opened before the next one is asked for. With `apart` they share a base's weights and no more of it, so
+    that each answers as fast as it does where nothing else is loaded.
     """
     first: dict[tuple[Any, ...], Resident] = {}
     found = []
@@ -139,7 +142,8 @@ def open_residents(settings: Settings, wanted: Iterable[Weights]) -> list[Reside
         if place not in first:
             first[place] = resident = Resident(weights, open_base(settings, weights))
         else:
-            resident = beside(first[place], weights)
+            other = first[place]
+            resident = beside(replace(other, predictor=other.predictor.bare()) if apart else other, weights)
         found.append(resident)
     return found
 

@@ -82,6 +82,9 @@ class Model:
         with self._lock:
             self.loaded.remove(name)
 
+    def bare(self) -> Model:
+        return Model(self.labels)
+
     def held(self) -> AbstractContextManager[object]:
         """Let it come to no end of what it is asked for meanwhile."""
         return self._lock

@@ -80,6 +80,26 @@ def test_the_adapters_of_all_dialects_share_one_base_in_memory_and_each_answers_
     assert said(again[0], SPEECH) == third, "alone in memory it says the same"
 
 
+def test_apart_each_answers_through_its_own_layers_alone_and_as_it_does_together(
+    settings: Settings, bases: Path
+) -> None:
+    wanted = [version(bases, "bert", "nlu.topic", None)]
+    wanted += [version(bases, "bert", "nlu.topic", f"a{n}", float(n)) for n in (1, 2)]
+    row = {"text": tiny_bases.SENTENCES[0]}
+    together = [said(each, row) for each in open_residents(settings, wanted)]
+    found = open_residents(settings, wanted, apart=True)
+    assert [said(each, row) for each in (*found, *reversed(found))] == [*together, *reversed(together)]
+    models: list[Any] = [each.predictor for each in found]
+    assert [each.adapters for each in models] == [(), (wanted[1].name,), (wanted[2].name,)]
+    base, *others = ({name: each.data_ptr() for name, each in each.model.named_parameters()} for each in models)
+    assert not any("lora" in name for name in base), "a base goes through nobody's layers"
+    for other in others:
+        assert set(base.values()) == {
+            place for name, place in other.items() if "lora" not in name and "modules_to_save" not in name
+        }
+    assert len({id(each.encoding) for each in found}) == 1
+
+
 def test_the_weights_in_memory_are_those_of_the_file(settings: Settings, bases: Path) -> None:
     from peft import get_peft_model_state_dict
     from safetensors.torch import load_file

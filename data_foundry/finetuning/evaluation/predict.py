@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ from data_foundry.training_config import TrainingConfig
 
 LABELS = "labels.json"
 """Beside an adapter that brings a head: the labels of its outputs, in order. PEFT's own files do not hold them."""
+
+NOBODY = ""
+"""The name of no adapter: what is on where a change has not come to its end."""
 
 TASKS: dict[str, type[Task]] = {
     "speech-to-text": WhisperTranscription,
@@ -98,6 +102,7 @@ class Predictor:
         self._adapters: dict[str, Path] = {}
         self._lock = threading.Lock()
         self._once: EncodedOnce | None = None
+        self._on: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -118,6 +123,7 @@ class Predictor:
                 "Load it in a predictor of its own.",
             )
         with self._lock:
+            self._switch_open()
             try:
                 self.model = self._with_adapter(name, folder)
             except (OSError, ValueError, RuntimeError) as error:
@@ -143,7 +149,7 @@ class Predictor:
         except Exception:
             # Its layers are in the base before its weights are read, and what was read of them would answer with it.
             if first:
-                model.unload()
+                _unloaded(model)
             elif name in model.peft_config:
                 model.delete_adapter(name)
             raise
@@ -153,13 +159,26 @@ class Predictor:
         """Let go of an adapter's weights."""
         with self._lock:
             self._folder(name)
+            self._switch_open()
             del self._adapters[name]
             if self._adapters:
                 # Deleting the one that is switched on raises a warning, and where warnings are errors, half is deleted.
                 self.model.set_adapter(next(iter(self._adapters)), inference_mode=True)
                 self.model.delete_adapter(name)
             else:
-                self.model = self.model.unload()
+                self.model = _unloaded(self.model)
+
+    def bare(self) -> Predictor:
+        """Return a predictor of the base alone: the same weights in memory, under modules of its own.
+
+        An adapter's layers take time where they are off, too. Those that either is given leave the other as fast as it
+        is.
+        """
+        with self._lock:
+            self._switch_open()
+            weights = {id(each): each for each in (*self.model.parameters(), *self.model.buffers())}
+            model = copy.deepcopy(self.model, weights)
+            return Predictor(self.task, _unloaded(model) if self._adapters else model, self.batch_size)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -245,7 +264,8 @@ class Predictor:
         # The longest first: what memory can't hold shows at once.
         order = sorted(range(len(rows)), key=lambda n: -self.task.effort(rows[n], features[n]))
         found: dict[int, Any] = {}
-        with self._lock, self._switched(adapter), torch.inference_mode():
+        with self._lock, torch.inference_mode():
+            self._switch(adapter)
             if once and kept is None and not with_target and self._leaves_frozen(adapter):
                 features = once.freeze(self.model, self._batch_size, rows, features)
             for batch in self._batch_size.batches(order, lambda batch: self._outputs(batch, features, run)):
@@ -281,22 +301,40 @@ class Predictor:
             return True
         return not any(set(name.split(".")) & set(self.task.freezable) for name in _weights(self._folder(adapter)))
 
-    @contextmanager
-    def _switched(self, adapter: str | None) -> Iterator[None]:
+    def _switch(self, adapter: str | None) -> None:
+        """Have an adapter answer, or the base alone, until the next switch.
+
+        PEFT walks all modules for either, which takes as long as an answer of a small model: what is on is left on.
+        """
         if adapter is not None:
             self._folder(adapter)
+        if adapter == self._on:
+            return
+        self._switch_open()
+        if adapter is not None:
             self.model.set_adapter(adapter, inference_mode=True)
-            yield
         elif self._adapters:
-            with self.model.disable_adapter():
-                yield
-        else:
-            yield
+            self.model.base_model.disable_adapter_layers()
+        self._on = adapter
+
+    def _switch_open(self) -> None:
+        """Have the adapters' layers take part, as PEFT wants them for a change; what is on is unknown from now on."""
+        known, self._on = self._on in self._adapters, NOBODY
+        if self._adapters and not known:
+            self.model.base_model.enable_adapter_layers()
 
     def _folder(self, name: str) -> Path:
         if name not in self._adapters:
             raise FoundryError(f"No adapter {name!r} is loaded.", f"Loaded: {', '.join(self._adapters) or 'none'}.")
         return self._adapters[name]
+
+
+def _unloaded(model: Any) -> Any:
+    """Return the base without any adapter. Of one that is on, PEFT would leave the head in the place of the base's."""
+    # The one that is on comes last: to delete it before the others raises a warning.
+    for name in sorted(model.peft_config, key=lambda name: name in model.active_adapters):
+        model.delete_adapter(name)
+    return model.unload()
 
 
 def _weights(adapter_folder: Path) -> list[str]:

@@ -23,7 +23,12 @@ def loading_of(settings: Settings, adapter: str, versions: Sequence[str], *, thr
 
 
 def load(settings: Settings, adapter: str, versions: Sequence[str], progress: Progress) -> Loaded:
-    """Load versions of an adapter. Raises FoundryError where one's files are gone or are not those registered."""
+    """Load versions of an adapter. Raises FoundryError where one's files are gone or are not those registered.
+
+    A version's time is what a caller of it waits where nothing else lies on the base: no version answers through
+    another one's layers, a base through none. Where other adapters answer callers from the same base, too, theirs lie
+    on it: a bare base and a version of few layers are a little quicker here than there.
+    """
     from data_foundry.errors import FoundryError
     from data_foundry.finetuning.versions.registry import Registry
     from data_foundry.lake import Lake
@@ -49,7 +54,7 @@ def load(settings: Settings, adapter: str, versions: Sequence[str], progress: Pr
             progress(name)
             yield each
 
-    residents = open_residents(settings, in_turn())
+    residents = open_residents(settings, in_turn(), apart=True)
     answers = {name: _answer(resident) for name, resident in zip(versions, residents, strict=True)}
     labels = {name: tuple(resident.labels) for name, resident in zip(versions, residents, strict=True)}
     return Loaded(residents[-1].weights.task, answers, labels)

@@ -36,8 +36,11 @@ def task_for(
     return load_task(ENGINES[engine], config, hub / "models" / config.base, labels)
 
 
-def adapter_with(task: Task, folder: Path, value: float) -> Path:
-    """An adapter whose LoRA weights are all `value`: the base's own answers for 0, others for more."""
+def adapter_with(task: Task, folder: Path, value: float, head: float = 0.0) -> Path:
+    """An adapter whose LoRA weights are all `value`, and which adds `head` to what its head says of the first label.
+
+    The base's own answers for 0, others for more.
+    """
     import torch
 
     model = with_lora(task, task.config)
@@ -45,6 +48,8 @@ def adapter_with(task: Task, folder: Path, value: float) -> Path:
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.fill_(value)
+            elif "modules_to_save" in name and name.endswith("bias"):
+                parameter[0] += head
     folder.mkdir(parents=True)
     save_adapter(model, folder, base=task.config.base, revision=None, labels=task.labels)
     return folder
@@ -103,6 +108,131 @@ def test_the_adapter_that_answered_last_is_let_go_of_without_a_warning(topics: P
     topics.predict(batch, "other")
     topics.remove_adapter("other")
     assert topics.predict(batch, "same") == same
+
+
+def test_the_head_of_an_adapter_goes_with_it(hub: Path, tmp_path: Path) -> None:
+    task, batch = task_for(hub, AIEngine.NLU), rows(AIEngine.NLU, 2)
+    folder = adapter_with(task, tmp_path / "sure", 0.5, head=5.0)
+    predictor = load_predictor(ENGINES[AIEngine.NLU], task.config, task.folder)
+    bare = predictor.predict(batch)
+    for last in ("sure", None):
+        predictor.add_adapter("sure", folder)
+        assert predictor.predict(batch, "sure")[0].confidence > 0.9 > 0.5 > bare[0].confidence
+        assert predictor.bare().predict(batch) == bare
+        predictor.predict(batch, last)
+        predictor.remove_adapter("sure")
+        assert predictor.predict(batch) == bare
+    bad = tmp_path / "bad"
+    shutil.copytree(folder, bad)
+    weights = load_file(bad / "adapter_model.safetensors")
+    last = sorted(name for name in weights if "lora" in name)[-1]
+    save_file({**weights, last: weights[last][:, :1].contiguous()}, bad / "adapter_model.safetensors")
+    with pytest.raises(FoundryError, match="does not fit"):
+        predictor.add_adapter("bad", bad)
+    assert predictor.predict(batch) == bare
+
+
+def test_what_answers_already_is_not_switched_on_again(topics: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, walks = rows(AIEngine.NLU, 2), []
+    before = {name: topics.predict(batch, name) for name in ("other", "same", None)}
+
+    def note(owner: Any, switch: str) -> None:
+        does = getattr(owner, switch)
+
+        def noted(*given: Any, **named: Any) -> Any:
+            walks.append(switch)
+            return does(*given, **named)
+
+        monkeypatch.setattr(owner, switch, noted)
+
+    note(topics.model, "set_adapter")
+    note(topics.model.base_model, "disable_adapter_layers")
+    note(topics.model.base_model, "enable_adapter_layers")
+    for name, walked in (
+        (None, []),
+        ("other", ["enable_adapter_layers", "set_adapter"]),
+        ("same", ["set_adapter"]),
+        (None, ["disable_adapter_layers"]),
+    ):
+        for first in (walked, [], []):
+            assert topics.predict(batch, name) == before[name]
+            assert walks == first
+            walks.clear()
+
+
+@pytest.mark.parametrize("on", ["other", "same", None])
+def test_whatever_answered_last_each_answers_as_itself_after_a_change(
+    topics: Predictor, hub: Path, tmp_path: Path, on: str | None
+) -> None:
+    batch = rows(AIEngine.NLU, 2)
+    bare, other = topics.predict(batch), topics.predict(batch, "other")
+    wide = adapter_with(task_for(hub, AIEngine.NLU, target_modules=("query", "value", "key")), tmp_path / "wide", 1.0)
+
+    def says(name: str | None, what: Any) -> None:
+        """Look at who was on before the change first, then at the one that changed, and at the base."""
+        assert topics.predict(batch, name) == what
+        assert topics.predict(batch) == bare
+
+    topics.predict(batch, on)
+    topics.remove_adapter("other")
+    says(on if on != "other" else "same", bare)
+    topics.predict(batch, on if on != "other" else None)
+    topics.add_adapter("other", tmp_path / "same")
+    says("other", bare)
+    topics.predict(batch, on)
+    topics.remove_adapter("other")
+    topics.add_adapter("other", tmp_path / "other")
+    says("other", other)
+    topics.predict(batch, on)
+    # It has layers where no other has any.
+    topics.add_adapter("wide", wide)
+    says(on, {"other": other}.get(on or "", bare))
+    says("other", other)
+    found = topics.predict(batch, "wide")
+    assert found not in (bare, other)
+    topics.predict(batch, on)
+    (tmp_path / "bad").mkdir()
+    with pytest.raises(FoundryError):
+        topics.add_adapter("bad", tmp_path / "bad")
+    says(on, {"other": other}.get(on or "", bare))
+    says("wide", found)
+
+
+@pytest.mark.parametrize(
+    "engine, base",
+    [
+        (AIEngine.STT, None),
+        (AIEngine.NLU, None),
+        (AIEngine.TRANSLATION, "tiny/t5"),
+        (AIEngine.TTS, None),
+    ],
+)
+def test_a_bare_predictor_shares_the_weights_and_no_layer_of_an_adapter(
+    engine: AIEngine, base: str | None, hub: Path, tmp_path: Path
+) -> None:
+    task = task_for(hub, engine, base, max_length=32 if engine != AIEngine.TTS else 200)
+    folders = {name: adapter_with(task, tmp_path / name, value, value) for name, value in (("one", 0.5), ("two", -0.5))}
+    batch = rows(engine, 2)
+    first = load_predictor(ENGINES[engine], task.config, task.folder)
+    said = {None: first.predict(batch)}
+    names, held = list(first.model.state_dict()), {each.data_ptr() for each in first.model.parameters()}
+    second = first.bare()
+    second.add_adapter("one", folders["one"])
+    said["one"] = second.predict(batch, "one")
+    assert said["one"] == load_predictor(ENGINES[engine], task.config, task.folder, folders).predict(batch, "one")
+    # A bare one of one that has an adapter, and lets it answer.
+    third = second.bare()
+    assert list(third.model.state_dict()) == names and third.predict(batch) == said[None]
+    third.add_adapter("two", folders["two"])
+    said["two"] = third.predict(batch, "two")
+    assert said["two"] != said["one"] != said[None]
+    for predictor, name in ((first, None), (second, "one"), (third, "two")):
+        assert predictor.predict(batch, name) == said[name] and predictor.adapters == ((name,) if name else ())
+        parts = dict(predictor.model.named_parameters())
+        own = {part for part in parts if "lora_" in part or "modules_to_save" in part}
+        assert bool(own) == bool(name)
+        assert {each.data_ptr() for part, each in parts.items() if part not in own} == held
+    assert list(first.model.state_dict()) == names
 
 
 def test_every_adapter_answers_with_its_own_head(hub: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_both_versions_answer_from_one_base_in_memory(world: World) -> None:
     loaded, told = load(world, "old", "new")
     # Looked at first, which costs little, then opened.
     assert told == ["old", "new"] * 2 and len(world.models) == 1
+    assert [name.split("-")[1] for name in world.models[0].loaded] == ["old"], "the new one's layers would slow it"
     assert (loaded.task, loaded.labels) == ("text-classification", {"old": ("sports",), "new": ("sports",)})
     outputs = {name: answer({"text": "hello"}).output for name, answer in loaded.answers.items()}
     assert outputs.keys() == {"old", "new"} and len(set(outputs.values())) == 2
@@ -59,6 +60,15 @@ def test_the_base_stands_behind_the_first_version(world: World) -> None:
     loaded, _ = load(world, BASE, "new")
     assert "linear" in loaded.answers[BASE]({"text": "hello"}).output
     assert loaded.answers["new"]({"text": "hello"}).output.endswith(": hello")
+
+
+def test_the_base_is_asked_without_the_layers_of_the_version_that_it_stands_behind(world: World) -> None:
+    world.publish(TOPIC, "new")
+    world.move(TOPIC, "new", Stage.SHADOW)
+    loaded, _ = load(world, BASE, "new")
+    assert loaded.answers["new"]({"text": "hello"}).output.endswith(": hello")
+    assert loaded.answers[BASE]({"text": "hello"}).output == "bare: hello"
+    assert [each.loaded for each in world.models] == [[]]
 
 
 @pytest.mark.parametrize("damaged", ["old", "new"])
