@@ -280,7 +280,7 @@ def check_hub_source(settings: Settings, *, mirrors: bool = False) -> None:
     """Refuse to mix data of two Hubs in one lake, synthetic sample data with real data above all.
 
     A lake that a failed run left empty, or that holds bundled datasets alone, may change its Hub; where nothing is
-    added to it, `mirrors` lets one address stand for another. Raises FoundryError.
+    added to it, `mirrors` lets any Hub stand for another, but for the sample's. Raises FoundryError.
     """
     base = settings.base_path
     stamp = base / "storage" / "hub_source.json"
@@ -293,7 +293,7 @@ def check_hub_source(settings: Settings, *, mirrors: bool = False) -> None:
     source = hub_source(settings)
     # Earlier versions wrote "hub" for the Hub at any address.
     same = known == source or (known == "hub" and settings.hub.source is None)
-    same = same or (mirrors and "://" in str(known) and "://" in source)
+    same = same or (mirrors and _is_sample(str(known)) == _is_sample(source))
     bundled = {entry.repo_id for entry in DATASET_REGISTRY.values() if entry.bundled}
     if not same and any(set(Lake(settings).names(layer)) - bundled for layer in Layer):
         raise FoundryError(
@@ -316,7 +316,11 @@ def _way_back(source: str) -> str:
         return "leave out the profile or the hub.source that names a folder"
     if "://" in source:
         return f"set HF_ENDPOINT={source}"
-    return f"set hub.source to {source}" + (", as --profile sample does" if Path(source).name == "sample-hub" else "")
+    return f"set hub.source to {source}" + (", as --profile sample does" if _is_sample(source) else "")
+
+
+def _is_sample(source: str) -> bool:
+    return Path(source).name == "sample-hub"
 
 
 def stamp_hub_source(settings: Settings) -> None:

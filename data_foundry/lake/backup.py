@@ -6,14 +6,17 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from data_foundry.errors import FoundryError
 from data_foundry.lake.durable import fsync, make_folder, naming, sha256_file
 from data_foundry.lake.manifest import LakeFile, Manifest
 from data_foundry.lake.publication import abandon, publish, staging_folder
+
+LOCK_SECONDS = 30.0
 
 
 def copy_folder(source: Path, target: Path, manifest: Manifest, *, read_back: bool) -> None:
@@ -56,12 +59,24 @@ def copy_database(source: Path, target: Path) -> None:
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time copy into a folder, or an older copy could take the place of a newer one.
 
-    A file system that locks no folders (some network ones) leaves that to luck.
+    A file system that locks no folders (some network ones) leaves that to luck. Raises FoundryError where another one
+    does not come to an end.
     """
     opened = os.open(folder, os.O_RDONLY)
+    until = time.monotonic() + LOCK_SECONDS
     try:
-        with suppress(OSError):
-            fcntl.flock(opened, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise FoundryError(
+                        f"Another program holds {folder} for longer than {LOCK_SECONDS:g} s.", "See which one it is."
+                    ) from None
+                time.sleep(0.05)
+            except OSError:
+                break
         yield
     finally:
         os.close(opened)

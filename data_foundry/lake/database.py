@@ -68,9 +68,11 @@ class Database:
             found.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.OperationalError as error:
             found.close()
-            log = self.path.with_name(f"{self.path.name}-wal")
+            # Without a lock nothing may lie beside it: changes in a log, or what a writer that died was at.
+            beside = [self.path.with_name(f"{self.path.name}-{kind}") for kind in ("wal", "journal")]
+            whole = self._journal == "WAL" and not any(each.exists() and each.stat().st_size for each in beside)
             full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
-            if mode != "rw" or not full or (log.exists() and log.stat().st_size):
+            if mode != "rw" or not full or not whole:
                 raise
             found = self.connect("ro&immutable=1")
         return found

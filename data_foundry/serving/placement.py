@@ -115,12 +115,13 @@ class Placement:
             weights = base_weights(self._settings, self._lake, wish.adapter, wish.stand_ins, heads=self._stand_ins)
             return *self.hosts.resident(weights), "", _all(wrong)
         except NotServed as error:
-            # What could not be read may have what is lacking: it is looked at again, and what answers goes on.
             names = [f"{version.engine}/{version.version}" for version in wish.stand_ins]
-            wrong += [fault for name in names if (fault := self._lake.fault(Layer.MODELS, name))]
-            if not wrong or now is None or now.incumbent != BASE:
-                return None, None, error.message, _all(wrong)
-            return now.answering, now.host, "", _all(wrong)
+            if now is not None and now.incumbent == BASE:
+                # What can't be read may have what is lacking: it is looked at again, and what answers goes on.
+                faults = [fault for name in names if (fault := self._lake.fault(Layer.MODELS, name))]
+                if faults:
+                    return now.answering, now.host, "", _all([*wrong, *faults])
+            return None, None, error.message, _all(wrong)
         except Exception as error:
             if waits and isinstance(error, NotOpen):
                 raise

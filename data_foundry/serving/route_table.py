@@ -17,8 +17,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
+from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry
 from data_foundry.serving.calls import NotServed, Overloaded, Starting
@@ -56,7 +58,6 @@ class RouteTable:
         self._closed = False
         self._stopping = threading.Event()
         self._wished: Mapping[str, Wish] = {}
-        self._unplaced: Mapping[str, str] = {}
         self._head: str | None = None
         self._look_again = 0.0
         self._fault: str | None = NOT_STARTED
@@ -84,7 +85,6 @@ class RouteTable:
     def missing(self) -> list[str]:
         """Return what is missing of what the registry says should be served; empty where nothing is."""
         faults = [self._fault] if self._fault else []
-        faults += [f"{name}: it can't be placed: {why}" for name, why in self._unplaced.items()]
         routes, to_open = self._now
         faults += [f"{name}: {e.weights.version} is being loaded" for name, e in to_open.items() if name not in routes]
         for name, route in routes.items():
@@ -181,22 +181,22 @@ class RouteTable:
         wish, (old, to_open) = self._wished.get(adapter), self._now
         if wish is None:
             return
-        unplaced = {name: why for name, why in self._unplaced.items() if name != adapter and name in self._wished}
+        missing: NotOpen | None
         try:
             route, missing = self._placement.route(wish, old.get(adapter))
         except Exception as error:
             # What answers goes on, and so does the placing of the others.
-            route, missing = None, None
-            unplaced[adapter] = _said(error)
-            log.error("%s can't be placed: %s", adapter, unplaced[adapter])
-        self._unplaced = unplaced
+            fault, known = f"it can't be placed: {_said(error)}", old.get(adapter)
+            log.error("%s: %s", adapter, fault)
+            route = replace(known, error=fault) if known else _unplaced(wish, fault)
+            missing = None
         if route is not None and (was := old.get(adapter)) is not None and route.incumbent != was.incumbent:
             log.info("%s: %s takes over from %s", adapter, _who(route), _who(was))
         found = {**old, adapter: route} if route is not None else old
         lacking = {**to_open, adapter: missing}
         new = MappingProxyType({name: found[name] for name in self._wished if name in found})
         self._now = new, {name: each for name in self._wished if (each := lacking.get(name)) is not None}
-        wrong = unplaced or any(route.error for route in new.values())
+        wrong = any(route.error for route in new.values())
         self._look_again = time.monotonic() + RETRY_SECONDS if wrong else math.inf
         self._placement.let_go(old, new)
 
@@ -216,6 +216,10 @@ class RouteTable:
 def being_loaded_again(adapter: str) -> Overloaded:
     """Return what callers are told whose model ended, or was given up."""
     return Overloaded(f"The model of {adapter} has ended and is loaded again.", "Come again in a few seconds.")
+
+
+def _unplaced(wish: Wish, fault: str) -> Route:
+    return Route(wish.adapter, spec_of(wish.adapter).task, wish, why=fault, error=fault)
 
 
 def _who(route: Route) -> str:

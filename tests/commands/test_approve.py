@@ -108,7 +108,7 @@ def test_a_word_without_a_name_or_for_what_is_not_on_its_way_is_refused(
     run: Command, pair: tuple[Version, Version]
 ) -> None:
     assert "names who decides and why" in run("approve", f"nlu/{pair[1].version}", code=2)
-    assert "is in production" in run("approve", f"nlu/{pair[0].version}", *WHO, code=2)
+    assert "is at stage production" in run("approve", f"nlu/{pair[0].version}", *WHO, code=2)
     assert "There is no version nlu/none" in run("approve", "nlu/none", *WHO, code=2)
 
 

@@ -66,11 +66,12 @@ def test_versions_of_the_sample_are_not_served_from_bases_of_the_network(serve, 
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text('{"hub_source": "storage/sample-hub"}')
     assert "set hub.source to storage/sample-hub, as --profile sample does" in serve(code=2)
-    # A mirror of what they were trained on will do.
-    stamp.write_text('{"hub_source": "https://mirror.example"}')
-    with listening_socket("127.0.0.1", 0) as taken:
-        taken.listen()
-        assert "--port" in serve("--port", str(taken.getsockname()[1]), code=2)
+    # Another copy of what they were trained on will do.
+    for source in ("https://mirror.example", "/mnt/hub"):
+        stamp.write_text(json.dumps({"hub_source": source}))
+        with listening_socket("127.0.0.1", 0) as taken:
+            taken.listen()
+            assert "--port" in serve("--port", str(taken.getsockname()[1]), code=2)
 
 
 def test_a_port_in_use_is_said(serve, registered, lake):

@@ -1,6 +1,8 @@
 """Backups: what is copied, what is made up for, and what of an earlier one goes."""
 
+import fcntl
 import json
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -106,3 +108,18 @@ def test_copies_that_are_made_at_the_same_time_leave_a_whole_one_that_is_no_olde
         assert [*pool.map(move_on, range(60))] == [None] * 60
     with closing(sqlite3.connect(backed_up.base_path / "backup" / "models" / "registry.sqlite")) as copy:
         assert copy.execute("SELECT count(*) FROM t").fetchone() == (60,)
+
+
+def test_who_holds_the_folder_of_the_copies_holds_up_nobody_for_ever(backed_up, monkeypatch):
+    path = backed_up.base_path / "models" / "registry.sqlite"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as user:
+        user.execute("CREATE TABLE t (x)")
+    backed_up.back_up_database(path)
+    monkeypatch.setattr("data_foundry.lake.backup.LOCK_SECONDS", 0.1)
+    held = os.open(backed_up.base_path / "backup" / "models", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    with pytest.raises(FoundryError, match="Another program holds"):
+        backed_up.back_up_database(path)
+    os.close(held)
+    backed_up.back_up_database(path)

@@ -103,3 +103,28 @@ def test_what_is_whole_is_read_where_the_disk_has_no_room_for_what_readers_share
     with database.writing() as connection:
         connection.execute("INSERT INTO words VALUES ('two')")
     assert words(database) == ["one", "two"]
+
+
+@pytest.mark.parametrize("beside", ["journal", "wal"])
+def test_what_a_writer_that_died_was_at_is_never_read_as_what_is_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch, beside: str
+) -> None:
+    with database.writing() as connection:
+        connection.execute("INSERT INTO words VALUES ('one')")
+    database.path.with_name(f"words.sqlite-{beside}").write_bytes(b"what it was at")
+    connect = sqlite3.connect
+
+    class NoRoom(sqlite3.Connection):
+        def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+            refused = sqlite3.OperationalError("disk I/O error")
+            refused.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise refused
+
+    def no_room(place: str, *given: Any, **named: Any) -> sqlite3.Connection:
+        return connect(place, *given, **named, factory=NoRoom if place.endswith("mode=rw") else sqlite3.Connection)
+
+    monkeypatch.setattr(sqlite3, "connect", no_room)
+    with pytest.raises(FoundryError, match="disk I/O error"):
+        words(database)
+    database.path.with_name(f"words.sqlite-{beside}").unlink()
+    assert words(database) == ["one"]

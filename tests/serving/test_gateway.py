@@ -236,6 +236,28 @@ def test_an_adapter_that_can_not_be_placed_keeps_what_answers_and_no_other_from_
     assert (ask(gateway).version, gateway.ready()) == ("v2", [])
 
 
+def test_an_adapter_that_can_not_be_placed_at_the_start_says_so_to_its_callers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def route(*_: Any) -> Any:
+        raise KeyError("what nobody thought of")
+
+    produce(world)
+    gateway = world.gateway(start=False)
+    monkeypatch.setattr(gateway._placement, "route", route)
+    gateway.start()
+    gateway.wait()
+    with pytest.raises(NotServed, match="it can't be placed: KeyError"):
+        ask(gateway)
+    assert len(gateway.ready()) == 1 and TOPIC in gateway.routes()
+
+
+def test_a_damaged_manifest_of_what_nobody_serves_is_no_error_of_the_gateways(world: World) -> None:
+    world.publish(TOPIC, "v1", probe=True)
+    (world.lake.folder(Layer.MODELS, f"{TOPIC}/v1") / "manifest.json").write_bytes(b"{")
+    assert world.gateway().ready() == []
+
+
 def test_a_registry_that_vanishes_leaves_what_is_served(world: World) -> None:
     produce(world)
     gateway = world.gateway()

@@ -135,7 +135,7 @@ class Predictor:
             self._adapters[name] = folder
 
     def _with_adapter(self, name: str, folder: Path) -> Any:
-        """Return the model with one more adapter. Where that fails, nothing of it is left in the model."""
+        """Return the model with one more adapter. Where its weights can't be loaded, nothing of it is left there."""
         from peft import MODEL_TYPE_TO_PEFT_MODEL_MAPPING, PeftConfig, PeftModel
 
         model, first = self.model, not isinstance(self.model, PeftModel)
@@ -145,7 +145,8 @@ class Predictor:
             config.inference_mode = True
             model = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)(model, config, name)
         try:
-            model.load_adapter(folder, adapter_name=name)
+            if lacking := model.load_adapter(folder, adapter_name=name).missing_keys:
+                raise ValueError(f"{len(lacking)} of its weights are missing, {lacking[0]} first")
         except Exception:
             # Its layers are in the base before its weights are read, and what was read of them would answer with it.
             if first:

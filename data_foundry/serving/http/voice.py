@@ -39,30 +39,35 @@ router = APIRouter(responses=refusals(400, 404, 429, 500))
 
 
 def check_codec(settings: Settings) -> None:
-    """Look that the model which `serving.codec` names is there and is a codec that can be opened; loads no weights.
+    """Look whether the model that `serving.codec` names is there, and in a folder Hub whether it is a codec.
 
-    Of a Hub that can't be reached nothing is known: that is logged, as nothing but speech waits for it. Whether its
-    codebooks are those of the tokens shows when it is opened. Raises FoundryError.
+    Nothing is downloaded, and little waited for: whatever else a Hub says, or does not, keeps nothing but speech from
+    being served, and is logged. Raises FoundryError.
     """
     from data_foundry.finetuning.evaluation.heard_speech import DECODERS
     from data_foundry.finetuning.tasks.task import read_base_config
-    from data_foundry.hub import model_folder, open_hub
+    from data_foundry.hub import Withheld, check_repo_id, open_hub
 
-    name = settings.serving.codec
-    if name is None:
+    if settings.serving.codec is None:
         return
+    name = check_repo_id(settings.serving.codec)
     hint = f"Name the codec that the tokens were made with (kinds known here: {', '.join(DECODERS)}), or none."
+    hub = open_hub(settings, patient=False)
     try:
-        kind = read_base_config(model_folder(settings, name)).model_type
-    except FoundryError as error:
-        try:
-            open_hub(settings, patient=False).reach()
-        except FoundryError as unreachable:
-            log.warning("whether serving.codec names a codec can't be looked up now: %s", unreachable.message)
-            return
+        hub.access("models", name)
+    except Withheld as error:
         raise FoundryError(f"serving.codec names {name}: {error.message}", hint) from None
-    if kind not in DECODERS:
-        raise FoundryError(f"serving.codec names {name}, which is a {kind} model, no codec known here.", hint)
+    except FoundryError as error:
+        log.warning("whether serving.codec names a codec can't be looked up now: %s", error.message)
+        return
+    if settings.hub.source is not None:
+        try:
+            kind = read_base_config(hub.model_folder(name, None)).model_type
+        except Exception as error:
+            # A configuration that is none has many names.
+            raise FoundryError(f"serving.codec names {name}, whose config.json can't be read: {error}", hint) from None
+        if kind not in DECODERS:
+            raise FoundryError(f"serving.codec names {name}, which is a {kind} model, no codec known here.", hint)
 
 
 class Codec:

@@ -42,6 +42,8 @@ MEASURES = {
 SHORTEST_MILLISECONDS = 1e-3
 STUCK = 100
 """So many values on end that are the same to the last digit are no measurement."""
+LONGEST_GAP = 86_400.0
+"""Seconds, at most, by which one gap counts among the usual ones."""
 STALE_GAPS = 10
 """A metric that has not been heard of for this many times its usual gap has stopped arriving."""
 LARGEST_E_VALUE = 1e300
@@ -60,19 +62,21 @@ class Arrivals:
     """When values of one kind came (Unix seconds), by the clocks of those who kept them; `last` is the latest kept."""
 
     count: int = 0
-    first: float = math.inf
-    last: float = -math.inf
+    gaps: float = 0.0
+    last: float = math.inf
 
     def note(self, at: float) -> None:
         """Count one in."""
-        self.count, self.first, self.last = self.count + 1, min(self.first, at), at
+        # One wrong clock makes no gap usual.
+        self.gaps += min(max(at - self.last, 0.0), LONGEST_GAP)
+        self.count, self.last = self.count + 1, at
 
     def silent(self, until: float, patience: float) -> bool:
         """Whether none came for `patience` seconds, and for much longer than usual, before `until`.
 
         One that is so far ahead of `until` is of a wrong clock, and shows no more that values come.
         """
-        usual = (self.last - self.first) / (self.count - 1) if self.count > 1 else 0.0
+        usual = self.gaps / (self.count - 1) if self.count > 1 else 0.0
         ahead = self.last - until
         return ahead > patience or -ahead > max(patience, STALE_GAPS * usual)
 
@@ -313,15 +317,16 @@ class Judge:
             return f"stopped arriving: calls go on, the last of {metric.arrivals.count} values is old"
         if name == "latency":
             still = [
-                f"the times of the {side} are {times.latest:g} ms all along"
+                f"the last {times.run} times of the {side} are all {times.latest:g} ms"
                 for side, times in self._times.items()
                 if times.one
             ]
             return f"a dead meter: {' and '.join(still)}" if still else None
         if name == "quality" and self._losses.one and self._losses.latest > 0:
             if self._losses.latest == 1:
-                return "feedback calls every answer of both versions wrong: it may not be about these calls"
-            return f"a dead meter: every loss of both versions is {self._losses.latest:g}"
+                wrong = f"feedback calls the last {self._losses.run} answers of both versions wrong"
+                return f"{wrong}: it may not be about these calls"
+            return f"a dead meter: the last {self._losses.run} losses of both versions are all {self._losses.latest:g}"
         return None
 
     def _shown(self, sample: Sample) -> dict[str, Any]:

@@ -13,17 +13,18 @@ MINUTES = 60
 """How far back the minutes themselves are told."""
 
 Tallies = Mapping[tuple[str, str, int], Tally]
-REFUSED = "rejected"
-"""The kind of calls that brought nothing an answer could be given to; any other that has none is the gateway's."""
+REFUSED = ("rejected", "not_served")
+"""The kinds of calls that no answer could be given to: of broken input, and for what nothing is served; any other that
+has none is the gateway's."""
 
 
 def figures(tally: Tally) -> dict[str, Any]:
     """Return a stretch's figures: rates are shares of all calls, None without any.
 
-    "failed" are calls that should have been answered, also where too many came, or nothing answers (yet). Broken input
-    is counted apart, as "refused", and is in no rate.
+    "failed" are calls that should have been answered, also where too many came, or nothing answers yet. Broken input,
+    and calls for what is not served, are counted apart, as "refused", and are in no rate.
     """
-    refused = sum(count for kind, count in tally.failures.items() if kind.partition(":")[0] == REFUSED)
+    refused = sum(count for kind, count in tally.failures.items() if kind.partition(":")[0] in REFUSED)
     failed = tally.failed - refused
     total = tally.calls + failed
     return {

@@ -285,6 +285,17 @@ def test_an_adapter_that_can_not_be_loaded_leaves_nothing_beside_the_others(
     assert (topics.predict(batch, "other"), sum(each.numel() for each in topics.model.parameters())) == before
 
 
+def test_an_adapter_that_lacks_some_of_its_weights_is_refused(topics: Predictor, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    shutil.copytree(tmp_path / "other", bad)
+    weights = load_file(bad / "adapter_model.safetensors")
+    weights.pop(next(name for name in sorted(weights) if "lora" in name))
+    save_file(weights, bad / "adapter_model.safetensors")
+    with pytest.raises(FoundryError, match="1 of its weights are missing"):
+        topics.add_adapter("bad", bad)
+    assert set(topics.adapters) == {"same", "other"}
+
+
 def test_a_first_adapter_that_can_not_be_loaded_leaves_the_base_as_it_was(hub: Path, tmp_path: Path) -> None:
     task, bad = task_for(hub, AIEngine.TRANSLATION), tmp_path / "bad"
     good = adapter_with(task, tmp_path / "good", 0.5)

@@ -8,6 +8,7 @@ import pytest
 
 from data_foundry.config import load_settings
 from data_foundry.errors import FoundryError
+from data_foundry.hub import Withheld
 from data_foundry.serving.http.voice import check_codec
 
 
@@ -40,3 +41,30 @@ def test_a_hub_that_can_not_be_reached_keeps_no_gateway_from_starting(tmp_path, 
     with caplog.at_level(logging.WARNING):
         check_codec(settings)
     assert "can't be looked up now" in caplog.text
+
+
+def test_a_configuration_that_is_none_is_said(tmp_path):
+    folder = tmp_path / "hub" / "models" / "owner" / "codec"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "mimi", "hidden_size": "x"}')
+    with pytest.raises(FoundryError, match=r"owner/codec, whose config\.json can't be read"):
+        check_codec(settings_of(tmp_path, "owner/codec"))
+
+
+def test_a_hub_that_stumbles_keeps_no_gateway_from_starting_and_one_that_lacks_the_codec_is_believed(
+    tmp_path, monkeypatch, caplog
+):
+    def refuse(error):
+        def access(*_):
+            raise error
+
+        monkeypatch.setattr("data_foundry.hub.folder.FolderHub.access", access)
+
+    settings = settings_of(tmp_path, "owner/codec")
+    refuse(FoundryError("Too many requests.", "Come again."))
+    with caplog.at_level(logging.WARNING):
+        check_codec(settings)
+    assert "Too many requests" in caplog.text
+    refuse(Withheld("owner/codec is gated.", "Ask for it."))
+    with pytest.raises(FoundryError, match="owner/codec is gated"):
+        check_codec(settings)

@@ -244,7 +244,7 @@ def test_an_approval_of_a_time_that_is_to_come_does_not_count(
         with pytest.raises(Conflict, match="a clock was wrong"):
             approve(line.settings, "nlu", version.version, **WHO)
     assert "which is still to come" in stands(line, version)[1]
-    given, _ = approve(line.settings, "nlu", version.version, **WHO)
+    given, _ = approve(line.settings, "nlu", version.version, actor="Asha", reason="by the right clock")
     assert stands(line, version)[0] == given
 
 

@@ -147,9 +147,9 @@ def test_a_clock_that_stands_still_for_either_version_holds(milliseconds, stands
     latency = judged(stuck, rollout=Rollout(max_latency_ratio=10)).metrics["latency"]
     assert latency.verdict != "pass"
     if latency.verdict == "hold":
-        assert latency.reason.startswith("a dead meter: the times of the ") and latency.reason.count(" are ") == len(
-            stands
-        )
+        assert latency.reason.startswith("a dead meter: the last 600 times of the ") and latency.reason.count(
+            " are "
+        ) == len(stands)
 
 
 def test_a_meter_that_dies_holds_until_it_lives_again():
@@ -160,7 +160,16 @@ def test_a_meter_that_dies_holds_until_it_lives_again():
     assert (latency.verdict, latency.reason.startswith("a dead meter")) == ("hold", True)
     assert judged(good[:100], dead, calls(5, first=700)).metrics["latency"].verdict != "hold"
     wrong = [replace(e, incumbent=1.0, candidate=1.0) if isinstance(e, Losses) else e for e in good[100:]]
-    assert judged(good[:100], wrong).metrics["quality"].reason.startswith("feedback calls every answer")
+    assert judged(good[:100], wrong).metrics["quality"].reason.startswith("feedback calls the last 1")
+
+
+@pytest.mark.parametrize("years", [-5, 5])
+def test_a_clock_that_was_wrong_at_the_start_makes_no_long_silence_usual(years):
+    wrong = [
+        replace(each, at=each.at + 2e8 + (years * 3.15e7 if place < 2 else 0)) for place, each in enumerate(calls(600))
+    ]
+    silent = [replace(each, at=each.at + 2e8 + 20 * 86_400) for each in calls(700, first=600, feedback=0.0)]
+    assert judged(wrong, silent).metrics["quality"].reason.startswith("stopped arriving")
 
 
 @pytest.mark.parametrize("kind", [Pair, Losses])
@@ -234,7 +243,7 @@ def test_feedback_that_calls_everything_wrong_holds():
     ]
     judgement = judged(wrong)
     assert judgement.verdict == "hold"
-    assert judgement.reason.startswith("quality: feedback calls every answer of both versions wrong")
+    assert judgement.reason.startswith("quality: feedback calls the last 1200 answers of both versions wrong")
 
 
 def test_a_failed_side_has_no_time_that_counts():

@@ -9,7 +9,7 @@ import pytest
 
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
-from data_foundry.serving.admission import ADMITTED
+from data_foundry.serving.admission import ADMITTED, admission_of
 from data_foundry.serving.trials.approval import APPROVED, UNTIL
 from data_foundry.serving.trials.decision import AFTER_HARM, APPROVAL
 from data_foundry.serving.trials.followed import TRIAL
@@ -48,9 +48,9 @@ def test_a_minute_tells_broken_input_apart_and_its_calls_add_up_to_those_of_the_
         tallies.failed("nlu", "none", now, kind)
     tallies.flush(now)
     traffic = told_of(settings, "nlu")["traffic"]
-    for name, count in {"calls": 46, "failed": 4, "refused": 2}.items():
+    for name, count in {"calls": 45, "failed": 3, "refused": 3}.items():
         assert sum(minute[name] for minute in traffic["minutes"]) == traffic["hour"][name] == count
-    assert traffic["hour"]["success_rate"] == round(42 / 46, 6), "who is told to come again was not answered"
+    assert traffic["hour"]["success_rate"] == round(42 / 45, 6), "who is told to come again was not answered"
 
 
 def told_by(tallies, **rules):
@@ -138,6 +138,22 @@ def test_why_a_version_was_taken_back_and_its_figures_stay_when_a_person_admits_
     Registry(lake).note("nlu", "v1", actor="binu", reason=said, evidence={ADMITTED: ["a" * 64, "b" * 64]})
     again = told_of(settings, "nlu")["taken_back"]
     assert again == {**taken, "admitted": said}
+
+
+def test_an_admission_that_counts_no_more_is_not_told_as_one_that_does(settings, lake):
+    registered(lake, "nlu", "v1", Stage.SHADOW)
+    roll_back(lake, "nlu", "v1")
+    registry = Registry(lake)
+    hashes = {"artefact_hash": "a" * 64, "evaluation_hash": "b" * 64}
+    said = "binu admitted it after it was taken back: mended"
+    registry.note("nlu", "v1", actor="binu", reason=said, evidence={ADMITTED: list(hashes.values())})
+    assert told_of(settings, "nlu")["taken_back"]["admitted"] == said
+    again = {**hashes, "evaluation_hash": "c" * 64}
+    registry.register("nlu", "v1", **again, base="b/b", base_revision=None, actor="phase4", reason="evaluated again")
+    assert admission_of(registry, registry.version("nlu", "v1")) is None
+    assert told_of(settings, "nlu")["taken_back"]["admitted"] is None
+    registry.note("nlu", "v1", actor="binu", reason="heard anew", evidence={ADMITTED: list(again.values())})
+    assert told_of(settings, "nlu")["taken_back"]["admitted"] == "heard anew"
 
 
 def test_requests_that_were_answered_with_an_error_are_told_by_code_and_are_no_adapters(settings, tallies):
