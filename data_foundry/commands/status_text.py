@@ -33,8 +33,7 @@ def overview(
         yield from _columns(*_table(shown), width)
     for entry in shown:
         yield from _taken_back(entry, width)
-    if errors := told["error_answers"]["hour"]:
-        yield from _wrapped(_counts(errors), width, "  requests answered with an error: ", hang=4)
+    yield from _error_answers(told, width, "  requests answered with an error: ")
     if idle:
         yield from _wrapped(", ".join(idle), width, "  nothing registered: ")
     trials = [(entry, trial) for entry in shown for trial in entry["trials"]]
@@ -70,6 +69,8 @@ def adapter_text(
     for name in ("not_served", "error"):
         if entry[name]:
             yield from _wrapped(entry[name], width, f"  {name.replace('_', ' ')}: ")
+    for error in told["errors"]:
+        yield from _wrapped(str(error), width, "  error ")
     yield "\n  callers"
     yield from _taken_back(entry, width)
     for share in entry["shares"]:
@@ -83,6 +84,7 @@ def adapter_text(
     yield from _columns(heads, [_span(name, figures) for name, figures in spans], width, left=1, indent=4)
     if entry["traffic"]["hour"]["failures"]:
         yield from _wrapped(_counts(entry["traffic"]["hour"]["failures"]), width, "    not answered, last hour: ")
+    yield from _error_answers(told, width, "    requests answered with an error, of all adapters: ")
     for mirror in entry["mirrors"]:
         yield from _mirror(mirror, width)
     if entry["trials"]:
@@ -99,6 +101,12 @@ def adapter_text(
     if replay:
         yield "\n  last replay of phase 4"
         yield from replay
+
+
+def _error_answers(told: Mapping[str, Any], width: int, head: str) -> Iterator[Line]:
+    """Yield what was answered with an error in the last hour, by code; which adapter was meant is not counted."""
+    if errors := told["error_answers"]["hour"]:
+        yield from _wrapped(_counts(errors), width, head)
 
 
 def _heard(span: Mapping[str, Any]) -> int:

@@ -104,6 +104,19 @@ def test_what_a_running_gateway_does_not_do_and_whom_it_turned_away_is_said(stat
     assert "is off" not in status()
 
 
+def test_one_adapter_is_told_with_what_gateways_differ_in_and_whom_they_turned_away(status, lake):
+    now = time.time()
+    writers = [TallyWriter(lake, name, "live", now) for name in ("one", "other")]
+    for share, writer in enumerate(writers):
+        writer.failed(NO_ADAPTER, "none", now, "invalid_api_key")
+        writer.flush(now, {"gateway": writer.gateway, "rules": {**rules_of(Settings()), "shadow_share": share}})
+    for text in (" ".join(status().split()), " ".join(status("--engines", "nlu").split())):
+        assert re.search(r"error The gateways that run differ in deployment\.shadow_share: \d and \d\.", text)
+        assert re.search(r"requests answered with an error[^:]*: invalid_api_key 2", text)
+    for writer in writers:
+        writer.close(now)
+
+
 def test_json_holds_the_same_whole_that_the_page_gets(status, busy):
     found = json.loads(status("--json"))
     assert found["health"]["running"] is False and found["health"]["last_heard"] is not None

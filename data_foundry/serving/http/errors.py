@@ -19,7 +19,20 @@ from data_foundry.serving.calls import NotServed, Overloaded, Starting, TimedOut
 log = logging.getLogger("data_foundry")
 
 RETRY_AFTER = {"Retry-After": "1"}
-_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
+FEEDBACK = "/v1/feedback"
+ASKED_FOR = "X-Asked-For"
+"""Stands in what one gateway asks another: whose feedback it is. It is never passed on from there.
+
+A caller who sends it harms nobody: what it asks for is less, and under another's name it is nothing."""
+_PASSED_ON = frozenset({"call_not_found", "invalid_value", "model_not_found", "not_scorable", "overloaded"})
+"""What the gateway that asked for a caller's feedback makes its own answer of: it counts what the caller is told."""
+_TYPES = {
+    401: "authentication_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "server_error",
+}
 # A body that FastAPI gives up to read is of no other kind: forms are read by `uploads`.
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 NOT_JSON = "The body can't be read as JSON. Send it in UTF-8, not packed."
@@ -46,7 +59,7 @@ CODES = frozenset(
         "invalid_http", "invalid_text", "invalid_value", "missing_file", "model_error", "model_not_found", "no_codec",
         "no_speech", "no_text", "not_scorable", "not_served", "overloaded", "request_timeout", "several_requests",
         "starting", "text_too_long", "timed_out", "too_large", "undecodable_audio", "unknown_parameter",
-        "unsupported_language", "unsupported_media_type", "unsupported_parameter",
+        "unreadable", "unsupported_language", "unsupported_media_type", "unsupported_parameter",
     }
 )  # fmt: skip
 """What errors are counted by; any other, which a model may come to have, is counted as "other"."""
@@ -146,7 +159,9 @@ async def on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 def _told_of(refused: HTTPException, request: Request) -> JSONResponse:
-    request.app.state.service.watch.answered_error(counted_as(refused))
+    code = counted_as(refused)
+    if not (request.url.path == FEEDBACK and ASKED_FOR in request.headers and code in _PASSED_ON):
+        request.app.state.service.watch.answered_error(code)
     return error_response(refused, request.state.request_id)
 
 

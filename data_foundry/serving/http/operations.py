@@ -21,8 +21,7 @@ from data_foundry.serving.feedback import NotALabel, SeveralRequests
 from data_foundry.serving.http import schemas
 from data_foundry.serving.http.calling import Caller, CallService, adapters_of, checked_text
 from data_foundry.serving.http.documents import refusals
-from data_foundry.serving.http.errors import RETRY_AFTER, Refused, refused_by
-from data_foundry.serving.http.peer_feedback import ASKED_FOR
+from data_foundry.serving.http.errors import ASKED_FOR, RETRY_AFTER, Refused, refused_by
 from data_foundry.serving.route_table import NOT_STARTED
 
 log = logging.getLogger("data_foundry")

@@ -19,15 +19,11 @@ from typing import Any
 import httpx
 
 from data_foundry.serving.http import schemas
-from data_foundry.serving.http.errors import RETRY_AFTER, Refused
+from data_foundry.serving.http.errors import ASKED_FOR, FEEDBACK, RETRY_AFTER, Refused
 from data_foundry.serving.peers import Peers
 
 log = logging.getLogger("data_foundry")
 
-ASKED_FOR = "X-Asked-For"
-"""Stands in what one gateway asks another: whose feedback it is. It is never passed on from there.
-
-A caller who sends it harms nobody: what it asks for is less, and under another's name it is nothing."""
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 5.0
 MOST_BYTES = 1 << 16
 MOST_AT_ONCE = 32
@@ -135,7 +131,7 @@ async def _exchange(
     client: httpx.AsyncClient, url: str, headers: Mapping[bytes, bytes], body: bytes
 ) -> tuple[int, Any]:
     """Return status and JSON of an answer. Raises ValueError where it is too long or no JSON, and what httpx raises."""
-    request = client.build_request("POST", f"{url}/v1/feedback", content=body, headers=[*headers.items()])
+    request = client.build_request("POST", f"{url}{FEEDBACK}", content=body, headers=[*headers.items()])
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         said = bytearray()

@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from data_foundry.errors import FoundryError
+from data_foundry.serving.http.errors import Refused
 
 PAGE = Path(__file__).with_name("page")
 _SCRIPT = "text/javascript; charset=utf-8"
@@ -54,7 +55,7 @@ def router(watched: Watched, guards: Sequence[Any] = ()) -> APIRouter:
     @routes.get("/page/{name}", include_in_schema=False)
     def part(name: str) -> Response:
         if name not in FILES:
-            return JSONResponse({"error": {"message": "No such file.", "code": "not_found"}}, status_code=404)
+            raise Refused(404, "not_found", "No such file.")
         return Response(_file(name), media_type=FILES[name], headers=SECURITY)
 
     @routes.get("/v1/status", dependencies=list(guards))
@@ -63,8 +64,7 @@ def router(watched: Watched, guards: Sequence[Any] = ()) -> APIRouter:
         try:
             return JSONResponse(watched.status(), headers=_NOT_KEPT)
         except FoundryError as error:
-            told = {"message": str(error), "type": "server_error", "param": None, "code": "unreadable"}
-            return JSONResponse({"error": told}, 503, headers=_NOT_KEPT)
+            raise Refused(503, "unreadable", str(error), headers=_NOT_KEPT) from None
 
     @routes.get("/metrics", dependencies=list(guards), response_class=Response)
     def metrics() -> Response:

@@ -37,6 +37,6 @@ def mirrors_of(states: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 value = mirror.get(name)
                 if isinstance(value, Mapping):
                     into[name] = dict(Counter(into.get(name) or {}) + Counter(value))
-                else:
+                elif not isinstance(into.get(name), dict):
                     into[name] = into.get(name, 0) + (value or 0)
     return list(found.values())

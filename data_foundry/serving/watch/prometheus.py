@@ -106,9 +106,9 @@ class Metrics:
         """Count a call without an answer."""
         self._failures.labels(self.adapter(adapter), self.version(version), self.kind(kind)).inc()
 
-    def answered_error(self, code: str) -> None:
-        """Count a request that was answered with an error."""
-        self._errors.labels(self.code(code)).inc()
+    def answered_error(self, code: str, count: int = 1) -> None:
+        """Count requests that were answered with an error."""
+        self._errors.labels(self.code(code)).inc(count)
 
     def text(self) -> tuple[bytes, str]:
         """Return the exposition and its content type."""

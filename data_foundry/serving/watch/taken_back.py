@@ -20,12 +20,14 @@ def taken_back(versions: Sequence[Version], history: Sequence[HistoryEntry]) -> 
     """Return an adapter's version that was taken back last, as long as nothing was tried or promoted since.
 
     What the rollback itself put back in its place is neither. `reason` is the rollback's own, whatever was noted of the
-    version since; "admitted" says who admitted it anew, and "trial" is what the calls said when a gateway took it back.
+    version since; "admitted" says who admitted it anew, as long as that counts (see `admission`), and "trial" is what
+    the calls said when a gateway took it back.
     """
-    taken = {version.version for version in versions if version.stage is Stage.ROLLED_BACK}
+    taken = {version.version: version for version in versions if version.stage is Stage.ROLLED_BACK}
     admitted: dict[str, str] = {}
     for entry in reversed(history):
-        if ADMITTED in entry.evidence:
+        on = taken.get(entry.version)
+        if on and entry.evidence.get(ADMITTED) == [on.artefact_hash, on.evaluation_hash]:
             admitted.setdefault(entry.version, entry.reason)
         if entry.from_stage == entry.to_stage:
             continue

@@ -129,9 +129,9 @@ class TallyWriter:
         tally.fallbacks += fallback
         tally.latencies[bucket(milliseconds)] += 1
 
-    def failed(self, adapter: str, version: str, at: float, kind: str) -> None:
-        """Count a call without an answer."""
-        self._tally(adapter, version, at).failures[kind] += 1
+    def failed(self, adapter: str, version: str, at: float, kind: str, count: int = 1) -> None:
+        """Count calls without an answer, of one minute."""
+        self._tally(adapter, version, at).failures[kind] += count
 
     def shape(self, adapter: str, version: str, feature: str, at: float, place: str) -> None:
         """Count what a call looked like: the bucket of one feature that it fell into."""

@@ -2,6 +2,7 @@
 
 Hearing never waits: a call is put on a bounded queue and one thread of the watcher's own does the rest, four times a
 second. What does not fit is let go and counted. Sound, which costs most to measure, is held of two calls a second.
+Requests that were answered with an error take no place there: they are summed up as they come.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Watcher:
         self._calls: deque[_Call] = deque()
         self._clips = threading.BoundedSemaphore(QUEUED_CLIPS)
         self._next_clip = 0.0
-        self._dropping = threading.Lock()
+        self._codes: Counter[tuple[int, str]] = Counter()
+        self._coding, self._dropping = threading.Lock(), threading.Lock()
         self._states: dict[str, State | None] = {"gateway_state": None, "rollout": None}
         self._looking = threading.Lock()
         self._peers = -math.inf, Peers()
@@ -137,8 +139,16 @@ class Watcher:
         self._hear(_Call(time.time(), adapter, version or NOBODY, seconds, failure=kind))
 
     def answered_error(self, code: str) -> None:
-        """Hear of a request that was answered with an error, by a code that the program names. Never waits."""
-        self._hear(_Call(time.time(), NO_ADAPTER, NOBODY, 0.0, failure=code))
+        """Hear of a request that was answered with an error, by a code that the program names. Never waits.
+
+        Who has no key can cause as many as it likes: they are kept as one number a minute and code.
+        """
+        if self._stop.is_set():
+            with self._dropping:
+                self.dropped["closed"] += 1
+            return
+        with self._coding:
+            self._codes[int(time.time() // 60), code] += 1
 
     def status(self) -> dict[str, Any]:
         """Return how everything stands, made at most once a second. Raises FoundryError for unreadable files."""
@@ -233,16 +243,16 @@ class Watcher:
             log.exception("the watching went wrong")
 
     def _count(self) -> None:
+        with self._coding:
+            codes, self._codes = self._codes, Counter()
+        for (minute, code), count in codes.items():
+            self._metrics.answered_error(code, count)
+            self._writer.failed(NO_ADAPTER, NOBODY, 60 * minute, self._metrics.code(code), count)
         kept: list[Kept] = []
         for _ in range(len(self._calls)):
             call = self._calls.popleft()
             if call.clip is not None:
                 self._clips.release()
-            if call.adapter == NO_ADAPTER:
-                code = str(call.failure)
-                self._metrics.answered_error(code)
-                self._writer.failed(NO_ADAPTER, NOBODY, call.at, self._metrics.code(code))
-                continue
             if call.failure is not None:
                 self._metrics.failed(call.adapter, call.version, call.failure)
                 kind = self._metrics.kind(call.failure)

@@ -152,6 +152,23 @@ def test_what_is_asked_for_by_a_peer_is_never_passed_on(gateways):
     assert not one.gateway.truths and not two.gateway.truths
 
 
+def test_one_error_is_counted_once_by_the_gateway_that_the_caller_asked_and_none_where_all_is_well(gateways):
+    services, addresses = gateways(3)
+    request = answered(addresses[1])
+    for _ in range(3):
+        assert asked(addresses[0], request)[0] == 200
+    assert [each.watch.codes for each in services] == [[], [], []]
+    del services[2].gateway.table["sentiment"]
+    assert asked(addresses[0], request)[0] == 200
+    assert code_of(asked(addresses[0], "never")) == (404, "call_not_found")
+    assert code_of(asked(addresses[0], request, truth="blue")) == (400, "invalid_value")
+    assert [each.watch.codes for each in services] == [["call_not_found", "invalid_value"], [], []]
+    # What the one that asks does not pass on, and what is no feedback, is counted where it was answered.
+    asked(addresses[1], request, {subject.ASKED_FOR: "ours"})
+    httpx.post(f"{addresses[1]}/v1/sentiment", json={"text": 7}, headers={**OURS, subject.ASKED_FOR: "ours"})
+    assert services[1].watch.codes == ["invalid_api_key", "invalid_value"]
+
+
 def test_the_header_of_peers_gives_nobody_more_than_a_key_does(gateways):
     services, (address, _) = gateways(2)
     request = answered(address)

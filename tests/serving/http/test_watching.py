@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -14,10 +15,13 @@ from fastapi.testclient import TestClient
 
 from data_foundry.config import Settings
 from data_foundry.finetuning.versions.registry import Registry, Stage
+from data_foundry.serving.http.app import create_app
 from data_foundry.serving.http.watching import FILES, PAGE, router
 from data_foundry.serving.watch.watcher import Watcher
+from tests.serving import fakes
 from tests.serving.watch.calls import answer, registered
 
+NODE = shutil.which("node")
 SCRIPTS = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in FILES if name.endswith(".js"))
 NASTY = "<script>alert(1)</script> & <img src=x onerror=alert(2)>"
 
@@ -31,10 +35,11 @@ def client(settings, lake):
     with watcher:
         watcher.answered(answer(), {"text": "ബിൽ"}, 0.1)
         for _ in range(7):
-            watcher.failed("translation", None, "not_served", None, 0.0)
+            watcher.failed("translation", None, "overloaded", None, 0.0)
         for _ in range(3):
             watcher.failed("translation", None, "rejected:empty_text", None, 0.0)
             watcher.answered_error("invalid_api_key")
+        watcher.failed("translation", None, "not_served", None, 0.0)
     application = FastAPI()
     application.include_router(router(watcher))
     with TestClient(application) as found:
@@ -101,9 +106,9 @@ def test_metrics_are_prometheus_own_format(client):
 
 def asked(lake):
     """Return what a gateway that starts now answers."""
-    application = FastAPI()
-    application.include_router(router(Watcher(Settings(base_path=lake.base_path))))
-    with TestClient(application) as found:
+    service = fakes.FakeService(Settings(base_path=lake.base_path))
+    service.watch = Watcher(service.settings)
+    with TestClient(create_app(service, fakes.Gate()), headers={"Authorization": "Bearer df-ours"}) as found:
         return found.get("/v1/status")
 
 
@@ -115,6 +120,21 @@ def test_a_registry_that_can_not_be_read_is_told_and_damaged_counts_hide_no_stag
     Registry(lake).path.write_bytes(b"nor is this, " * 300)
     refused = asked(lake)
     assert refused.status_code == 503 and "registry" in refused.json()["error"]["message"]
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node is installed")
+def test_a_key_given_while_the_gateway_does_not_answer_is_tried_again_and_none_is_not():
+    done = subprocess.run(
+        [NODE, str(Path(__file__).with_name("page_polls.js")), str(PAGE)], capture_output=True, text=True, timeout=60
+    )
+    assert not done.stderr and done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["keyless"] == {"asks": 1, "timers": 0, "form": True, "key": None}
+    assert found["keyless, back on the tab"] == {"asks": 0, "timers": 0, "form": True, "key": None}
+    assert found["key given, no answer"] == {"asks": 1, "timers": 1, "form": True, "key": "df-good"}
+    assert found["still none, back on the tab"] == {"asks": 1, "timers": 1, "form": True, "key": "df-good"}
+    assert found["it answers"] == {"asks": 1, "timers": 1, "form": False, "key": "df-good"}
+    assert found["it knows the key no more"] == {"asks": 1, "timers": 0, "form": True, "key": None}
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -142,8 +162,8 @@ def test_a_browser_draws_the_page_and_shows_a_nasty_reason_as_text(client, tmp_p
         server.should_exit = True
         thread.join()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in done.stdout and done.stdout.count("<script") == 3
-    assert "3 refused" in done.stdout and "grey: refused" in done.stdout, "broken input was a call"
-    assert "7 failed" in done.stdout and "0.00 % answered" in done.stdout, "calls that nobody answers were calls"
+    assert "4 refused" in done.stdout and "grey: refused" in done.stdout, "broken input, or none served, was a call"
+    assert "7 failed" in done.stdout and "0.00 % answered" in done.stdout, "calls that were turned away were calls"
     assert "answered with an error this hour: invalid_api_key 3" in done.stdout
     assert "Nobody has approved nlu/v1" in done.stdout
     assert "was rolled back" in done.stdout and "it called all of it praise" in done.stdout

@@ -76,6 +76,38 @@ def test_requests_that_were_answered_with_an_error_are_counted_by_code_and_durab
     assert health(settings)["error_answers"]["hour"] == {"invalid_api_key": 5, "other": 1}
 
 
+def test_requests_that_were_answered_with_an_error_take_no_place_of_calls(settings, monkeypatch):
+    """As while a flush waits for a lock: who has no key sends as many as it likes, and no call goes uncounted."""
+    monkeypatch.setattr(watching, "QUEUED_CALLS", 10)
+    stuck, count = threading.Event(), Watcher._tick
+
+    def tick(watcher, now):
+        stuck.wait(20)
+        count(watcher, now)
+
+    monkeypatch.setattr(Watcher, "_tick", tick)
+    with Watcher(settings) as watcher:
+        senders = [
+            threading.Thread(target=lambda: [watcher.answered_error("invalid_api_key") for _ in range(500)])
+            for _ in range(4)
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(10)
+        assert not any(sender.is_alive() for sender in senders)
+        for _ in range(10):
+            watcher.failed("nlu", None, "overloaded", None, 0.1)
+        assert not watcher.dropped
+        stuck.set()
+    watcher.answered_error("invalid_api_key")
+    assert watcher.dropped == {"closed": 1}
+    told = health(settings)
+    assert told["error_answers"]["hour"] == {"invalid_api_key": 2000}
+    assert next(each for each in told["adapters"] if each["adapter"] == "nlu")["traffic"]["hour"]["failed"] == 10
+    assert value(samples(watcher), "data_foundry_error_answers_total", code="invalid_api_key") == 2000
+
+
 def test_who_asks_with_other_settings_is_told_by_which_the_gateway_goes(settings, lake):
     own = settings.deployment.model_copy(update={"shadow_share": 1.0, "rollback_enabled": False})
     with Watcher(settings.model_copy(update={"deployment": own})) as watcher:

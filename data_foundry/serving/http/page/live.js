@@ -96,7 +96,7 @@ function earlier(entry) {
   return gone.map(([name, figures]) => el("tr", {}, el("td", {}, el("span", { class: "who" }, el("span", { class: "key", "aria-hidden": "true" }), version(name), el("span", { class: "muted" }, `answered ${whole(figures.answered)} before, answers no more`))), cells(figures)));
 }
 
-// Calls that failed before a version was to answer them: too many came, or nothing answers (yet).
+// Calls that failed before a version was to answer them: too many came, or nothing answers yet.
 const turnedAway = (figures) => figures && figures.failed > 0 && el("tr", {}, el("td", {}, el("span", { class: "who" }, el("span", { class: "key", "aria-hidden": "true" }), el("span", { class: "muted" }, "turned away, by no version"))), cells(figures));
 
 function counts(entry) {
@@ -122,7 +122,7 @@ function minutes(told) {
     const said = `${new Date(60000 * minute.minute).toLocaleTimeString("en-GB", { timeStyle: "short" })}: ${whole(minute.calls)} calls, ${whole(minute.failed)} failed, ${whole(minute.refused)} refused`;
     return titled(said, rect(x, 44 - height, 8, height, "bar"), rect(x, 44 - failed, 8, failed, "fill-bad"), rect(x, 44 - height - refused, 8, refused, "fill-line"));
   });
-  const key = [`Each of the last 60 minutes, at most ${whole(most)} calls`, sum("failed") && "at the foot: failed", sum("refused") && "grey: refused, broken input"].filter(Boolean).join("; ");
+  const key = [`Each of the last 60 minutes, at most ${whole(most)} calls`, sum("failed") && "at the foot: failed", sum("refused") && "grey: refused, broken input or nothing served for it"].filter(Boolean).join("; ");
   return [svg("minutes", 600, 44, key, bars), el("p", { class: "legend" }, key)];
 }
 
@@ -325,8 +325,9 @@ async function poll() {
   notices(status, failure);
   const count = status ? status.gateways.filter((gateway) => gateway.running).length : 0;
   byId("state").textContent = status ? `${status.running ? `${Math.max(1, count)} gateway${count > 1 ? "s" : ""} running` : "not running"}, as of ${new Date(answered).toLocaleTimeString("en-GB")}` : failure;
-  // Who has no key is turned away each time, and that is counted: the next look is the one with a key.
-  if (byId("key").hidden) timer = setTimeout(poll, document.hidden ? 5 * EVERY : EVERY);
+  // Who has no key is turned away each time, and that is counted: the next look is the one with a key, which a gateway
+  // that gave no answer has not looked at yet.
+  if (byId("key").hidden || failure === SILENT) timer = setTimeout(poll, document.hidden ? 5 * EVERY : EVERY);
 }
 
 byId("key").addEventListener("submit", (event) => {
@@ -335,5 +336,5 @@ byId("key").addEventListener("submit", (event) => {
   byId("key-input").value = "";
   poll();
 });
-document.addEventListener("visibilitychange", () => document.hidden || !byId("key").hidden || poll());
+document.addEventListener("visibilitychange", () => document.hidden || (!byId("key").hidden && !sessionStorage.getItem("key")) || poll());
 poll();
