@@ -42,8 +42,8 @@ class CallObserver(Protocol):
     """Is told of every call, in the thread that answered it, so it must never block.
 
     `seconds` are from the call's arrival to its answer. `kind` is a word for why there is none, never a caller's text:
-    "rejected:<reason>", "not_served", "starting", "overloaded", "timed_out" (its caller gave up), or the name of the
-    error's type.
+    "rejected:<reason>", "not_served", "unavailable", "starting", "overloaded", "timed_out" (its caller gave up), or the
+    name of the error's type.
     """
 
     def answered(self, answer: Answer, row: Row, seconds: float) -> None: ...
@@ -53,6 +53,10 @@ class CallObserver(Protocol):
 
 class NotServed(FoundryError):
     """No version answers for an adapter, and why."""
+
+
+class Unavailable(NotServed):
+    """One should answer for an adapter, and can't: a failure in every figure, where what is not served is none."""
 
 
 class Overloaded(FoundryError):

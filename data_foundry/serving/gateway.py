@@ -27,6 +27,7 @@ from data_foundry.serving.calls import (
     Overloaded,
     Row,
     Starting,
+    Unavailable,
     new_request_id,
 )
 from data_foundry.serving.candidate.key import serving_key
@@ -350,14 +351,22 @@ def _encoded(resident: Resident, row: Row) -> Features:
         raise Failed(adapter, version, kind) from None
 
 
+_KINDS: Mapping[type[Exception], str] = {
+    NotServed: "not_served",
+    Unavailable: "unavailable",
+    Starting: "starting",
+    Overloaded: "overloaded",
+    Gone: "overloaded",
+}
+
+
 def _kind(error: Exception) -> str:
     """Return the word for why a call was not answered, see `CallObserver`."""
     if isinstance(error, Rejected):
         return f"rejected:{error.reason}"
     if isinstance(error, Failed):
         return error.kind
-    known: dict[type[Exception], str] = {NotServed: "not_served", Starting: "starting", Overloaded: "overloaded"}
-    return known.get(type(error), "overloaded" if isinstance(error, Gone) else type(error).__name__)
+    return _KINDS.get(type(error), type(error).__name__)
 
 
 def _told(tell: Callable[..., None], *what: Any) -> None:

@@ -119,7 +119,7 @@ class Placement:
             if now is not None and now.incumbent == BASE:
                 # What can't be read may have what is lacking: it is looked at again, and what answers goes on.
                 faults = [fault for name in names if (fault := self._lake.fault(Layer.MODELS, name))]
-                if faults:
+                if wrong or faults:
                     return now.answering, now.host, "", _all([*wrong, *faults])
             return None, None, error.message, _all(wrong)
         except Exception as error:

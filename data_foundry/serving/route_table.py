@@ -23,7 +23,7 @@ from types import MappingProxyType
 from data_foundry.engines.adapters import spec_of
 from data_foundry.errors import FoundryError
 from data_foundry.finetuning.versions.registry import Registry
-from data_foundry.serving.calls import NotServed, Overloaded, Starting
+from data_foundry.serving.calls import NotServed, Overloaded, Starting, Unavailable
 from data_foundry.serving.hosts import NotOpen
 from data_foundry.serving.placement import Placement
 from data_foundry.serving.routing import Route, Wish
@@ -68,19 +68,21 @@ class RouteTable:
         return self._now[0]
 
     def route(self, adapter: str) -> Route:
-        """Return who answers for an adapter now. Raises NotServed and Starting."""
+        """Return who answers for an adapter now. Raises NotServed, Unavailable and Starting."""
         routes, to_open = self._now
-        route = routes.get(adapter)
-        if adapter in to_open and (route is None or route.answering is None):
+        route, fault = routes.get(adapter), self._fault
+        if route is not None and route.answering is not None:
+            return route
+        if adapter in to_open:
             raise Starting(f"The model of {adapter} is being loaded.", "Come again in a few seconds.")
-        if route is None:
-            if self._fault == NOT_STARTED:
-                raise Starting(f"{adapter} is not served: {NOT_STARTED}.", "Come again in a few seconds.")
-            missing = self._fault or f"no such adapter; served are {', '.join(routes) or 'none'}"
-            raise NotServed(f"{adapter} is not served: {missing}.", "GET /v1/models names what is.")
-        if route.answering is None:
-            raise NotServed(f"{adapter} is not served: {route.why}", "GET /v1/models names what is.")
-        return route
+        if route is None and fault == NOT_STARTED:
+            raise Starting(f"{adapter} is not served: {NOT_STARTED}.", "Come again in a few seconds.")
+        if route is not None:
+            why, lacks = route.why, route.lacks
+        else:
+            why, lacks = f"{fault or 'no such adapter; served are ' + (', '.join(routes) or 'none')}.", bool(fault)
+        error = Unavailable if lacks else NotServed
+        raise error(f"{adapter} is not served: {why}", "GET /v1/models names what is.")
 
     def missing(self) -> list[str]:
         """Return what is missing of what the registry says should be served; empty where nothing is."""

@@ -70,6 +70,11 @@ class Route:
         return self.answering.weights.version if self.answering else BASE
 
     @property
+    def lacks(self) -> bool:
+        """Whether one should answer, and nobody can."""
+        return self.answering is None and (bool(self.wish.answering) or self.why in (self.error or ""))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         return self.answering.labels if self.answering else ()
 

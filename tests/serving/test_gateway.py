@@ -15,7 +15,7 @@ from serving.gateway_world import TOPIC, Heard, Mirror, Model, World, answers, a
 from data_foundry.finetuning.versions.registry import Stage
 from data_foundry.lake import Layer
 from data_foundry.records import Rejected
-from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, Starting, TimedOut, give_up
+from data_foundry.serving.calls import Answer, Failed, NotServed, Overloaded, Starting, TimedOut, Unavailable, give_up
 from data_foundry.serving.gateway import Gateway
 from data_foundry.serving.routing import Route, Wish
 
@@ -334,6 +334,58 @@ def test_a_base_goes_on_answering_while_a_manifest_beside_it_can_not_be_read(wor
     gateway._table._look_again = 0.0
     refresh(gateway)
     assert (ask(gateway).version, gateway.ready()) == ("base", [])
+
+
+@pytest.mark.parametrize("how", ["gone", "without its manifest", "damaged"])
+def test_a_base_goes_on_answering_when_what_takes_its_place_can_not_be_loaded(world: World, how: str) -> None:
+    world.change("serving", stand_in_heads=True)
+    world.publish(TOPIC, "v1", probe=True)
+    world.move(TOPIC, "v1", Stage.SHADOW)
+    gateway = world.gateway()
+    assert ask(gateway).version == "base"
+    folder = world.lake.folder(Layer.MODELS, f"{TOPIC}/v1")
+    if how == "gone":
+        shutil.rmtree(folder)
+    elif how == "damaged":
+        (folder / "manifest.json").write_bytes(b"{")
+    else:
+        (folder / "manifest.json").unlink()
+    world.move(TOPIC, "v1", Stage.PRODUCTION)
+    refresh(gateway)
+    assert ask(gateway).version == "base" and len(gateway.ready()) == 1
+
+
+@pytest.mark.parametrize("fault", ["damaged weights", "no registry", "stopped"])
+def test_calls_that_nobody_can_answer_though_one_should_are_told_from_what_is_not_served(
+    world: World, fault: str
+) -> None:
+    produce(world, probe=True)
+    if fault == "damaged weights":
+        world.damage(TOPIC, "v1")
+    elif fault == "no registry":
+        world.registry.path.write_bytes(b"no database" * 100)
+    gateway = world.gateway(observers=(heard := Heard(),))
+    if fault == "stopped":
+        gateway.close()
+    with pytest.raises(Unavailable):
+        ask(gateway)
+    assert heard.said == [(TOPIC, None, "unavailable")] and gateway.ready()
+
+
+def test_a_trial_that_can_not_begin_makes_no_outage_of_what_is_not_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(TOPIC, "v1", probe=True)
+    world.move(TOPIC, "v1", Stage.SHADOW)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("data_foundry.serving.placement.Mirror", refuse)
+    gateway = world.gateway(observers=(heard := Heard(),))
+    with pytest.raises(NotServed):
+        ask(gateway)
+    assert "its trial can't begin" in gateway.ready()[0] and heard.said == [(TOPIC, None, "not_served")]
 
 
 def test_a_base_that_is_another_than_the_version_was_trained_on_is_not_loaded(world: World) -> None:

@@ -126,7 +126,7 @@ class Predictor:
             self._switch_open()
             try:
                 self.model = self._with_adapter(name, folder)
-            except (OSError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
                 raise FoundryError(
                     f"The adapter in {folder} does not fit {self.task.config.base}: {error}",
                     "Use the base that its adapter_config.json names.",
@@ -145,7 +145,9 @@ class Predictor:
             config.inference_mode = True
             model = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)(model, config, name)
         try:
-            if lacking := model.load_adapter(folder, adapter_name=name).missing_keys:
+            # peft looks for the name anywhere in a key: another adapter's may hold it.
+            missing = model.load_adapter(folder, adapter_name=name).missing_keys
+            if lacking := [key for key in missing if name in key.split(".")]:
                 raise ValueError(f"{len(lacking)} of its weights are missing, {lacking[0]} first")
         except Exception:
             # Its layers are in the base before its weights are read, and what was read of them would answer with it.

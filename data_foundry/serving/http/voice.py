@@ -52,7 +52,9 @@ def check_codec(settings: Settings) -> None:
         return
     name = check_repo_id(settings.serving.codec)
     hint = f"Name the codec that the tokens were made with (kinds known here: {', '.join(DECODERS)}), or none."
-    hub = open_hub(settings, patient=False)
+    # Nothing is asked for twice: a Hub may ask for minutes in between, and nobody is served yet.
+    once = settings.model_copy(update={"hub": settings.hub.model_copy(update={"retries": 0})})
+    hub = open_hub(once, patient=False)
     try:
         hub.access("models", name)
     except Withheld as error:

@@ -63,20 +63,21 @@ class Arrivals:
 
     count: int = 0
     gaps: float = 0.0
+    first: float = math.inf
     last: float = math.inf
 
     def note(self, at: float) -> None:
         """Count one in."""
-        # One wrong clock makes no gap usual.
         self.gaps += min(max(at - self.last, 0.0), LONGEST_GAP)
-        self.count, self.last = self.count + 1, at
+        self.count, self.first, self.last = self.count + 1, min(self.first, at), at
 
     def silent(self, until: float, patience: float) -> bool:
         """Whether none came for `patience` seconds, and for much longer than usual, before `until`.
 
         One that is so far ahead of `until` is of a wrong clock, and shows no more that values come.
         """
-        usual = self.gaps / (self.count - 1) if self.count > 1 else 0.0
+        # A clock that is wrong at times lengthens the whole, two that take turns the sum of the gaps.
+        usual = min(self.gaps, self.last - self.first) / (self.count - 1) if self.count > 1 else 0.0
         ahead = self.last - until
         return ahead > patience or -ahead > max(patience, STALE_GAPS * usual)
 

@@ -296,6 +296,25 @@ def test_an_adapter_that_lacks_some_of_its_weights_is_refused(topics: Predictor,
     assert set(topics.adapters) == {"same", "other"}
 
 
+def test_an_adapter_that_lacks_its_head_is_refused(hub: Path, tmp_path: Path) -> None:
+    task, bad = task_for(hub, AIEngine.DIALECT, labels=("cochin", "malabar")), tmp_path / "bad"
+    shutil.copytree(adapter_with(task, tmp_path / "good", 0.5, head=9.0), bad)
+    weights = load_file(bad / "adapter_model.safetensors")
+    save_file({name: each for name, each in weights.items() if "lora" in name}, bad / "adapter_model.safetensors")
+    known = {"good": tmp_path / "good"}
+    predictor = load_predictor(ENGINES[AIEngine.DIALECT], task.config, task.folder, known)
+    with pytest.raises(FoundryError, match="does not fit"):
+        predictor.add_adapter("bad", bad)
+    assert predictor.adapters == ("good",)
+
+
+def test_a_name_that_is_part_of_anothers_makes_no_weights_missing(topics: Predictor, tmp_path: Path) -> None:
+    for name in ("v1-1_25", "v1-1_2", "v1"):
+        topics.add_adapter(name, tmp_path / "other")
+    batch = rows(AIEngine.NLU, 2)
+    assert topics.predict(batch, "v1") == topics.predict(batch, "other")
+
+
 def test_a_first_adapter_that_can_not_be_loaded_leaves_the_base_as_it_was(hub: Path, tmp_path: Path) -> None:
     task, bad = task_for(hub, AIEngine.TRANSLATION), tmp_path / "bad"
     good = adapter_with(task, tmp_path / "good", 0.5)

@@ -10,6 +10,7 @@ from data_foundry.config import load_settings
 from data_foundry.errors import FoundryError
 from data_foundry.hub import Withheld
 from data_foundry.serving.http.voice import check_codec
+from tests.loopback_hub import Fault, LoopbackHub
 
 
 def settings_of(tmp_path, codec):
@@ -68,3 +69,14 @@ def test_a_hub_that_stumbles_keeps_no_gateway_from_starting_and_one_that_lacks_t
     refuse(Withheld("owner/codec is gated.", "Ask for it."))
     with pytest.raises(FoundryError, match="owner/codec is gated"):
         check_codec(settings)
+
+
+def test_a_hub_that_asks_for_patience_is_asked_once(tmp_path, monkeypatch, caplog):
+    waited = []
+    monkeypatch.setattr("data_foundry.hub.patience.pause", lambda seconds, halt=None: waited.append(seconds))
+    settings = load_settings(flags={"base_path": tmp_path, "serving": {"codec": "owner/codec"}})
+    with LoopbackHub() as hub, caplog.at_level(logging.WARNING):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.faults = [Fault("/api/", 429, headers={"Retry-After": "300"}, times=9)]
+        check_codec(settings)
+    assert "can't be looked up now" in caplog.text and waited == []

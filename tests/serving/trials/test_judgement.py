@@ -172,6 +172,17 @@ def test_a_clock_that_was_wrong_at_the_start_makes_no_long_silence_usual(years):
     assert judged(wrong, silent).metrics["quality"].reason.startswith("stopped arriving")
 
 
+def test_gateways_whose_clocks_differ_make_no_long_silence_usual():
+    names = dict.fromkeys(each.call for each in calls(1200))
+    ahead = {call: 86_400.0 * (place % 2) for place, call in enumerate(names)}
+    mixed = [replace(each, at=each.at + ahead[each.call]) for each in calls(1200)]
+    last = list(calls(2, first=1200))
+    silent = list(calls(24 * 60, first=1202, feedback=0.0))
+    assert judged(mixed, last).metrics["quality"].verdict == "pass"
+    quality = judged(mixed, last, silent).metrics["quality"]
+    assert quality.verdict == "hold" and quality.reason.startswith("stopped arriving")
+
+
 @pytest.mark.parametrize("kind", [Pair, Losses])
 def test_a_clock_that_was_wrong_once_neither_hides_that_nothing_comes_nor_holds_for_good(kind):
     good = list(calls(600))

@@ -44,13 +44,13 @@ def test_a_minute_tells_broken_input_apart_and_its_calls_add_up_to_those_of_the_
     for n in range(42):
         tallies.answered("nlu", "base", now - 60 * (n % 3), 10, False)
     tallies.failed("nlu", "base", now, "timed_out")
-    for kind in ("not_served", "rejected:too_long", "starting", "overloaded", "rejected:audio_empty"):
+    for kind in ("not_served", "rejected:too_long", "starting", "overloaded", "unavailable", "rejected:audio_empty"):
         tallies.failed("nlu", "none", now, kind)
     tallies.flush(now)
     traffic = told_of(settings, "nlu")["traffic"]
-    for name, count in {"calls": 45, "failed": 3, "refused": 3}.items():
+    for name, count in {"calls": 46, "failed": 4, "refused": 3}.items():
         assert sum(minute[name] for minute in traffic["minutes"]) == traffic["hour"][name] == count
-    assert traffic["hour"]["success_rate"] == round(42 / 45, 6), "who is told to come again was not answered"
+    assert traffic["hour"]["success_rate"] == round(42 / 46, 6), "who is told to come again was not answered"
 
 
 def told_by(tallies, **rules):
