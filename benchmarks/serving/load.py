@@ -18,8 +18,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def main() -> int:
     parser.add_argument("base", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder, or one that is not there")
     parser.add_argument("--scenarios", nargs="+", choices=sorted(SCENARIOS), default=["shadow", "harmful", "swap"])
+    parser.add_argument("--harms", nargs="+", choices=[*harmful.HARMS], default=[*harmful.HARMS])
     parser.add_argument("--seconds", type=float, default=300.0, help="of each interleaved run, breaks not counted")
     parser.add_argument("--block", type=float, default=10.0, help="seconds of one turn")
     parser.add_argument("--clients", type=int, default=CLIENTS)
@@ -70,7 +71,7 @@ def main() -> int:
             "load_before": os.getloadavg()[0],
         },
         "arguments": {
-            name: getattr(given, name) for name in ("seconds", "block", "clients", "speech_clients", "every")
+            name: getattr(given, name) for name in ("seconds", "block", "clients", "speech_clients", "every", "harms")
         },
     }
     for scenario in given.scenarios:
@@ -84,23 +85,27 @@ def main() -> int:
 
 def shadow(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """A version in shadow that hears its share, against none."""
-    with _gateway(settings, ON) as on:
+    with _gateway(settings, ON) as on, _gateway(_without(settings), OFF) as off:
         _loaded(on)
 
-        def turn(clients: Clients) -> Turn:
+        def with_one(clients: Clients) -> Turn:
             before = _counts(on)
             seen = clients.run(_target(on), given.block)
             # What the shadow has still to do must not slow the calls of a gateway that has none.
             waited = _drained(on)
             return Turn(seen, _less(_counts(on), before), waited)
 
-        return _in_turns(settings, given, turn, given.seconds)
+        def without(clients: Clients) -> Turn:
+            return Turn(clients.run(_target(off), given.block))
+
+        return _in_turns(settings, given, {ON: with_one, OFF: without}, given.seconds)
 
 
 def harms(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """Versions in shadow that hang, crash, answer garbage or eat memory, each against none.
 
-    They would not be done when their turn ends, so each turn has a gateway of its own.
+    They would not be done when their turn ends, so each turn has a gateway of its own, also each one without: one that
+    has answered for minutes is quicker than one that began just now.
     """
     deployment = settings.deployment.model_copy(
         # Rollback would end the harm after a few calls; time-out and memory are low so that harm is done over and over.
@@ -109,19 +114,23 @@ def harms(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     rollout = settings.rollout.model_copy(update={"worker_memory_mib": 1024})
     harmed = settings.model_copy(update={"deployment": deployment, "rollout": rollout})
 
-    def turn(clients: Clients) -> Turn:
+    def with_one(clients: Clients) -> Turn:
         with _gateway(harmed, ON, module=harmful.MODULE) as on:
             _loaded(on)
-            # The other gateway has answered calls before, too.
-            clients.run(_target(on), min(WARM_SECONDS, given.block))
+            clients.run(_target(on), WARM_SECONDS)
             before = _counts(on)
             seen = clients.run(_target(on), given.block)
-            return Turn(seen, _less(_counts(on), before), 0.0)
+            return Turn(seen, _less(_counts(on), before))
+
+    def without(clients: Clients) -> Turn:
+        with _gateway(_without(settings), OFF) as off:
+            clients.run(_target(off), WARM_SECONDS)
+            return Turn(clients.run(_target(off), given.block))
 
     found: dict[str, Any] = {"failed_calls": 0}
-    for harm in harmful.HARMS:
+    for harm in given.harms:
         os.environ["HARM"] = harm
-        found[harm] = _in_turns(settings, given, turn, given.seconds / len(harmful.HARMS))
+        found[harm] = _in_turns(settings, given, {ON: with_one, OFF: without}, given.seconds / len(given.harms))
         found["failed_calls"] += found[harm]["failed_calls"]
     return found
 
@@ -175,33 +184,25 @@ class Turn:
     """What clients saw in one block, what the mirror counted meanwhile, and how long it was waited for after it."""
 
     seen: list[Seen]
-    counts: dict[str, Any]
-    waited: float
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 def _in_turns(
-    settings: Settings, given: argparse.Namespace, turn: Callable[[Clients], Turn], seconds: float
+    settings: Settings, given: argparse.Namespace, turns: Mapping[str, Callable[[Clients], Turn]], seconds: float
 ) -> dict[str, Any]:
     """Let gateways with and without a shadow answer in turns, in pairs of blocks whose order is drawn by lot."""
     clients = Clients(_requests(settings, given), given.every)
-    # It would take back what does harm on the other one's evidence, too.
-    alone = settings.deployment.model_copy(update={"shadow_testing": False, "rollback_enabled": False})
     draw = random.Random(0)
     pairs: list[dict[str, list[Seen]]] = []
-    turns: list[Turn] = []
-    with _gateway(settings.model_copy(update={"deployment": alone}), OFF) as off:
-        # Both are called before they are measured.
+    heard: list[Turn] = []
+    # Both are called before they are measured.
+    for turn in turns.values():
         turn(clients)
-        clients.run(_target(off), given.block)
-        while len(pairs) * 2 * given.block < seconds:
-            pair: dict[str, list[Seen]] = {}
-            for name in draw.sample([ON, OFF], 2):
-                if name == OFF:
-                    pair[name] = clients.run(_target(off), given.block)
-                    continue
-                turns.append(turn(clients))
-                pair[name] = turns[-1].seen
-            pairs.append(pair)
+    while len(pairs) * 2 * given.block < seconds:
+        pair = {name: turns[name](clients) for name in draw.sample([ON, OFF], 2)}
+        heard.append(pair[ON])
+        pairs.append({name: turn.seen for name, turn in pair.items()})
     failures = {name: _failures(each for pair in pairs for each in pair[name]) for name in (ON, OFF)}
     kinds = sorted({kind for pair in pairs for each in pair[OFF] for kind, _ in each.answered})
     return {
@@ -209,8 +210,8 @@ def _in_turns(
         "failures": failures,
         "blocks": 2 * len(pairs),
         "seconds_of_calls": round(2 * len(pairs) * given.block, 1),
-        "seconds_of_draining": round(sum(each.waited for each in turns), 1),
-        "shadow": reduce(_plus, (each.counts for each in turns)),
+        "seconds_of_draining": round(sum(each.waited for each in heard), 1),
+        "shadow": reduce(_plus, (each.counts for each in heard)),
         **{kind: _compared(pairs, kind) for kind in kinds},
     }
 
@@ -234,6 +235,12 @@ def _compared(pairs: Sequence[dict[str, list[Seen]]], kind: str) -> dict[str, An
         interval = [round(float(each), 3) for each in np.percentile(ratios, (2.5, 97.5))]
         found[f"p{share}_on_off"] = {"ratio": round(ratio, 3), "interval": interval}
     return found
+
+
+def _without(settings: Settings) -> Settings:
+    """Return the settings of a gateway without a shadow; it must not take back what does harm to another."""
+    alone = settings.deployment.model_copy(update={"shadow_testing": False, "rollback_enabled": False})
+    return settings.model_copy(update={"deployment": alone})
 
 
 def _failures(seen: Iterable[Seen]) -> dict[str, int]:
